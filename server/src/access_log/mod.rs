@@ -1,0 +1,1 @@
+//! The access log: every attempt, granted or denied, recorded before it is answered (L1).

@@ -1,0 +1,1 @@
+//! Who somebody is: the CA, certificates, principals.

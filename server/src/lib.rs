@@ -1,0 +1,11 @@
+//! keyward's server. `server/DESIGN.md` is the map.
+
+pub mod access_log;
+pub mod control;
+pub mod domain;
+pub mod engine;
+pub mod identity;
+pub mod index;
+pub mod net;
+pub mod store;
+pub mod vault;

@@ -1,0 +1,3 @@
+//! keyward-server, the binary.
+
+fn main() {}

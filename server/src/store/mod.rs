@@ -1,0 +1,1 @@
+//! What is durable: journal, snapshots, the persisted index.

@@ -1,0 +1,1 @@
+//! Door codes' digits, sealed.

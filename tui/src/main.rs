@@ -1,0 +1,3 @@
+//! keyward, the binary.
+
+fn main() {}
