@@ -1,1 +1,5 @@
-//! The compiled index.
+//! The compiled index: what answers a check.
+//!
+//! [`source`] is the plain form that a property is compiled from.
+
+pub mod source;
