@@ -1,0 +1,166 @@
+//! The root secret: what a vault's file is worth nothing without. It lives outside the data directory.
+
+use core::fmt;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::disk::flush_directory_of;
+
+const ROOT_BYTES: usize = 32;
+const MAGIC: &[u8; 8] = b"keywroot";
+const CHECK_BYTES: usize = 8;
+/// Magic, secret, checksum.
+const FILE_BYTES: usize = MAGIC.len() + ROOT_BYTES + CHECK_BYTES;
+
+/// 32 random bytes that everything in a vault is sealed under. Never printed, wiped when dropped.
+#[derive(Zeroize, ZeroizeOnDrop)]
+pub struct RootSecret {
+    bytes: [u8; ROOT_BYTES],
+}
+
+/// Why a root secret could not be made, read or written.
+#[derive(Debug, Error)]
+pub enum RootError {
+    /// A secret that exists is never overwritten: what it sealed would be gone.
+    #[error("`{}` exists already; a root secret is not overwritten, move it away first", .0.display())]
+    Exists(PathBuf),
+    /// Others on this machine may read the secret.
+    #[error("`{}` may be read by others; run `chmod 600` on it, and rotate the root if anyone else had it", .0.display())]
+    Open(PathBuf),
+    /// The file is no root secret, or a damaged one.
+    #[error("`{}` is not an undamaged root secret; restore it from where it was backed up", .0.display())]
+    Damaged(PathBuf),
+    /// The file system refused.
+    #[error("root secret `{}`: {error}", .path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What was answered.
+        error: io::Error,
+    },
+    /// The operating system gave no random bytes.
+    #[error("no random bytes from the operating system: {0}")]
+    Random(getrandom::Error),
+}
+
+impl RootSecret {
+    /// A new secret from the operating system's random source.
+    pub fn generate() -> Result<RootSecret, RootError> {
+        let mut bytes = [0; ROOT_BYTES];
+        getrandom::fill(&mut bytes).map_err(RootError::Random)?;
+        Ok(RootSecret { bytes })
+    }
+
+    /// The secret in the file at `path`, which must be closed to everyone but its owner.
+    pub fn read(path: &Path) -> Result<RootSecret, RootError> {
+        let io = |error| RootError::Io { path: path.to_owned(), error };
+        let file = File::open(path).map_err(io)?;
+        if file.metadata().map_err(io)?.permissions().mode() & 0o077 != 0 {
+            return Err(RootError::Open(path.to_owned()));
+        }
+        // Room for all and one more, so that the secret is never moved to a larger buffer without being wiped.
+        let mut contents = Zeroizing::new(Vec::with_capacity(FILE_BYTES + 1));
+        file.take(FILE_BYTES as u64 + 1).read_to_end(&mut contents).map_err(io)?;
+        parse(&contents).ok_or_else(|| RootError::Damaged(path.to_owned()))
+    }
+
+    /// Writes the secret to a new file that only its owner may read, and waits until it is on disk. A file that
+    /// exists is never overwritten.
+    pub fn write(&self, path: &Path) -> Result<(), RootError> {
+        let io = |error| RootError::Io { path: path.to_owned(), error };
+        let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(RootError::Exists(path.to_owned()));
+            }
+            opened => opened.map_err(io)?,
+        };
+        let contents = Zeroizing::new([&MAGIC[..], &self.bytes, &checksum(&self.bytes)].concat());
+        file.write_all(&contents).and_then(|()| file.sync_all()).map_err(io)?;
+        flush_directory_of(path).map_err(io)
+    }
+
+    /// Overwrites the file at `path` with zeros and removes it: the end of a root that a rotation replaced. What
+    /// the storage below keeps of it is beyond a program's reach.
+    pub fn destroy(path: &Path) -> Result<(), RootError> {
+        let io = |error| RootError::Io { path: path.to_owned(), error };
+        let mut file = OpenOptions::new().write(true).open(path).map_err(io)?;
+        file.write_all(&[0; FILE_BYTES]).and_then(|()| file.sync_all()).map_err(io)?;
+        fs::remove_file(path).and_then(|()| flush_directory_of(path)).map_err(io)
+    }
+
+    pub(super) fn expose(&self) -> &[u8; ROOT_BYTES] {
+        &self.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn fixed(byte: u8) -> RootSecret {
+        RootSecret { bytes: [byte; ROOT_BYTES] }
+    }
+}
+
+impl fmt::Debug for RootSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("RootSecret(****)")
+    }
+}
+
+fn parse(contents: &[u8]) -> Option<RootSecret> {
+    let (bytes, check) = contents.strip_prefix(MAGIC)?.split_first_chunk::<ROOT_BYTES>()?;
+    (*check == checksum(bytes)).then_some(RootSecret { bytes: *bytes })
+}
+
+/// Tells a damaged file from a wrong one. It stands beside the secret itself, so there is nothing to hide.
+fn checksum(secret: &[u8; ROOT_BYTES]) -> [u8; CHECK_BYTES] {
+    let mut hasher = blake3::Hasher::new_derive_key("keyward vault 1: checksum of a root secret's file");
+    hasher.update(secret);
+    let mut check = [0; CHECK_BYTES];
+    hasher.finalize_xof().fill(&mut check);
+    check
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // C8
+    #[test]
+    fn a_root_is_private_and_never_overwritten() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root");
+        let root = RootSecret::generate().unwrap();
+        root.write(&path).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(RootSecret::read(&path).unwrap().bytes, root.bytes);
+        assert!(matches!(RootSecret::generate().unwrap().write(&path), Err(RootError::Exists(_))));
+        assert_eq!(RootSecret::read(&path).unwrap().bytes, root.bytes);
+        assert_eq!(format!("{root:?}"), "RootSecret(****)");
+
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(RootSecret::read(&path), Err(RootError::Open(_))));
+        RootSecret::destroy(&path).unwrap();
+        assert!(matches!(RootSecret::read(&path), Err(RootError::Io { .. })));
+    }
+
+    #[test]
+    fn a_damaged_root_is_told_from_a_wrong_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("root");
+        RootSecret::fixed(3).write(&path).unwrap();
+        let good = fs::read(&path).unwrap();
+        for cut in 0..good.len() {
+            fs::write(&path, &good[..cut]).unwrap();
+            assert!(matches!(RootSecret::read(&path), Err(RootError::Damaged(_))), "{cut}");
+            let mut flipped = good.clone();
+            flipped[cut] ^= 1;
+            fs::write(&path, flipped).unwrap();
+            assert!(matches!(RootSecret::read(&path), Err(RootError::Damaged(_))), "{cut}");
+        }
+        fs::write(&path, [&good[..], b"x"].concat()).unwrap();
+        assert!(matches!(RootSecret::read(&path), Err(RootError::Damaged(_))));
+    }
+}
