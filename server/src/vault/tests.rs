@@ -279,7 +279,8 @@ fn cut_and_shuffled_files_open() {
     left.swap_with_slice(&mut right[..SLOT_BYTES]);
     disk.hold(&swapped);
     assert_eq!(reopened(&disk, 1).unwrap().reconcile(&live, &[]).unwrap().lost, codes(&[1, 2]));
-    let twice = [&good[..], &good[HEADER_AREA_BYTES..HEADER_AREA_BYTES + SLOT_BYTES]].concat();
+    let second = slot::write_lookup(&vault.keys, 4, CodeId(1), DoorId(1), Tag([5; TAG_BYTES]));
+    let twice = [&good[..], &second].concat();
     disk.hold(&twice);
     let reconciled = reopened(&disk, 1).unwrap().reconcile(&live, &[]).unwrap();
     assert!(reconciled.lost.is_empty() && reconciled.shredded == 1);
@@ -524,6 +525,23 @@ fn a_rotation_that_could_not_be_staged_may_be_repeated() {
     vault.rotate_with(&RootSecret::fixed(3), &mut rng(23)).unwrap();
     assert!(vault.reveal(CodeId(1)).is_ok());
     assert!(reopened(&disk, 3).unwrap().reveal(CodeId(1)).is_ok());
+}
+
+// Which file stands there is unknown, so the old keys must not write to it.
+#[test]
+fn a_vault_that_failed_refuses_everything_until_it_is_opened_again() {
+    let (disk, mut vault) = in_memory();
+    vault.make(&[wanted(1, 1, 7)], &mut rng(24)).unwrap();
+    disk.fail_at(3, 0);
+    assert!(matches!(vault.rotate_with(&RootSecret::fixed(2), &mut rng(25)), Err(VaultError::Io(_))));
+    disk.crash();
+    assert!(matches!(vault.make(&[wanted(2, 1, 7)], &mut rng(26)), Err(MakeError::Vault(VaultError::Failed))));
+    assert!(matches!(vault.reveal(CodeId(1)), Err(RevealError::Vault(VaultError::Failed))));
+    assert!(matches!(vault.destroy(&codes(&[1])), Err(VaultError::Failed)));
+    assert!(matches!(vault.forget(&codes(&[1])), Err(VaultError::Failed)));
+    assert!(matches!(vault.rotate_with(&RootSecret::fixed(2), &mut rng(25)), Err(VaultError::Failed)));
+    assert!(matches!(vault.reconcile(&[], &[]), Err(VaultError::Failed)));
+    assert!(open_with_either_root(&disk).reveal(CodeId(1)).is_ok());
 }
 
 /// A disk that keeps what was flushed and, after a crash, any part of the rest. Clones are the same disk.
