@@ -1,1 +1,11 @@
-//! Who somebody is: the CA, certificates, principals.
+//! Who somebody is: the authority that signs certificates, and the principals that certificates name.
+//!
+//! A certificate says *who*; what they may is looked up at each request. Everything is mutual TLS 1.3 under one
+//! authority of our own, without session tickets and early data: resumption would skip the client's certificate.
+
+mod authority;
+mod principal;
+mod tls;
+
+pub use authority::{Authority, AuthorityError, Issued, Subject, Validity};
+pub use principal::{Principal, PrincipalError};

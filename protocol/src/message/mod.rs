@@ -1,0 +1,3 @@
+//! What goes over the wire, one file for each kind of stream.
+
+pub mod check;
