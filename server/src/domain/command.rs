@@ -60,9 +60,7 @@ pub struct PropertySpec {
 }
 
 /// A period as entered: first moment, and the moment at which it has ended.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Period {
     /// First moment.
     pub from: Option<Moment>,

@@ -689,10 +689,9 @@ impl Property {
     pub fn share_period(&self, share: &Share) -> (Moment, Moment) {
         let own = (share.from.unwrap_or(Moment::MIN), share.until.unwrap_or(Moment::MAX));
         match self.givings.get(&share.giving) {
-            Some(giving) => (
-                own.0.max(giving.from.unwrap_or(Moment::MIN)),
-                own.1.min(giving.until.unwrap_or(Moment::MAX)),
-            ),
+            Some(giving) => {
+                (own.0.max(giving.from.unwrap_or(Moment::MIN)), own.1.min(giving.until.unwrap_or(Moment::MAX)))
+            }
             None => own,
         }
     }

@@ -271,8 +271,12 @@ fn remove_door(property: &mut Property, door: DoorId, touched: &mut Touched) {
         edited.rules.iter_mut().for_each(|rule| rule.except.retain(|except| *except != door));
         property.keys.insert(key.id, key);
     }
-    let lockdowns: Vec<Arc<Lockdown>> =
-        property.lockdowns.values().filter(|lockdown| lockdown.doors.is_some() && lockdown.covers(door)).cloned().collect();
+    let lockdowns: Vec<Arc<Lockdown>> = property
+        .lockdowns
+        .values()
+        .filter(|lockdown| lockdown.doors.is_some() && lockdown.covers(door))
+        .cloned()
+        .collect();
     for mut lockdown in lockdowns {
         let edited = Arc::make_mut(&mut lockdown);
         if let Some(doors) = &mut edited.doors {

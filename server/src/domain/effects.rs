@@ -113,7 +113,9 @@ impl Effects {
         number(self.codes_made.len() as u64);
         for code in &self.codes_made {
             // Not the code's id: it moves on with anyone's step, and the list would be the same.
-            [code.property.0, code.door.0, code.person.0, code.digits.into()].into_iter().for_each(|id| number(id.into()));
+            [code.property.0, code.door.0, code.person.0, code.digits.into()]
+                .into_iter()
+                .for_each(|id| number(id.into()));
         }
         number(self.shares_ended.len() as u64);
         for share in &self.shares_ended {
@@ -149,7 +151,8 @@ pub fn step(before: &Portfolio, causes: &[Cause], at: Moment) -> Stepped {
     delete_codes(&mut after, &effects.codes_deleted, at);
     effects.codes_made.iter_mut().zip(before.next.code..).for_each(|(code, id)| code.code = CodeId(id));
     after.next.code += effects.codes_made.len() as u64;
-    let properties = touched.properties.into_iter().chain(effects.codes_made.iter().map(|code| code.property)).collect();
+    let properties =
+        touched.properties.into_iter().chain(effects.codes_made.iter().map(|code| code.property)).collect();
     Stepped { after, effects, touched: properties }
 }
 
@@ -158,8 +161,7 @@ pub fn finish(mut stepped: Stepped, commitments: &[[u8; 32]], at: Moment) -> Por
     for (made, commitment) in stepped.effects.codes_made.iter().zip(commitments) {
         let Some(property) = stepped.after.properties.get_mut(&made.property) else { continue };
         let property = Arc::make_mut(property);
-        let code =
-            Code { id: made.code, door: made.door, person: made.person, made_at: at, commitment: *commitment };
+        let code = Code { id: made.code, door: made.door, person: made.person, made_at: at, commitment: *commitment };
         property.codes.insert(code.id, code);
         property.code_of.insert((code.person, code.door), code.id);
         let live = property.live_codes.get(&code.door).copied().unwrap_or(0);
@@ -256,9 +258,9 @@ fn compare_coverage(before: &Portfolio, after: &Portfolio, touched: &Touched, ef
         }
         if let Some(new) = new {
             let digits = new.facts.codes.digits;
-            let missing = is.iter().filter(|(door, code)| {
-                **code && old.is_none_or(|old| !old.code_of.contains_key(&(person, **door)))
-            });
+            let missing = is
+                .iter()
+                .filter(|(door, code)| **code && old.is_none_or(|old| !old.code_of.contains_key(&(person, **door))));
             effects.codes_made.extend(missing.map(|(door, _)| CodeToMake {
                 code: CodeId::NONE,
                 property: id,

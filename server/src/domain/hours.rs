@@ -21,8 +21,7 @@ const DAY_MICROS: i64 = 1_440 * MINUTE_MICROS;
 pub fn open_at(hours: &Hours, holidays: &[Holiday], zone: &TimeZone, at: Moment) -> bool {
     let wall = zone.to_datetime(at.timestamp());
     let (today, since_midnight) = (wall.date(), micros_since_midnight(wall));
-    let starts_today = spans_starting(hours, holidays, today)
-        .any(|span| contains(span, since_midnight));
+    let starts_today = spans_starting(hours, holidays, today).any(|span| contains(span, since_midnight));
     let began_yesterday = today.yesterday().is_ok_and(|yesterday| {
         spans_starting(hours, holidays, yesterday)
             .filter(|span| span.over_midnight())
@@ -38,11 +37,7 @@ fn contains(span: Span, since_midnight: i64) -> bool {
 }
 
 /// The stretches that start on a date: the weekday's windows, or what the schedule does on holidays (S3).
-fn spans_starting<'a>(
-    hours: &'a Hours,
-    holidays: &'a [Holiday],
-    date: civil::Date,
-) -> impl Iterator<Item = Span> + 'a {
+fn spans_starting<'a>(hours: &'a Hours, holidays: &'a [Holiday], date: civil::Date) -> impl Iterator<Item = Span> + 'a {
     let day = Date::from_civil(date);
     let holiday = holidays.iter().any(|holiday| holiday.from <= day && day <= holiday.to);
     let (usual, own): (bool, &[Span]) = match (&hours.on_holidays, holiday) {

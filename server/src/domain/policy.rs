@@ -145,8 +145,8 @@ fn judge_person(
         let (decision, host) = (Decision::Granted { key: opens.key }, opens.host);
         return Judgement { decision, host, because };
     }
-    let locked_out = excepted.is_some()
-        && !because.iter().filter(may_grant).any(|yielded| yielded.refuses != Some(Reason::Expired));
+    let locked_out =
+        excepted.is_some() && !because.iter().filter(may_grant).any(|yielded| yielded.refuses != Some(Reason::Expired));
     let reason = if locked_out {
         Reason::Lockdown
     } else if suspended {
@@ -228,13 +228,7 @@ pub fn schedule_open(property: &Property, schedule: ScheduleRef, at: Moment) -> 
 
 /// The first later moment, at most 400 times 24 hours on, at which the check would be answered the other way
 /// (denied for a grant, granted for a denial), if nothing is changed.
-pub fn next_flip(
-    portfolio: &Portfolio,
-    property: &Property,
-    door: DoorId,
-    shown: Shown,
-    at: Moment,
-) -> Option<Moment> {
+pub fn next_flip(portfolio: &Portfolio, property: &Property, door: DoorId, shown: Shown, at: Moment) -> Option<Moment> {
     let granted = judge(portfolio, property, door, shown, at).is_granted();
     turning_points(portfolio, property, door, shown, at)
         .into_iter()
@@ -270,8 +264,7 @@ fn turning_points(
         let ScheduleRef::Named(id) = schedule else { continue };
         let Some(schedule) = property.schedules.get(&id) else { continue };
         // A microsecond more, so that an opening that begins exactly at the end of the horizon is seen.
-        let stretches =
-            openings(&schedule.hours, &property.holidays, &property.zone, at, end.plus_micros(1));
+        let stretches = openings(&schedule.hours, &property.holidays, &property.zone, at, end.plus_micros(1));
         points.extend(stretches.into_iter().flat_map(|(from, to)| [from, to]));
     }
     points.into_iter().filter(|moment| at < *moment && *moment <= end).collect()
