@@ -1,6 +1,8 @@
 //! What can be asked of the engine. Ids must be the portfolio's own; everything else is checked by
 //! [`decide`](super::decide).
 
+#![allow(missing_docs, reason = "rkyv's derive writes twins without documentation")]
+
 use keyward_protocol::{code::Card, id::*, schedule::Hours, time::Moment};
 
 use super::directory::*;

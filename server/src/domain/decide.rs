@@ -1,6 +1,8 @@
 //! Decides a command: the causes it comes to, or why it is refused. Pure; `now` is only used for periods that are
 //! over before they begin, and lists of effects never depend on it (K9).
 
+#![allow(missing_docs, reason = "rkyv's derive writes twins without documentation")]
+
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;

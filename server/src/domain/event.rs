@@ -3,6 +3,8 @@
 //! A cause says what was done, with every id already chosen; what follows from it (shares that end, codes that are
 //! made or deleted) is not in it, but computed by [`effects::step`](super::effects::step) whenever it is needed.
 
+#![allow(missing_docs, reason = "rkyv's derive writes twins without documentation")]
+
 use keyward_protocol::{id::*, time::Moment};
 
 use super::directory::*;

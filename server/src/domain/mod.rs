@@ -13,3 +13,6 @@ pub mod effects;
 pub mod event;
 pub mod hours;
 pub mod policy;
+
+#[cfg(test)]
+mod tests;

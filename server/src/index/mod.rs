@@ -2,4 +2,5 @@
 //!
 //! [`source`] is the plain form that a property is compiled from.
 
+pub mod flatten;
 pub mod source;
