@@ -201,7 +201,7 @@ pub(crate) mod fault {
     use super::*;
     use std::collections::{BTreeMap, BTreeSet};
     use std::sync::Mutex;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
     /// Lets some operations through, answers the next with a verdict, and fails all that follow: the process would
     /// have ended by then.
@@ -235,6 +235,7 @@ pub(crate) mod fault {
     /// directory's last flush. Nothing that was merely written counts.
     pub(crate) struct PowerCut {
         stop: Arc<StopAt>,
+        gone_on: AtomicBool,
         state: Mutex<Names>,
     }
 
@@ -255,7 +256,16 @@ pub(crate) mod fault {
     impl PowerCut {
         /// The power fails at an operation.
         pub(crate) fn at(operation: usize) -> Arc<Self> {
-            Arc::new(Self { stop: StopAt::new(operation, Verdict::Fail), state: Mutex::default() })
+            Arc::new(Self {
+                stop: StopAt::new(operation, Verdict::Fail),
+                gone_on: AtomicBool::new(false),
+                state: Mutex::default(),
+            })
+        }
+
+        /// Only the process ended: what it had written is still in memory, and the next one goes on with it.
+        pub(crate) fn go_on(&self) {
+            self.gone_on.store(true, Ordering::SeqCst);
         }
 
         pub(crate) fn happened(&self) -> bool {
@@ -278,7 +288,7 @@ pub(crate) mod fault {
 
     impl Witness for PowerCut {
         fn before(&self, operation: Operation<'_>) -> Verdict {
-            if self.stop.before(operation) == Verdict::Fail {
+            if self.stop.before(operation) == Verdict::Fail && !self.gone_on.load(Ordering::SeqCst) {
                 return Verdict::Fail;
             }
             let names = &mut *self.state.lock().unwrap();

@@ -909,6 +909,7 @@ mod tests {
                     let (mut journal, report, seen) = room.open().unwrap();
                     assert_eq!(report.torn_bytes, (torn.len() - last) as u64, "cut at {cut}");
                     assert_eq!((seen, report.head.sequence), (frames(1, 4), 4));
+                    assert_eq!(fs::metadata(&file).unwrap().len(), last as u64, "nothing of it may be left");
                     append(&mut journal, 5);
                     drop(journal);
                     assert_eq!(room.open().unwrap().2, frames(1, 5));
@@ -1185,6 +1186,26 @@ mod tests {
             assert_kept(&left, acknowledged, &format!("operation {operation}"));
             if !power.happened() {
                 assert_eq!(acknowledged, 12);
+                break;
+            }
+        }
+    }
+    #[test]
+    fn what_a_start_has_shown_survives_a_power_cut_right_after_it() {
+        for operation in 0.. {
+            let (room, left) = (Room::new(), Room::new());
+            let power = PowerCut::at(operation);
+            run(&room, power.clone());
+            let happened = power.happened();
+            // The process was killed, so the next one sees what was written, flushed or not.
+            power.go_on();
+            let place = Place { disk: Disk::witnessed(power.clone()), ..room.place() };
+            if let Ok((journal, report)) = Journal::open_at::<Infallible>(place, 0, &mut |_, _| Ok(())) {
+                drop(journal);
+                power.leave(room.root.path(), left.root.path());
+                assert_eq!(left.open().unwrap().1.head, report.head, "operation {operation}");
+            }
+            if !happened {
                 break;
             }
         }
