@@ -1,9 +1,11 @@
 //! keyward's server. `server/DESIGN.md` is the map.
 
 pub mod access_log;
+pub mod cli;
 pub mod control;
 pub mod domain;
 pub mod engine;
+pub mod evaluate;
 pub mod identity;
 pub mod index;
 pub mod net;

@@ -1,3 +1,7 @@
 //! keyward-server, the binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keyward_server::cli::run()
+}

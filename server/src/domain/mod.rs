@@ -13,6 +13,7 @@ pub mod effects;
 pub mod event;
 pub mod hours;
 pub mod policy;
+pub mod site;
 
 #[cfg(test)]
 mod tests;

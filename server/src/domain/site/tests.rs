@@ -1,0 +1,138 @@
+//! Files that are wrong, line by line, and one that is right.
+
+use super::*;
+
+const RIGHT: &str = r#"keyward = 1
+[portfolio]
+name = "Harbor Living"
+managers = ["ANA@harbor.example"]
+
+[[person]]
+name = "Ana"
+email = "ana@harbor.example"
+cards = ["04a2b9c1d2"]
+
+[[person]]
+name = "Sam"
+email = "sam@mail.example"
+
+[[property]]
+name = "1800 Main St"
+time_zone = "America/New_York"
+deliveries = true
+
+  [[property.door]]
+  name = "Lobby"
+  kind = "entrance"
+
+  [[property.schedule]]
+  name = "business"
+  windows = ["Mon-Fri 08:00-18:00"]
+  holidays = ["10:00-12:00"]
+
+  [[property.key]]
+  name = "Vendors"
+  doors = [{ door = "lobby", schedule = "Business" }]
+
+  [[property.giving]]
+  key = "vendors"
+  person = "ana@harbor.example"
+  may_share = true
+  until = 2026-12-31T18:00:00-05:00
+
+  [[property.share]]
+  key = "Vendors"
+  host = "ana@harbor.example"
+  guest = "sam@mail.example"
+"#;
+
+fn errors(text: &str) -> Vec<String> {
+    Site::parse("site.toml", text).unwrap_err().iter().map(ToString::to_string).collect()
+}
+
+/// The file that is right with one thing replaced, and the error that must name its line and the cure.
+fn wrong(from: &str, to: &str, expected: &str) {
+    assert!(RIGHT.contains(from), "{from}");
+    let found = errors(&RIGHT.replacen(from, to, 1));
+    assert!(found.iter().any(|error| error.contains(expected)), "{expected}: {found:#?}");
+}
+
+#[test]
+fn a_file_that_is_right_makes_its_portfolio() {
+    let portfolio = Site::parse("site.toml", RIGHT).unwrap().portfolio(PortfolioId(1));
+    assert_eq!((portfolio.name.as_str(), portfolio.people.len(), portfolio.revision), ("Harbor Living", 2, 1));
+    let property = portfolio.property_by_name("1800 MAIN ST").unwrap();
+    assert_eq!((property.givings.len(), property.shares.len(), property.codes.len()), (1, 1, 2));
+    assert!(property.deliveries.is_some());
+}
+
+// K7
+#[test]
+fn what_is_over_when_the_site_is_made_is_remembered_without_codes() {
+    let site = Site::parse("site.toml", RIGHT).unwrap();
+    let causes = site.causes(Moment::parse("2027-01-01T00:00:00Z").unwrap(), || 1);
+    let after = effects::step(&Portfolio::new(PortfolioId(1), String::new()), &causes, Moment::MIN);
+    assert!(after.effects.codes_made.is_empty());
+    let property = after.after.property_by_name("1800 Main St").unwrap();
+    assert!(property.givings.values().all(|giving| giving.ended) && property.shares.values().all(|share| share.ended));
+}
+
+// K1, K4, V4
+#[test]
+fn what_is_wrong_is_named_with_its_line_and_its_cure() {
+    wrong("keyward = 1", "keyward = 2", "site.toml:1: format 2 is not known");
+    wrong("name = \"Harbor Living\"", "nam = \"x\"", "site.toml:3: [portfolio] has no `nam`: did you mean `name`?");
+    wrong("ANA@harbor.example", "anna@harbor.example", "site.toml:4: there is no person");
+    wrong("[\"ANA@harbor.example\"]", "[]", "site.toml:4: a portfolio keeps at least one");
+    wrong("email = \"sam@mail.example\"", "email = \"Ana@Harbor.example\"", "already on line 8");
+    wrong("04a2b9c1d2", "4a2", "site.toml:9: `4a2` is no card number");
+    wrong("America/New_York", "America/NewYork", "did you mean `America/New_York`?");
+    wrong("kind = \"entrance\"", "kind = \"gate\"", "site.toml:22: `gate` is no kind of door");
+    wrong("kind = \"entrance\"", "kind = \"entrance\"\n  occupied = true", "only a unit is vacant or occupied");
+    wrong("Mon-Fri 08:00-18:00", "Mon-Fri 08:00-08:00", "starts where it ends");
+    wrong("name = \"business\"", "name = \"Always\"", "exists everywhere");
+    wrong("10:00-12:00", "noon", "is no stretch of time");
+    wrong("name = \"Vendors\"", "name = \"DELIVERIES\"", "the Deliveries Key is the system's");
+    wrong(
+        "doors = [{ door = \"lobby\", schedule = \"Business\" }]",
+        "doors = []",
+        "a Key needs at least one door or rule",
+    );
+    wrong("door = \"lobby\"", "door = \"loby\"", "did you mean `Lobby`?");
+    wrong("schedule = \"Business\"", "schedule = \"night\"", "there is no schedule `night`");
+    wrong("}]", "}, { door = \"LOBBY\", schedule = \"always\" }]", "stands twice in this Key");
+    wrong("until = 2026-12-31T18:00:00-05:00", "until = 2026-12-31T18:00:00", "has no offset");
+    wrong("until = 2026", "from = 2027-01-01T00:00:00Z\n  until = 2026", "ends before it starts");
+    wrong("may_share = true", "may_share = false", "without the right to share");
+    wrong("guest = \"sam@mail.example\"", "guest = \"ana@harbor.example\"", "the guest is the host");
+    wrong("deliveries = true", "deliveries = \"yes\"", "site.toml:18: `deliveries` must be true or false");
+    wrong("deliveries = true", "code_digits = 5", "5 digits need an explicit limit");
+    wrong("keyward = 1", "keyward = ", "site.toml:1: this is no TOML");
+}
+
+#[test]
+fn everything_wrong_is_told_at_once() {
+    let text = RIGHT.replace("kind = \"entrance\"", "kind = \"gate\"").replace("Mon-Fri 08:00", "Monday 08:00");
+    assert_eq!(errors(&text).len(), 2);
+}
+
+// G1, G2
+#[test]
+fn a_key_twice_and_a_share_twice_are_refused() {
+    let again = "\n  [[property.giving]]\n  key = \"Vendors\"\n  person = \"ana@harbor.example\"\n";
+    assert!(errors(&format!("{RIGHT}{again}"))[0].contains("holds this Key already"));
+    let again = "\n  [[property.share]]\n  key = \"Vendors\"\n  host = \"ana@harbor.example\"\n  guest = \"sam@mail.example\"\n";
+    assert!(errors(&format!("{RIGHT}{again}"))[0].contains("shares this Key with this guest already"));
+}
+
+#[test]
+fn no_bytes_make_it_panic() {
+    for cut in 0..RIGHT.len() {
+        _ = Site::parse("cut.toml", &RIGHT[..cut]);
+        let mut bytes = RIGHT.as_bytes().to_vec();
+        bytes[cut] = bytes[cut].wrapping_mul(31).wrapping_add(7) & 0x7f;
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            _ = Site::parse("changed.toml", text);
+        }
+    }
+}
