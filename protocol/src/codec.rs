@@ -259,4 +259,16 @@ mod tests {
         assert_eq!(encode(1_025), Err(CountError(1_025)));
         assert_eq!(encode(65_536 + 1), Err(CountError(65_537)));
     }
+
+    #[test]
+    fn the_documents_example_is_what_is_sent() {
+        let document = include_str!("../WIRE.md");
+        let example = document.split("```text\n").find(|block| block.starts_with("28 00 00 00")).unwrap();
+        let hex = example.split("```").next().unwrap().split_whitespace();
+        let bytes: Vec<u8> = hex.map(|byte| u8::from_str_radix(byte, 16).unwrap()).collect();
+        let check = Check { door: DoorId(17), credential: Credential::Mobile(7) };
+        let mut sent = Vec::new();
+        encode_question(Question { request: 1, ..Question::default() }, &[check], &mut sent).unwrap();
+        assert_eq!(sent, bytes);
+    }
 }

@@ -208,6 +208,11 @@ impl Framer {
         self.broken
     }
 
+    /// Whether [`Framer::batch`] would hand out a frame.
+    pub fn has_frame(&mut self) -> bool {
+        self.next_frame().is_some()
+    }
+
     /// Whether a frame has begun and not ended.
     pub fn mid_frame(&self) -> bool {
         self.start < self.end
