@@ -1,6 +1,15 @@
 //! The compiled index: what answers a check.
 //!
-//! [`source`] is the plain form that a property is compiled from.
+//! [`flatten`] turns a property of the Directory into the plain form of [`source`], [`compile`] makes an
+//! [`archive`] of it, [`publish`] replaces what readers see, and [`lookup`] judges.
 
+pub mod archive;
+pub mod codes;
+pub mod compile;
 pub mod flatten;
+pub mod lookup;
+mod place;
+pub mod publish;
 pub mod source;
+#[cfg(test)]
+mod testing;

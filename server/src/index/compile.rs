@@ -1,0 +1,490 @@
+//! Compiles a property's plain form into its archive. Equal sources and keys give equal bytes.
+
+use std::collections::{HashMap, HashSet};
+
+use keyward_protocol::{
+    code::Card,
+    id::{KeyId, PersonId, PropertyId},
+    time::Moment,
+};
+use rkyv::rancor::Error;
+
+use super::{
+    archive::{
+        ABSENT, ALWAYS, ArchiveBytes, CARDS_PER_LINE, COLD, CardLine, CardSlot, DELIVERS, Detail, DoorLine, FORMAT,
+        IDS_PER_LINE, INLINE_CHANGES, INLINE_HOLDINGS, INLINE_KEYS, IdLine, IdSlot, IndexArchive, KEYS_INLINE,
+        KEYS_SORTED, KEYS_WIDE, NEVER, NO_CODE, OCCUPIED, OPEN_AT_START, Opening, PersonLine, SCHEDULES_MAX, SPILLED,
+        SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, WIDE_PER_LINE, WideEntry, WideLine, hash_card,
+        hash_id, hash_mobile,
+    },
+    place::{self, Arrangement},
+    source::{DoorKey, DoorSource, Holding, Opens, PersonSource, PropertySource},
+};
+
+/// Keys of the hash to try before giving up on placing credentials. One nearly always does.
+const ATTEMPTS: u64 = 16;
+/// A door's Keys are kept by slot when at least one slot in so many has the door.
+const WIDE_SPARSENESS: usize = 16;
+/// The most lines to a schedule; one that needs more is kept as a list.
+const STRETCHES_MAX: u64 = 16;
+const SECOND: i64 = 1_000_000;
+
+/// Why a property can't be compiled. None of this happens to a Directory that keeps the limits.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum CompileError {
+    /// More than the index can number.
+    #[error("{property} has too many {what} to be compiled")]
+    TooMany {
+        /// Which property.
+        property: PropertyId,
+        /// Of what.
+        what: &'static str,
+    },
+    /// Two people, or one twice, have the same identity or card.
+    #[error("in {property} two people have the same {what}")]
+    Shared {
+        /// Which property.
+        property: PropertyId,
+        /// `mobile identity` or `card`.
+        what: &'static str,
+    },
+    /// A slot or row that is not there.
+    #[error("{property} names a Key or door that it does not have")]
+    Dangling {
+        /// Which property.
+        property: PropertyId,
+    },
+}
+
+/// Compiles one property. `hash_key` is secret: it keeps others from choosing credentials that fall together.
+pub fn compile(source: &PropertySource, hash_key: (u64, u64)) -> Result<ArchiveBytes, CompileError> {
+    let archive = Compiler::new(source).compile(hash_key)?;
+    Ok(rkyv::api::high::to_bytes_in::<_, Error>(&archive, ArchiveBytes::new())
+        .expect("writing flat lists to memory can't fail"))
+}
+
+struct Compiler<'a> {
+    source: &'a PropertySource,
+    archive: IndexArchive,
+    lists: HashMap<&'a [u16], u32>,
+}
+
+impl<'a> Compiler<'a> {
+    fn new(source: &'a PropertySource) -> Compiler<'a> {
+        let archive = IndexArchive {
+            format: FORMAT,
+            property: source.property.0,
+            hash_key: (0, 0),
+            horizon: (source.horizon.0.as_micros(), source.horizon.1.as_micros()),
+            base: 0,
+            shift: 0,
+            stretches: 1,
+            schedule_count: 0,
+            deliveries: source.deliveries.map_or(0, |key| key.0),
+            keys: source.keys.iter().map(|KeyId(key)| *key).collect(),
+            people: Vec::new(),
+            people_table: Table::default(),
+            cards: Vec::new(),
+            cards_table: Table::default(),
+            by_id: Vec::new(),
+            by_id_table: Table::default(),
+            doors: Vec::with_capacity(source.doors.len()),
+            wide: Vec::new(),
+            sorted: Vec::new(),
+            schedules: Vec::new(),
+            openings: Vec::new(),
+            spill: Vec::new(),
+            details: Vec::new(),
+            rows: Vec::new(),
+        };
+        Compiler { source, archive, lists: HashMap::new() }
+    }
+
+    fn compile(mut self, hash_key: (u64, u64)) -> Result<IndexArchive, CompileError> {
+        self.check_sizes()?;
+        self.schedules()?;
+        for door in &self.source.doors {
+            let line = self.door(door)?;
+            self.archive.doors.push(line);
+        }
+        self.place_people(hash_key)?;
+        Ok(self.archive)
+    }
+
+    fn check_sizes(&self) -> Result<(), CompileError> {
+        let source = self.source;
+        let within = |len: usize, max: usize, what| if len < max { Ok(()) } else { Err(self.too_many(what)) };
+        within(source.keys.len(), usize::from(ABSENT), "Keys")?;
+        within(source.doors.len(), usize::from(u16::MAX), "doors")?;
+        within(source.schedules.len(), SCHEDULES_MAX, "schedules")?;
+        within(source.people.len(), (u32::MAX / 4) as usize, "people")
+    }
+
+    fn schedules(&mut self) -> Result<(), CompileError> {
+        let merged: Vec<Vec<(i64, i64)>> = self.source.schedules.iter().map(|openings| merge(openings)).collect();
+        let horizon = self.archive.horizon;
+        let base = horizon.0.div_euclid(SECOND).checked_mul(SECOND).unwrap_or(horizon.0);
+        let seconds = (i128::from(horizon.1) - i128::from(base)).max(0) as u128 / SECOND as u128 + 1;
+        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        let changes: Vec<Option<Vec<u32>>> =
+            merged.iter().map(|openings| changes(openings, base, horizon.1, seconds)).collect();
+        let (shift, stretches) = stretch(&changes, seconds);
+        for (openings, changes) in merged.iter().zip(&changes) {
+            match changes.as_ref().filter(|changes| fits(changes, shift)) {
+                Some(changes) => self.schedule_lines(changes, shift, stretches),
+                None => self.cold_lines(openings, stretches)?,
+            }
+        }
+        self.archive.base = base;
+        self.archive.shift = shift;
+        self.archive.stretches = stretches;
+        self.archive.schedule_count = u32::try_from(merged.len()).map_err(|_| self.too_many("schedules"))?;
+        Ok(())
+    }
+
+    fn schedule_lines(&mut self, changes: &[u32], shift: u32, stretches: u32) {
+        let mut open = 0;
+        for stretch in 0..stretches {
+            let mut line = ScheduleLine { head: open, changes: [u32::MAX; INLINE_CHANGES] };
+            let inside = changes.iter().filter(|change| *change >> shift == stretch);
+            for (to, change) in line.changes.iter_mut().zip(inside) {
+                *to = *change;
+                open ^= OPEN_AT_START;
+            }
+            self.archive.schedules.push(line);
+        }
+    }
+
+    fn cold_lines(&mut self, openings: &[(i64, i64)], stretches: u32) -> Result<(), CompileError> {
+        let mut line = ScheduleLine { head: COLD, changes: [u32::MAX; INLINE_CHANGES] };
+        let at = u32::try_from(self.archive.openings.len()).map_err(|_| self.too_many("openings"))?;
+        let len = u32::try_from(openings.len()).map_err(|_| self.too_many("openings"))?;
+        let [first, second, ..] = &mut line.changes;
+        (*first, *second) = (at, len);
+        self.archive.openings.extend(openings.iter().map(|(from, to)| Opening { from: *from, to: *to }));
+        self.archive.schedules.extend((0..stretches).map(|_| line));
+        Ok(())
+    }
+
+    fn door(&mut self, door: &'a DoorSource) -> Result<DoorLine, CompileError> {
+        let mut line = DoorLine {
+            id: door.id.0,
+            lockdown: match &door.lockdown {
+                Some(excepted) => self.list(excepted)?,
+                None => 0,
+            },
+            count: u16::try_from(door.keys.len()).map_err(|_| self.too_many("Keys at a door"))?,
+            flags: if door.delivers { DELIVERS } else { 0 },
+            ..DoorLine::default()
+        };
+        if door.keys.len() <= INLINE_KEYS {
+            line.form = KEYS_INLINE;
+            let places = line.slots.iter_mut().zip(&mut line.any).zip(&mut line.code);
+            for (((slot, any), code), key) in places.zip(&door.keys) {
+                (*slot, *any, *code) = (key.slot, opens(key.any), opens_code(key));
+            }
+        } else if self.source.keys.len() <= door.keys.len() * WIDE_SPARSENESS {
+            line.form = KEYS_WIDE;
+            line.at = u32::try_from(self.archive.wide.len()).map_err(|_| self.too_many("Keys at doors"))?;
+            self.wide_row(&door.keys)?;
+        } else {
+            line.form = KEYS_SORTED;
+            line.at = u32::try_from(self.archive.sorted.len()).map_err(|_| self.too_many("Keys at doors"))?;
+            let entries =
+                door.keys.iter().map(|key| SortedEntry { slot: key.slot, any: opens(key.any), code: opens_code(key) });
+            self.archive.sorted.extend(entries);
+        }
+        Ok(line)
+    }
+
+    fn wide_row(&mut self, keys: &[DoorKey]) -> Result<(), CompileError> {
+        let absent = WideEntry { any: ABSENT, code: ABSENT };
+        let mut lines =
+            vec![WideLine { entries: [absent; WIDE_PER_LINE] }; self.source.keys.len().div_ceil(WIDE_PER_LINE)];
+        for key in keys {
+            let slot = usize::from(key.slot);
+            let line = lines.get_mut(slot / WIDE_PER_LINE).ok_or_else(|| self.dangling())?;
+            let entry = line.entries.get_mut(slot % WIDE_PER_LINE).ok_or_else(|| self.dangling())?;
+            *entry = WideEntry { any: opens(key.any), code: opens_code(key) };
+        }
+        self.archive.wide.append(&mut lines);
+        Ok(())
+    }
+
+    fn place_people(&mut self, hash_key: (u64, u64)) -> Result<(), CompileError> {
+        let people = &self.source.people;
+        let cards: Vec<(usize, Card)> = (people.iter().enumerate())
+            .flat_map(|(row, person)| person.cards.iter().map(move |card| (row, *card)))
+            .collect();
+        self.check_distinct(&cards)?;
+        let (hash_key, by_mobile, by_card, by_id) = (0..ATTEMPTS)
+            .find_map(|attempt| {
+                let key = (hash_key.0, hash_key.1.wrapping_add(attempt));
+                let hashes: Vec<u64> = people.iter().map(|person| hash_mobile(key, person.mobile)).collect();
+                let by_mobile = place::arrange(&hashes)?;
+                let hashes: Vec<u64> = cards.iter().map(|(_, card)| hash_card(key, card.bytes())).collect();
+                let by_card = place::arrange(&hashes)?;
+                let hashes: Vec<u64> = people.iter().map(|person| hash_id(key, person.id.0)).collect();
+                Some((key, by_mobile, by_card, place::arrange(&hashes)?))
+            })
+            .ok_or_else(|| self.too_many("people that fall together"))?;
+        self.archive.hash_key = hash_key;
+        let place_of = places_by_row(&by_mobile, people.len());
+        self.people(by_mobile)?;
+        self.cards(by_card, &cards, &place_of);
+        self.ids(by_id, &place_of);
+        Ok(())
+    }
+
+    fn check_distinct(&self, cards: &[(usize, Card)]) -> Result<(), CompileError> {
+        let shared = |what| CompileError::Shared { property: self.source.property, what };
+        let mut mobiles = HashSet::with_capacity(self.source.people.len());
+        if !self.source.people.iter().all(|person| mobiles.insert(person.mobile)) {
+            return Err(shared("mobile identity"));
+        }
+        let mut seen = HashSet::with_capacity(cards.len());
+        if cards.iter().all(|(_, card)| seen.insert(*card)) { Ok(()) } else { Err(shared("card")) }
+    }
+
+    fn people(&mut self, arrangement: Arrangement) -> Result<(), CompileError> {
+        let people = &self.source.people;
+        for item in &arrangement.places {
+            let line = match item.and_then(|item| people.get(item as usize)) {
+                Some(person) => self.person(person)?,
+                None => PersonLine::default(),
+            };
+            self.archive.people.push(line);
+        }
+        self.archive.people_table = table(arrangement);
+        Ok(())
+    }
+
+    fn person(&mut self, person: &'a PersonSource) -> Result<PersonLine, CompileError> {
+        let mut line = PersonLine {
+            mobile: person.mobile,
+            id: person.id.0,
+            flags: OCCUPIED | if person.suspended { SUSPENDED } else { 0 },
+            ..PersonLine::default()
+        };
+        if person.holdings.len() > INLINE_HOLDINGS {
+            self.spill(person, &mut line)?;
+            return Ok(line);
+        }
+        let details_at = self.archive.details.len();
+        line.at = u32::try_from(details_at).map_err(|_| self.too_many("periods"))?;
+        for (i, (to, holding)) in line.slots.iter_mut().zip(&person.holdings).enumerate() {
+            *to = holding.slot;
+            line.count += 1;
+            if let Some(detail) = self.detail(holding)? {
+                match line.detailed {
+                    0 => line.first = detail,
+                    _ => self.archive.details.push(detail),
+                }
+                line.detailed |= 1 << i;
+            }
+        }
+        line.len = (self.archive.details.len() - details_at) as u32;
+        Ok(line)
+    }
+
+    fn spill(&mut self, person: &'a PersonSource, line: &mut PersonLine) -> Result<(), CompileError> {
+        line.flags |= SPILLED;
+        line.at = u32::try_from(self.archive.spill.len()).map_err(|_| self.too_many("givings"))?;
+        line.len = u32::try_from(person.holdings.len()).map_err(|_| self.too_many("givings"))?;
+        for holding in &person.holdings {
+            let detail = match self.detail(holding)? {
+                None => 0,
+                Some(detail) => {
+                    self.archive.details.push(detail);
+                    u32::try_from(self.archive.details.len()).map_err(|_| self.too_many("periods"))?
+                }
+            };
+            self.archive.spill.push(SpilledHolding { slot: u32::from(holding.slot), detail });
+        }
+        Ok(())
+    }
+
+    /// What a holding has beside its Key, if anything.
+    fn detail(&mut self, holding: &'a Holding) -> Result<Option<Detail>, CompileError> {
+        let plain = holding.from == Moment::MIN && holding.until == Moment::MAX;
+        if plain && holding.host == PersonId::NONE && holding.doors.is_none() {
+            return Ok(None);
+        }
+        let doors = match &holding.doors {
+            Some(rows) => self.list(rows)?,
+            None => 0,
+        };
+        let (from, until) = (holding.from.as_micros(), holding.until.as_micros());
+        Ok(Some(Detail { from, until, host: holding.host.0, doors }))
+    }
+
+    /// One more than the place of a list in `rows`; equal lists stand there once.
+    fn list(&mut self, list: &'a [u16]) -> Result<u32, CompileError> {
+        if let Some(reference) = self.lists.get(list) {
+            return Ok(*reference);
+        }
+        let rows = &mut self.archive.rows;
+        let reference = u32::try_from(rows.len() + 1).ok();
+        let (Some(reference), Ok(len)) = (reference, u16::try_from(list.len())) else {
+            return Err(self.too_many("doors in shares"));
+        };
+        rows.push(len);
+        rows.extend_from_slice(list);
+        self.lists.insert(list, reference);
+        Ok(reference)
+    }
+
+    fn cards(&mut self, arrangement: Arrangement, cards: &[(usize, Card)], place_of: &[u32]) {
+        let mut slots = arrangement.places.iter().map(|item| {
+            let found = item.and_then(|item| cards.get(item as usize));
+            let Some((row, card)) = found else { return CardSlot::default() };
+            let mut slot = CardSlot { length: card.bytes().len() as u8, ..CardSlot::default() };
+            slot.bytes.iter_mut().zip(card.bytes()).for_each(|(to, from)| *to = *from);
+            slot.person = place_of.get(*row).copied().unwrap_or(u32::MAX);
+            slot
+        });
+        for _ in 0..arrangement.places.len().div_ceil(CARDS_PER_LINE) {
+            let mut line = CardLine::default();
+            line.slots.iter_mut().zip(&mut slots).for_each(|(to, slot)| *to = slot);
+            self.archive.cards.push(line);
+        }
+        drop(slots);
+        self.archive.cards_table = table(arrangement);
+    }
+
+    fn ids(&mut self, arrangement: Arrangement, place_of: &[u32]) {
+        let people = &self.source.people;
+        let mut slots = arrangement.places.iter().map(|item| match item.and_then(|item| people.get(item as usize)) {
+            Some(person) => {
+                let row = item.map_or(usize::MAX, |item| item as usize);
+                IdSlot { id: person.id.0, person: place_of.get(row).copied().unwrap_or(u32::MAX) }
+            }
+            None => IdSlot::default(),
+        });
+        for _ in 0..arrangement.places.len().div_ceil(IDS_PER_LINE) {
+            let mut line = IdLine::default();
+            line.slots.iter_mut().zip(&mut slots).for_each(|(to, slot)| *to = slot);
+            self.archive.by_id.push(line);
+        }
+        drop(slots);
+        self.archive.by_id_table = table(arrangement);
+    }
+
+    fn too_many(&self, what: &'static str) -> CompileError {
+        CompileError::TooMany { property: self.source.property, what }
+    }
+
+    fn dangling(&self) -> CompileError {
+        CompileError::Dangling { property: self.source.property }
+    }
+}
+
+fn table(arrangement: Arrangement) -> Table {
+    Table { places: arrangement.places.len() as u32, displacements: arrangement.displacements }
+}
+
+fn places_by_row(arrangement: &Arrangement, rows: usize) -> Vec<u32> {
+    let mut place_of = vec![u32::MAX; rows];
+    for (place, row) in (0_u32..).zip(&arrangement.places) {
+        if let Some(to) = row.and_then(|row| place_of.get_mut(row as usize)) {
+            *to = place;
+        }
+    }
+    place_of
+}
+
+fn opens(opens: Opens) -> u16 {
+    match opens {
+        Opens::Never => NEVER,
+        Opens::Always => ALWAYS,
+        Opens::At(schedule) => schedule,
+    }
+}
+
+fn opens_code(key: &DoorKey) -> u16 {
+    if key.has_code { opens(key.code) } else { NO_CODE }
+}
+
+/// Openings that touch become one.
+fn merge(openings: &[(Moment, Moment)]) -> Vec<(i64, i64)> {
+    let mut merged: Vec<(i64, i64)> = Vec::with_capacity(openings.len());
+    for (from, to) in openings {
+        match merged.last_mut() {
+            Some(last) if last.1 == from.as_micros() => last.1 = to.as_micros(),
+            _ => merged.push((from.as_micros(), to.as_micros())),
+        }
+    }
+    merged
+}
+
+/// The seconds from `base` at which a schedule opens and closes inside the horizon; `None` where one lies between
+/// seconds or the horizon is too long to be counted so.
+fn changes(openings: &[(i64, i64)], base: i64, end: i64, seconds: u64) -> Option<Vec<u32>> {
+    if seconds >= u64::from(u32::MAX) {
+        return None;
+    }
+    let second = |at: i64| {
+        let micros = at - base;
+        if micros % SECOND == 0 { u32::try_from(micros / SECOND).ok() } else { None }
+    };
+    let mut changes = Vec::new();
+    for (from, to) in openings.iter().filter(|(from, to)| *to > base && *from < end) {
+        changes.push(second((*from).max(base))?);
+        // Nobody asks past the horizon, so what happens there need not be told.
+        if *to < end {
+            changes.push(second(*to)?);
+        }
+    }
+    Some(changes)
+}
+
+/// The longest stretch for which every schedule's changes fit a line each, else the shortest one allowed: its
+/// length as a power of two of seconds, and how many there are.
+fn stretch(changes: &[Option<Vec<u32>>], seconds: u64) -> (u32, u32) {
+    let stretches = |shift: u32| seconds.div_ceil(1 << shift);
+    let allowed: Vec<u32> = (0..32).rev().filter(|shift| stretches(*shift) <= STRETCHES_MAX).collect();
+    let all_fit = |shift: &u32| changes.iter().flatten().all(|changes| fits(changes, *shift));
+    let shift = allowed.iter().copied().skip_while(|shift| *shift > 0 && stretches(*shift - 1) == 1).find(all_fit);
+    match shift.or(allowed.last().copied()) {
+        Some(shift) => (shift, stretches(shift) as u32),
+        // The horizon is too long to be counted in seconds; every schedule is kept as a list.
+        None => (31, 1),
+    }
+}
+
+fn fits(changes: &[u32], shift: u32) -> bool {
+    changes.chunk_by(|a, b| a >> shift == b >> shift).all(|stretch| stretch.len() <= INLINE_CHANGES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{archive::Loaded, testing};
+
+    #[test]
+    fn equal_sources_give_equal_bytes() {
+        let world = testing::world(3);
+        let first = compile(&world.source, (1, 2)).unwrap();
+        assert_eq!(first.as_slice(), compile(&world.source, (1, 2)).unwrap().as_slice());
+        assert_eq!(Loaded::new(first).unwrap().property(), world.source.property);
+    }
+
+    #[test]
+    fn people_who_share_a_credential_are_refused() {
+        let mut source = testing::world(3).source;
+        let mut twin = source.people[0].clone();
+        twin.id = PersonId(u32::MAX);
+        source.people.push(twin);
+        let expected = CompileError::Shared { property: source.property, what: "mobile identity" };
+        assert_eq!(compile(&source, (1, 2)).unwrap_err(), expected);
+    }
+
+    #[test]
+    fn stretches_are_as_long_as_lines_allow() {
+        let day = 86_400;
+        let daily: Vec<u32> = (0..14).flat_map(|d| [d * day + 8 * 3600, d * day + 18 * 3600]).collect();
+        assert_eq!(stretch(&[Some(daily)], 14 * 86_400), (19, 3));
+        assert_eq!(stretch(&[], 1), (0, 1));
+        assert_eq!(stretch(&[None], u64::MAX), (31, 1));
+    }
+}

@@ -1,0 +1,859 @@
+//! Judges checks, many at a time. No lock, no allocation, no wait: reads of a finished publication alone.
+//!
+//! Judging one check follows a chain of reads, each of which is likely to miss the caches; judging many one after
+//! the other would wait for every one of them. So a group takes each step of the chain together: a pass reads the
+//! first word of every line that the next pass needs, and the processor fetches them side by side.
+
+use core::hint::black_box;
+
+use keyward_protocol::{
+    code::{Card, Credential},
+    decision::{Decision, Reason},
+    id::{CarrierId, DoorId, KeyId, PersonId, PropertyId},
+    limits::CARD_BYTES_MAX,
+    time::Moment,
+};
+use rkyv::rend::unaligned::u16_ule;
+
+use super::{
+    archive::{
+        ABSENT, ALWAYS, ArchivedDetail, ArchivedDoorLine, ArchivedPersonLine, COLD, DELIVERS, KEYS_INLINE, KEYS_WIDE,
+        NEVER, NO_CODE, OCCUPIED, OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, native,
+    },
+    codes::{CodeTable, FoundCode, Tag},
+    publish::{Holder, Place, PortfolioPublication},
+};
+
+/// Checks that are judged together.
+const GROUP: usize = 16;
+
+/// What sort of thing was shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum ShownKind {
+    /// A mobile identity: 8 bytes, little-endian.
+    Mobile,
+    /// A card number: 1 to 10 bytes.
+    Card,
+    /// A door code: 4 to 10 ASCII digits.
+    Code,
+}
+
+/// What was shown to a door, as it came off the wire. Bytes that can't be of their kind are nobody's credential.
+/// A secret: not printed.
+#[derive(Clone, Copy)]
+pub struct Shown {
+    /// What sort of thing.
+    pub kind: ShownKind,
+    /// How many of the bytes count.
+    pub length: u8,
+    /// The rest is ignored.
+    pub bytes: [u8; CARD_BYTES_MAX],
+}
+
+impl Shown {
+    /// These bytes, shown as this kind. More than ten are nobody's credential.
+    pub fn new(kind: ShownKind, shown: &[u8]) -> Shown {
+        let mut bytes = [0; CARD_BYTES_MAX];
+        bytes.iter_mut().zip(shown).for_each(|(to, from)| *to = *from);
+        Shown { kind, length: u8::try_from(shown.len()).unwrap_or(u8::MAX), bytes }
+    }
+
+    #[inline(always)]
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn mobile(&self) -> Option<u64> {
+        self.bytes().try_into().ok().map(u64::from_le_bytes)
+    }
+}
+
+impl From<&Credential> for Shown {
+    fn from(credential: &Credential) -> Shown {
+        match credential {
+            Credential::Mobile(mobile) => Shown::new(ShownKind::Mobile, &mobile.to_le_bytes()),
+            Credential::Card(card) => Shown::new(ShownKind::Card, card.bytes()),
+            Credential::Code(digits) => Shown::new(ShownKind::Code, digits.expose()),
+        }
+    }
+}
+
+/// One check.
+#[derive(Clone, Copy)]
+pub struct Question {
+    /// At which door.
+    pub door: DoorId,
+    /// What was shown.
+    pub shown: Shown,
+}
+
+/// The doors that whoever asks may ask about (U3).
+#[derive(Clone, Copy, Debug)]
+pub enum Scope<'a> {
+    /// All of the portfolio's.
+    Portfolio,
+    /// All of one property's.
+    Property(PropertyId),
+    /// These, sorted.
+    Doors(&'a [DoorId]),
+}
+
+/// What a check is answered with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    /// A decision.
+    Decided(Decision),
+    /// None yet: the property's codes are still being read. Ask again.
+    Retry,
+}
+
+/// An answer, with what the access log records beside it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Verdict {
+    /// The answer.
+    pub outcome: Outcome,
+    /// Who showed it, where it is known as somebody's; else none.
+    pub person: PersonId,
+    /// Whose share granted (G5); else none.
+    pub host: PersonId,
+    /// Which carrier showed it; else none.
+    pub carrier: CarrierId,
+    /// A code was shown at a known door, and it is not a live one there (U7).
+    pub wrong_code: bool,
+}
+
+impl Verdict {
+    /// What stands where nothing was judged: denied.
+    pub const DENIED: Verdict = Verdict::denied(Reason::UnknownDoor);
+
+    /// Denied for this reason, nobody known.
+    pub const fn denied(reason: Reason) -> Verdict {
+        Verdict {
+            outcome: Outcome::Decided(Decision::Denied { reason }),
+            person: PersonId::NONE,
+            host: PersonId::NONE,
+            carrier: CarrierId::NONE,
+            wrong_code: false,
+        }
+    }
+
+    fn granted(key: KeyId) -> Verdict {
+        Verdict { outcome: Outcome::Decided(Decision::Granted { key }), ..Verdict::DENIED }
+    }
+}
+
+/// Judges every question by `portfolio` at `now`; the answers come in the same order. Answers past the end of
+/// `out` are not given. `tagger` makes a code's tag.
+pub fn check_batch(
+    portfolio: &PortfolioPublication,
+    scope: Scope<'_>,
+    now: Moment,
+    questions: &[Question],
+    tagger: impl Fn(DoorId, &[u8]) -> Tag,
+    out: &mut [Verdict],
+) {
+    for (questions, out) in questions.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
+        check_group(portfolio, scope, now.as_micros(), questions, &tagger, out);
+    }
+}
+
+/// What is known of a check between the passes.
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    place: Place,
+    view: Option<&'a View<'a>>,
+    codes: Option<&'a CodeTable>,
+    door: Option<&'a ArchivedDoorLine>,
+    tag: Tag,
+    who: Who,
+    /// Where the next read of the chain goes.
+    at: usize,
+}
+
+/// How far the search for the person has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// `at` is where a person's line would stand.
+    AtLine,
+    /// `at` is where a card would stand.
+    AtCard,
+    /// `at` is where an id would stand: this one's.
+    AtId(PersonId),
+    /// `at` is the line where a code would stand.
+    AtCode,
+    /// A deleted code: whose, and until when.
+    Deleted(PersonId, Moment),
+    /// Not in the property.
+    Nobody,
+    /// The codes are not there yet.
+    Retry,
+}
+
+impl Step<'_> {
+    const START: Step<'static> =
+        Step { place: Place::NONE, view: None, codes: None, door: None, tag: [0; 16], who: Who::Nobody, at: 0 };
+}
+
+fn check_group<'a>(
+    portfolio: &'a PortfolioPublication,
+    scope: Scope<'_>,
+    now: i64,
+    questions: &[Question],
+    tagger: &impl Fn(DoorId, &[u8]) -> Tag,
+    out: &mut [Verdict],
+) {
+    let mut steps: [Step<'a>; GROUP] = [Step::START; GROUP];
+    for (step, question) in steps.iter_mut().zip(questions) {
+        step.place = portfolio.place(question.door);
+    }
+    for step in steps.iter_mut().take(questions.len()) {
+        if let Some(property) = portfolio.at(step.place) {
+            step.view = Some(property.index.view());
+            step.codes = property.codes.as_deref();
+        }
+    }
+    for (step, question) in steps.iter_mut().zip(questions) {
+        step.begin(question, tagger);
+    }
+    for (step, question) in steps.iter_mut().zip(questions) {
+        step.find_card_or_code(question);
+    }
+    for step in steps.iter_mut().take(questions.len()) {
+        step.find_id();
+    }
+    for (step, question) in steps.iter_mut().zip(questions) {
+        step.look_ahead(question);
+    }
+    for ((step, question), out) in steps.iter().zip(questions).zip(out) {
+        *out = step.judge(portfolio, scope, now, question);
+    }
+}
+
+impl<'a> Step<'a> {
+    /// Finds the door's line and where to look for the person, and reads ahead there.
+    #[inline(always)]
+    fn begin(&mut self, question: &Question, tagger: &impl Fn(DoorId, &[u8]) -> Tag) {
+        let Some(view) = self.view else { return };
+        self.door = view.doors.get(self.place.row as usize);
+        black_box(self.door.map_or(0, |door| door.flags));
+        match question.shown.kind {
+            ShownKind::Mobile => {
+                if let Some(mobile) = question.shown.mobile() {
+                    self.at_person(view, view.person_place(mobile));
+                }
+            }
+            ShownKind::Card => {
+                self.at = view.card_place(question.shown.bytes());
+                self.who = Who::AtCard;
+                black_box(view.card_slot(self.at).map_or(0, |slot| slot.length));
+            }
+            ShownKind::Code => {
+                self.who = Who::Retry;
+                if let Some(codes) = self.codes {
+                    self.tag = tagger(question.door, question.shown.bytes());
+                    self.at = codes.line(&self.tag);
+                    self.who = Who::AtCode;
+                    codes.touch(self.at);
+                }
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn at_person(&mut self, view: &'a View<'a>, place: usize) {
+        self.at = place;
+        self.who = Who::AtLine;
+        black_box(view.people.get(place).map_or(0, |person| person.flags));
+    }
+
+    #[inline(always)]
+    fn find_card_or_code(&mut self, question: &Question) {
+        let Some(view) = self.view else { return };
+        match self.who {
+            Who::AtCard => {
+                let shown = question.shown.bytes();
+                let slot = view.card_slot(self.at).filter(|slot| {
+                    !shown.is_empty() && slot.bytes.get(..usize::from(slot.length)).is_some_and(|card| card == shown)
+                });
+                match slot {
+                    Some(slot) => self.at_person(view, slot.person.to_native() as usize),
+                    None => self.who = Who::Nobody,
+                }
+            }
+            Who::AtCode => match self.codes.map_or(FoundCode::Unknown, |codes| codes.find(&self.tag)) {
+                FoundCode::Live(person) => {
+                    self.at = view.id_place(person.0);
+                    self.who = Who::AtId(person);
+                    black_box(view.id_slot(self.at).map_or(0, |slot| slot.id.to_native()));
+                }
+                FoundCode::Deleted(person, until) => self.who = Who::Deleted(person, until),
+                FoundCode::Unknown => self.who = Who::Nobody,
+            },
+            _ => {}
+        }
+    }
+
+    #[inline(always)]
+    fn find_id(&mut self) {
+        if let (Who::AtId(person), Some(view)) = (self.who, self.view)
+            && let Some(slot) = view.id_slot(self.at).filter(|slot| slot.id.to_native() == person.0)
+        {
+            self.at_person(view, slot.person.to_native() as usize);
+        }
+    }
+
+    /// Reads ahead what the first Key held leads to.
+    #[inline(always)]
+    fn look_ahead(&mut self, question: &Question) {
+        let (Some(view), Some(door)) = (self.view, self.door) else { return };
+        let Some(person) = self.person(view, question) else { return };
+        if person.flags & SPILLED != 0 {
+            black_box(view.spill.get(person.at.to_native() as usize).map_or(0, |holding| holding.slot.to_native()));
+            return;
+        }
+        for slot in person.slots.iter().take(usize::from(person.count)).map(|slot| slot.to_native()) {
+            if door.form == KEYS_WIDE {
+                let line = door.at.to_native() as usize + usize::from(slot) / WIDE_PER_LINE;
+                black_box(view.wide.get(line).and_then(|line| line.entries.first()).map_or(0, |e| e.any.to_native()));
+            }
+        }
+    }
+
+    /// The person's line, where it has been found and is theirs.
+    #[inline(always)]
+    fn person(&self, view: &'a View<'a>, question: &Question) -> Option<&'a ArchivedPersonLine> {
+        if self.who != Who::AtLine {
+            return None;
+        }
+        let person = view.people.get(self.at).filter(|person| person.flags & OCCUPIED != 0)?;
+        let same = question.shown.kind != ShownKind::Mobile
+            || question.shown.mobile().is_some_and(|mobile| mobile == person.mobile.to_native());
+        same.then_some(person)
+    }
+
+    #[inline(always)]
+    fn judge(&self, portfolio: &PortfolioPublication, scope: Scope<'_>, now: i64, question: &Question) -> Verdict {
+        let (Some(view), Some(door)) = (self.view, self.door) else { return Verdict::DENIED };
+        if door.id.to_native() != question.door.0 || !scope.has(question.door, view.property) {
+            return Verdict::DENIED;
+        }
+        if self.who == Who::Retry {
+            return Verdict { outcome: Outcome::Retry, ..Verdict::DENIED };
+        }
+        match self.person(view, question) {
+            Some(person) => {
+                let at = AtDoor { view, door, row: self.place.row, code: question.shown.kind == ShownKind::Code };
+                at.judge(person, now)
+            }
+            None => self.judge_without_line(portfolio, view, door, now, question),
+        }
+    }
+
+    /// Somebody who holds nothing here, a carrier, a deleted code, or nobody.
+    #[cold]
+    fn judge_without_line(
+        &self,
+        portfolio: &PortfolioPublication,
+        view: &View<'_>,
+        door: &ArchivedDoorLine,
+        now: i64,
+        question: &Question,
+    ) -> Verdict {
+        let locked = door.lockdown.to_native() != 0;
+        let deny = |reason, holder: Option<Holder>| {
+            let reason = match holder {
+                _ if locked => Reason::Lockdown,
+                Some(holder) if holder.suspended => Reason::PersonSuspended,
+                _ => reason,
+            };
+            Verdict { person: holder.map_or(PersonId::NONE, |holder| holder.person), ..Verdict::denied(reason) }
+        };
+        let holder = |person| Holder { person, suspended: portfolio.known().is_suspended(person) };
+        match (self.who, question.shown.kind) {
+            (Who::AtId(person), _) => deny(Reason::NoKey, Some(holder(person))),
+            (Who::Deleted(person, until), _) if now < until.as_micros() => {
+                Verdict { wrong_code: true, ..deny(Reason::DeletedCode, Some(holder(person))) }
+            }
+            (_, ShownKind::Code) => Verdict { wrong_code: true, ..deny(Reason::UnknownCredential, None) },
+            (_, ShownKind::Card) => {
+                match Card::new(question.shown.bytes()).and_then(|card| portfolio.known().by_card(&card)) {
+                    Some(holder) => deny(Reason::NoKey, Some(holder)),
+                    None => deny(Reason::UnknownCredential, None),
+                }
+            }
+            (_, ShownKind::Mobile) => {
+                let Some(mobile) = question.shown.mobile() else { return deny(Reason::UnknownCredential, None) };
+                if let Some(holder) = portfolio.known().by_mobile(mobile) {
+                    return deny(Reason::NoKey, Some(holder));
+                }
+                let Some(carrier) = portfolio.carrier(mobile) else { return deny(Reason::UnknownCredential, None) };
+                let delivers = view.deliveries != 0 && door.flags & DELIVERS != 0 && !locked;
+                let verdict =
+                    if delivers { Verdict::granted(KeyId(view.deliveries)) } else { deny(Reason::NoKey, None) };
+                Verdict { carrier, ..verdict }
+            }
+        }
+    }
+}
+
+impl Scope<'_> {
+    #[inline(always)]
+    fn has(&self, door: DoorId, property: PropertyId) -> bool {
+        match self {
+            Scope::Portfolio => true,
+            Scope::Property(own) => *own == property,
+            Scope::Doors(doors) => doors.binary_search(&door).is_ok(),
+        }
+    }
+}
+
+/// A door at which a person of the property shows something.
+struct AtDoor<'a> {
+    view: &'a View<'a>,
+    door: &'a ArchivedDoorLine,
+    row: u32,
+    code: bool,
+}
+
+/// A giving or share that has the door.
+struct Candidate<'a> {
+    slot: u16,
+    /// A schedule, [`ALWAYS`] or [`NEVER`].
+    opens: u16,
+    detail: Option<&'a ArchivedDetail>,
+}
+
+impl<'a> AtDoor<'a> {
+    #[inline(always)]
+    fn judge(&self, person: &'a ArchivedPersonLine, now: i64) -> Verdict {
+        let id = PersonId(person.id.to_native());
+        let suspended = person.flags & SUSPENDED != 0;
+        let excepted = match self.door.lockdown.to_native() {
+            0 => None,
+            list => Some(self.view.list(list).unwrap_or_default()),
+        };
+        if suspended && excepted.is_none() {
+            return Verdict { person: id, ..Verdict::denied(Reason::PersonSuspended) };
+        }
+        let mut best = Reason::NoKey;
+        let granted = self.find_candidate(person, |candidate| {
+            if excepted.is_some_and(|excepted| !contains(excepted, candidate.slot)) {
+                return false;
+            }
+            match candidate.reason(self.view, now) {
+                None if !suspended => return true,
+                None => best = Reason::PersonSuspended,
+                Some(reason) => best = best.min(reason),
+            }
+            false
+        });
+        let verdict = match (granted, excepted) {
+            (Some(candidate), _) => {
+                let key = self.view.keys.get(usize::from(candidate.slot)).map_or(0, |key| key.to_native());
+                let host = PersonId(candidate.detail.map_or(0, |detail| detail.host.to_native()));
+                Verdict { host, ..Verdict::granted(KeyId(key)) }
+            }
+            (None, None) => Verdict::denied(best),
+            // Worse than these is what has ended or was never held (U8).
+            (None, Some(_)) if best > Reason::NotYetValid => Verdict::denied(Reason::Lockdown),
+            (None, Some(_)) if suspended => Verdict::denied(Reason::PersonSuspended),
+            (None, Some(_)) => Verdict::denied(best),
+        };
+        Verdict { person: id, ..verdict }
+    }
+
+    /// The first candidate, in the order of U2, for which `wanted` holds.
+    #[inline(always)]
+    fn find_candidate(
+        &self,
+        person: &'a ArchivedPersonLine,
+        mut wanted: impl FnMut(&Candidate<'a>) -> bool,
+    ) -> Option<Candidate<'a>> {
+        if person.flags & SPILLED != 0 {
+            return self.find_spilled(person, wanted);
+        }
+        let detailed = person.detailed.to_native();
+        for (i, slot) in person.slots.iter().take(usize::from(person.count)).enumerate() {
+            let slot = slot.to_native();
+            let Some(opens) = self.opens(slot) else { continue };
+            let mut candidate = Candidate { slot, opens, detail: None };
+            if detailed & 1 << i != 0 {
+                candidate.detail = match (detailed & ((1 << i) - 1)).count_ones() as usize {
+                    0 => Some(&person.first),
+                    rank => self.view.details.get(person.at.to_native() as usize + rank - 1),
+                };
+            }
+            if candidate.is_for(self) && wanted(&candidate) {
+                return Some(candidate);
+            }
+        }
+        None
+    }
+
+    #[cold]
+    fn find_spilled(
+        &self,
+        person: &'a ArchivedPersonLine,
+        mut wanted: impl FnMut(&Candidate<'a>) -> bool,
+    ) -> Option<Candidate<'a>> {
+        let at = person.at.to_native() as usize;
+        self.view.spill.get(at..at + person.len.to_native() as usize)?.iter().find_map(|holding| {
+            let slot = u16::try_from(holding.slot.to_native()).ok()?;
+            let opens = self.opens(slot)?;
+            let detail = match holding.detail.to_native() {
+                0 => None,
+                detail => Some(self.view.details.get(detail as usize - 1)?),
+            };
+            let candidate = Candidate { slot, opens, detail };
+            (candidate.is_for(self) && wanted(&candidate)).then_some(candidate)
+        })
+    }
+
+    /// When a Key opens the door; `None` where it does not have it.
+    #[inline(always)]
+    fn opens(&self, slot: u16) -> Option<u16> {
+        let (any, code) = match self.door.form {
+            KEYS_INLINE => {
+                let count = u32::from(self.door.count.to_native());
+                let mut equal = 0_u32;
+                for (i, key) in self.door.slots.iter().enumerate() {
+                    equal |= u32::from(key.to_native() == slot) << i;
+                }
+                let at = (equal & ((1 << count.min(8)) - 1)).trailing_zeros() as usize;
+                (self.door.any.get(at)?.to_native(), self.door.code.get(at)?.to_native())
+            }
+            KEYS_WIDE => {
+                let slot = usize::from(slot);
+                let line = self.view.wide.get(self.door.at.to_native() as usize + slot / WIDE_PER_LINE)?;
+                let entry = line.entries.get(slot % WIDE_PER_LINE)?;
+                (entry.any.to_native(), entry.code.to_native())
+            }
+            _ => {
+                let at = self.door.at.to_native() as usize;
+                let keys = self.view.sorted.get(at..at + usize::from(self.door.count.to_native()))?;
+                let entry = keys.get(keys.binary_search_by_key(&slot, |key| key.slot.to_native()).ok()?)?;
+                (entry.any.to_native(), entry.code.to_native())
+            }
+        };
+        let opens = if self.code { code } else { any };
+        (any != ABSENT && opens != NO_CODE).then_some(opens)
+    }
+}
+
+impl Candidate<'_> {
+    /// Whether a share that is cut to some doors has this one.
+    #[inline(always)]
+    fn is_for(&self, at: &AtDoor<'_>) -> bool {
+        match self.detail.map_or(0, |detail| detail.doors.to_native()) {
+            0 => true,
+            rows => at.view.list(rows).is_some_and(|rows| contains(rows, at.row as u16)),
+        }
+    }
+
+    /// Why it does not grant; `None` where it does.
+    #[inline(always)]
+    fn reason(&self, view: &View<'_>, now: i64) -> Option<Reason> {
+        if let Some(detail) = self.detail {
+            if native(&detail.until) <= now {
+                return Some(Reason::Expired);
+            }
+            if now < native(&detail.from) {
+                return Some(Reason::NotYetValid);
+            }
+        }
+        if is_open(view, self.opens, now) { None } else { Some(Reason::OutsideSchedule) }
+    }
+}
+
+#[inline(always)]
+fn is_open(view: &View<'_>, opens: u16, now: i64) -> bool {
+    match opens {
+        ALWAYS => true,
+        NEVER => false,
+        schedule => scheduled_open(view, schedule, now).unwrap_or(false),
+    }
+}
+
+#[inline(always)]
+fn scheduled_open(view: &View<'_>, schedule: u16, now: i64) -> Option<bool> {
+    if now < view.horizon.0 || now >= view.horizon.1 {
+        return None;
+    }
+    let second = second(view, now);
+    let line = view.schedules.get(line_of(view, schedule, second))?;
+    let head = line.head.to_native();
+    if head & COLD != 0 {
+        let openings = view.cold(line)?;
+        let begun = openings.partition_point(|opening| native(&opening.from) <= now);
+        return Some(begun > 0 && openings.get(begun - 1).is_some_and(|opening| now < native(&opening.to)));
+    }
+    let passed: u32 = line.changes.iter().map(|change| u32::from(change.to_native() <= second)).sum();
+    Some((head & OPEN_AT_START) ^ (passed & 1) != 0)
+}
+
+/// Whole seconds since the base; below `u32::MAX` wherever schedules are kept in seconds.
+#[inline(always)]
+fn second(view: &View<'_>, now: i64) -> u32 {
+    let seconds = now.wrapping_sub(view.base) as u64 / 1_000_000;
+    u32::try_from(seconds).unwrap_or(u32::MAX).min(u32::MAX - 1)
+}
+
+#[inline(always)]
+fn line_of(view: &View<'_>, schedule: u16, second: u32) -> usize {
+    let stretch = (second >> view.shift).min(view.stretches - 1);
+    usize::from(schedule) * view.stretches as usize + stretch as usize
+}
+
+fn contains(sorted: &[u16_ule], item: u16) -> bool {
+    sorted.binary_search_by_key(&item, |other| other.to_native()).is_ok()
+}
+
+/// The moment until which the answer to `question` surely stands if nothing is changed (U4): never later than it
+/// really does, often earlier. [`Moment::MAX`] where time alone changes nothing.
+pub fn stands_until(
+    portfolio: &PortfolioPublication,
+    scope: Scope<'_>,
+    now: Moment,
+    question: &Question,
+    tagger: impl Fn(DoorId, &[u8]) -> Tag,
+) -> Moment {
+    let mut step = Step::START;
+    step.place = portfolio.place(question.door);
+    let Some(property) = portfolio.at(step.place) else { return Moment::MAX };
+    step.view = Some(property.index.view());
+    step.codes = property.codes.as_deref();
+    step.begin(question, &tagger);
+    step.find_card_or_code(question);
+    step.find_id();
+    let (Some(view), Some(door)) = (step.view, step.door) else { return Moment::MAX };
+    if !scope.has(question.door, view.property) {
+        return Moment::MAX;
+    }
+    match step.who {
+        Who::Retry => return now,
+        Who::Deleted(_, until) if now < until => return until,
+        _ => {}
+    }
+    let Some(person) = step.person(view, question) else { return Moment::MAX };
+    let at = AtDoor { view, door, row: step.place.row, code: question.shown.kind == ShownKind::Code };
+    let now = now.as_micros();
+    let mut until = i64::MAX;
+    at.find_candidate(person, |candidate| {
+        let period = candidate.detail.map(|detail| [native(&detail.from), native(&detail.until)]);
+        let bounds = period.into_iter().flatten().filter(|bound| *bound > now);
+        until = bounds.fold(until, i64::min).min(next_change(view, candidate.opens, now));
+        false
+    });
+    Moment::from_micros(until)
+}
+
+/// A moment up to which a schedule surely stays as it is at `now`.
+fn next_change(view: &View<'_>, opens: u16, now: i64) -> i64 {
+    if opens == ALWAYS || opens == NEVER {
+        return i64::MAX;
+    }
+    if now < view.horizon.0 {
+        return view.horizon.0;
+    }
+    // Past the horizon a schedule is taken for closed only until the property is compiled anew.
+    let within = || next_change_within(view, opens, now).unwrap_or(now);
+    if now < view.horizon.1 { within().min(view.horizon.1) } else { now }
+}
+
+fn next_change_within(view: &View<'_>, schedule: u16, now: i64) -> Option<i64> {
+    let second = second(view, now);
+    let at = line_of(view, schedule, second);
+    let line = view.schedules.get(at)?;
+    if line.head.to_native() & COLD != 0 {
+        let bounds = view.cold(line)?.iter().flat_map(|opening| [native(&opening.from), native(&opening.to)]);
+        return Some(bounds.filter(|bound| *bound > now).min().unwrap_or(i64::MAX));
+    }
+    let end = (usize::from(schedule) + 1) * view.stretches as usize;
+    let changes = view.schedules.get(at..end)?.iter().flat_map(|line| &line.changes).map(|change| change.to_native());
+    let next = changes.filter(|change| *change != u32::MAX).find(|change| *change > second);
+    Some(next.map_or(i64::MAX, |change| view.base + i64::from(change) * 1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use keyward_protocol::id::PropertyId;
+    use rand::RngExt;
+    use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+
+    use super::*;
+    use crate::index::{
+        archive::Loaded,
+        compile::compile,
+        source::{DoorKey, DoorSource, Holding, Opens, PersonSource, PropertySource},
+        testing::{PORTFOLIO, World, slow_judge, tag, world},
+    };
+
+    fn questions(world: &World, rng: &mut ChaCha8Rng, count: usize) -> Vec<Question> {
+        let question = |_| {
+            let doors = &world.source.doors;
+            let door = match rng.random_range(0..30) {
+                0 => DoorId(rng.random_range(0..5_000)),
+                1 => DoorId(u32::MAX),
+                _ => doors[rng.random_range(0..doors.len())].id,
+            };
+            Question { door, shown: world.credentials(rng) }
+        };
+        (0..count).map(question).collect()
+    }
+
+    fn scope<'a>(world: &World, rng: &mut ChaCha8Rng, doors: &'a mut Vec<DoorId>) -> Scope<'a> {
+        match rng.random_range(0..6) {
+            0 => Scope::Property(PropertyId(rng.random_range(1..9))),
+            1 => Scope::Property(world.source.property),
+            2 => {
+                doors.extend(world.source.doors.iter().map(|door| door.id).filter(|_| rng.random_bool(0.5)));
+                Scope::Doors(doors)
+            }
+            _ => Scope::Portfolio,
+        }
+    }
+
+    // K2 U1 U2 U3 U8 C6 K7 K11 G1 V3
+    #[test]
+    fn the_index_answers_like_the_slow_judge() {
+        let longer: u64 = std::env::var("KEYWARD_INDEX_WORLDS").ok().and_then(|n| n.parse().ok()).unwrap_or(1_500);
+        for seed in 0..longer {
+            let world = world(seed);
+            let published = world.published();
+            let guard = published.load();
+            let portfolio = guard.portfolio(PORTFOLIO).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xABCD);
+            for _ in 0..10 {
+                let now = world.moment(&mut rng);
+                let mut doors = Vec::new();
+                let scope = scope(&world, &mut rng, &mut doors);
+                let questions = questions(&world, &mut rng, 20);
+                let mut out = vec![Verdict::DENIED; questions.len()];
+                check_batch(portfolio, scope, now, &questions, tag, &mut out);
+                for (question, verdict) in questions.iter().zip(&out) {
+                    let expected = slow_judge(&world, scope, now, question.door, &question.shown);
+                    let shown = (question.shown.kind, question.shown.length, question.shown.bytes);
+                    assert_eq!(*verdict, expected, "seed {seed}, now {}, {} {shown:?}", now.as_micros(), question.door);
+                }
+            }
+        }
+    }
+
+    // U4
+    #[test]
+    fn an_answer_stands_as_long_as_it_says() {
+        for seed in 0..300 {
+            let world = world(seed);
+            let published = world.published();
+            let guard = published.load();
+            let portfolio = guard.portfolio(PORTFOLIO).unwrap();
+            let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0x1234);
+            for question in questions(&world, &mut rng, 40) {
+                let now = world.moment(&mut rng);
+                let until = stands_until(portfolio, Scope::Portfolio, now, &question, tag);
+                assert!(until >= now, "seed {seed}");
+                let mut later: Vec<Moment> = (0..20).map(|_| world.moment(&mut rng)).collect();
+                later.push(until.plus_micros(-1));
+                let judge = |now| slow_judge(&world, Scope::Portfolio, now, question.door, &question.shown);
+                for later in later.into_iter().filter(|later| now <= *later && *later < until) {
+                    let both = (now.as_micros(), later.as_micros(), until.as_micros());
+                    assert_eq!(judge(now), judge(later), "seed {seed}, {both:?}, {}", question.door);
+                }
+            }
+        }
+    }
+
+    fn holding(slot: u16) -> Holding {
+        Holding { slot, from: Moment::MIN, until: Moment::MAX, host: PersonId::NONE, doors: None }
+    }
+
+    fn publication(source: &PropertySource) -> PortfolioPublication {
+        let mut portfolio = PortfolioPublication::default();
+        portfolio.put_property(Arc::new(Loaded::new(compile(source, (3, 4)).unwrap()).unwrap()));
+        portfolio
+    }
+
+    fn ask(portfolio: &PortfolioPublication, door: u32, mobile: u64) -> Verdict {
+        let question = Question { door: DoorId(door), shown: Shown::new(ShownKind::Mobile, &mobile.to_le_bytes()) };
+        let mut out = [Verdict::DENIED];
+        check_batch(portfolio, Scope::Portfolio, Moment::from_micros(0), &[question], tag, &mut out);
+        out[0]
+    }
+
+    fn key(slot: u16, any: Opens) -> DoorKey {
+        DoorKey { slot, any, code: Opens::Never, has_code: false }
+    }
+
+    fn property(doors: Vec<DoorSource>, people: Vec<PersonSource>, keys: u32) -> PropertySource {
+        PropertySource {
+            property: PropertyId(1),
+            horizon: (Moment::from_micros(0), Moment::from_micros(1)),
+            keys: (1..=keys).map(KeyId).collect(),
+            deliveries: None,
+            schedules: Vec::new(),
+            doors,
+            people,
+        }
+    }
+
+    fn granted(key: u32) -> Outcome {
+        Outcome::Decided(Decision::Granted { key: KeyId(key) })
+    }
+
+    // K2 U2
+    #[test]
+    fn a_person_with_300_keys_and_a_door_in_300_keys_are_judged_in_order() {
+        let keys = (0..300).map(|slot| key(slot, if slot == 7 || slot == 211 { Opens::Always } else { Opens::Never }));
+        let door = DoorSource { id: DoorId(5), keys: keys.collect(), delivers: false, lockdown: None };
+        let person = |id: u32, holdings| PersonSource {
+            id: PersonId(id),
+            suspended: false,
+            mobile: u64::from(id),
+            cards: Vec::new(),
+            holdings,
+        };
+        let people = vec![
+            person(1, (0..300).rev().map(holding).collect()),
+            person(2, (0..300).map(holding).collect()),
+            person(3, (0..300).filter(|slot| *slot != 7 && *slot != 211).map(holding).collect()),
+        ];
+        for key_count in [300, 6_000] {
+            let portfolio = publication(&property(vec![door.clone()], people.clone(), key_count));
+            assert_eq!(ask(&portfolio, 5, 1).outcome, granted(212));
+            assert_eq!(ask(&portfolio, 5, 2).outcome, granted(8));
+            assert_eq!(
+                ask(&portfolio, 5, 3).outcome,
+                Outcome::Decided(Decision::Denied { reason: Reason::OutsideSchedule })
+            );
+        }
+    }
+
+    // U1
+    #[test]
+    fn ten_thousand_doors_and_fifty_thousand_people_are_right() {
+        let doors = (0..10_000).map(|n: u32| DoorSource {
+            id: DoorId(n + 1),
+            keys: vec![key((n % 1_000) as u16, Opens::Always)],
+            delivers: false,
+            lockdown: None,
+        });
+        let people = (0..50_000_u32).map(|n| PersonSource {
+            id: PersonId(n + 1),
+            suspended: false,
+            mobile: u64::from(n) * 0x1_0000_0001,
+            cards: Vec::new(),
+            holdings: vec![holding((n % 1_000) as u16)],
+        });
+        let portfolio = publication(&property(doors.collect(), people.collect(), 1_000));
+        for n in 0..50_000_u32 {
+            let (own, other) = (n % 10_000, (n + 1) % 10_000);
+            assert_eq!(ask(&portfolio, own + 1, u64::from(n) * 0x1_0000_0001).outcome, granted(own % 1_000 + 1));
+            let verdict = ask(&portfolio, other + 1, u64::from(n) * 0x1_0000_0001);
+            assert_eq!(verdict, Verdict { person: PersonId(n + 1), ..Verdict::denied(Reason::NoKey) });
+        }
+    }
+}
