@@ -459,15 +459,13 @@ pub(super) fn hash_id(key: (u64, u64), id: u32) -> u64 {
 /// Whether every number in an archive means something.
 impl View<'_> {
     fn verify(&self) -> Result<(), ArchiveError> {
-        let checks: [(&'static str, fn(&Self) -> Option<()>); 6] = [
-            ("sizes", Self::verify_sizes),
-            ("schedules", Self::verify_schedules),
-            ("doors", Self::verify_doors),
-            ("people", Self::verify_people),
-            ("cards", Self::verify_cards),
-            ("ids", Self::verify_ids),
-        ];
-        checks.iter().try_for_each(|(what, check)| check(self).ok_or(ArchiveError::Meaning(what)))
+        let right = |what, outcome: Option<()>| outcome.ok_or(ArchiveError::Meaning(what));
+        right("sizes", self.verify_sizes())?;
+        right("schedules", self.verify_schedules())?;
+        right("doors", self.verify_doors())?;
+        right("people", self.verify_people())?;
+        right("cards", self.verify_cards())?;
+        right("ids", self.verify_ids())
     }
 
     fn verify_sizes(&self) -> Option<()> {

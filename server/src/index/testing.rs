@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use keyward_protocol::{
-    code::Card,
+    code::{Card, Digits},
     decision::{Decision, Reason},
     id::{CarrierId, DoorId, KeyId, PersonId, PortfolioId, PropertyId},
     time::Moment,
@@ -23,9 +23,9 @@ use super::{
 
 pub const PORTFOLIO: PortfolioId = PortfolioId(1);
 
-pub fn tag(door: DoorId, digits: &[u8]) -> Tag {
+pub fn tag(door: DoorId, digits: &Digits) -> Tag {
     let mut hasher = SipHasher::new_with_keys(1, u64::from(door.0));
-    std::hash::Hasher::write(&mut hasher, digits);
+    std::hash::Hasher::write(&mut hasher, digits.expose());
     hasher.finish128().as_bytes()
 }
 
@@ -43,7 +43,7 @@ pub struct World {
 impl World {
     pub fn code_sources(&self) -> Vec<CodeSource> {
         let code = |(door, digits, person, state): &(DoorId, Vec<u8>, PersonId, CodeState)| CodeSource {
-            tag: tag(*door, digits),
+            tag: tag(*door, &Digits::parse(digits).unwrap()),
             door: *door,
             person: *person,
             state: *state,
@@ -107,21 +107,23 @@ impl World {
     /// A moment at an edge of something, a microsecond to either side, or anywhere.
     pub fn moment(&self, rng: &mut impl Rng) -> Moment {
         let source = &self.source;
-        let edge = match rng.random_range(0..8) {
+        let edge = match rng.random_range(0..9) {
             0..4 => pick(rng, &source.schedules).and_then(|openings| pick(rng, openings)).map(|o| [o.0, o.1]),
             4..6 => {
                 let holding = pick(rng, &source.people).and_then(|person| pick(rng, &person.holdings));
                 holding.map(|holding| [holding.from, holding.until])
             }
             6 => Some([source.horizon.0, source.horizon.1]),
-            _ => match pick(rng, &self.codes) {
+            7 => match pick(rng, &self.codes) {
                 Some((_, _, _, CodeState::Quarantined { until })) => Some([*until; 2]),
                 _ => None,
             },
+            _ => None,
         };
         let anywhere = Moment::from_micros(rng.random_range(-30 * DAY..30 * DAY));
         let edge = edge.map_or(anywhere, |edge| edge[rng.random_range(0..2)]);
-        edge.plus_micros(rng.random_range(-1..=1))
+        // The last moment of all stands for "never" and is nobody's now.
+        edge.plus_micros(rng.random_range(-1..=1)).min(Moment::MAX.plus_micros(-1))
     }
 }
 
