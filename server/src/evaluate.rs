@@ -126,12 +126,11 @@ fn write_answer(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// The answer to one line, and what was expected and came instead; or why the line is no check.
-fn judge_line(
-    portfolio: &Portfolio,
-    text: &str,
-    explain: bool,
-) -> Result<(Answer, Option<(String, &'static str)>), String> {
+/// What was expected, and what came instead.
+type Difference = (String, &'static str);
+
+/// The answer to one line, and how it differs from what was expected; or why the line is no check.
+fn judge_line(portfolio: &Portfolio, text: &str, explain: bool) -> Result<(Answer, Option<Difference>), String> {
     let check: Check = serde_json::from_str(text).map_err(|error| format!("this is no check: {error}"))?;
     let at = Moment::parse(&check.at).map_err(|error| error.to_string())?;
     let expected = check.expect.as_deref().map(expectation).transpose()?;

@@ -2,6 +2,7 @@
 
 pub mod access_log;
 pub mod cli;
+pub mod clock;
 pub mod control;
 pub mod domain;
 pub mod engine;
@@ -11,3 +12,6 @@ pub mod index;
 pub mod net;
 pub mod store;
 pub mod vault;
+
+#[cfg(test)]
+mod testing;

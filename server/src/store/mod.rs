@@ -14,5 +14,6 @@
 pub mod disk;
 mod format;
 pub mod journal;
+pub mod record;
 pub mod sled;
 pub mod snapshot;

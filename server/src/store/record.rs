@@ -1,0 +1,235 @@
+//! What the journal's entries and the snapshots mean, and the bytes they are written as.
+//!
+//! The first byte of each is the version of its layout. A later version must go on reading every earlier one.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use keyward_protocol::{id::*, name::fold_email};
+use rkyv::rancor::Error as RkyvError;
+
+use crate::domain::{directory::*, event::Change};
+
+const VERSION: u8 = 1;
+
+/// One entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[allow(missing_docs, reason = "rkyv's derive writes twins without documentation")]
+pub enum Entry {
+    /// A change of one portfolio's data.
+    Change(Change),
+    /// A carrier of the server.
+    Carrier(Carrier),
+}
+
+/// Why bytes are no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a later keyward.
+    #[error("it was written by a newer keyward (layout {0}): run that version")]
+    Newer(u8),
+    /// Not what this version writes.
+    #[error("it is damaged: restore it from a backup")]
+    Damaged,
+}
+
+impl Entry {
+    /// The bytes that the journal keeps.
+    pub fn encode(&self) -> Vec<u8> {
+        with_version(&rkyv::to_bytes::<RkyvError>(self).expect("flat lists can always be written to memory"))
+    }
+
+    /// Reads what [`Entry::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Entry, RecordError> {
+        rkyv::from_bytes::<Entry, RkyvError>(body(bytes)?).map_err(|_| RecordError::Damaged)
+    }
+}
+
+fn with_version(body: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(body.len() + 1);
+    bytes.push(VERSION);
+    bytes.extend_from_slice(body);
+    bytes
+}
+
+fn body(bytes: &[u8]) -> Result<&[u8], RecordError> {
+    match bytes.split_first() {
+        Some((&VERSION, body)) => Ok(body),
+        Some((&version, _)) if version > VERSION => Err(RecordError::Newer(version)),
+        _ => Err(RecordError::Damaged),
+    }
+}
+
+/// A Directory written flat, as snapshots keep it.
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct DirectoryRecord {
+    portfolios: Vec<PortfolioRecord>,
+    carriers: Vec<Carrier>,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct PortfolioRecord {
+    id: PortfolioId,
+    name: String,
+    revision: u64,
+    managers: Vec<PersonId>,
+    people: Vec<Person>,
+    properties: Vec<PropertyRecord>,
+    locks: Vec<Lock>,
+    next: NextIds,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct PropertyRecord {
+    facts: PropertyFacts,
+    holidays: Vec<Holiday>,
+    deliveries: Option<KeyId>,
+    doors: Vec<Door>,
+    schedules: Vec<Schedule>,
+    keys: Vec<Key>,
+    givings: Vec<Giving>,
+    shares: Vec<Share>,
+    lockdowns: Vec<Lockdown>,
+    levels: Vec<(PersonId, Level)>,
+    codes: Vec<Code>,
+    deleted_codes: Vec<DeletedCode>,
+}
+
+/// The bytes that a snapshot keeps of a Directory.
+pub fn encode_directory(directory: &Directory) -> Vec<u8> {
+    let record = DirectoryRecord {
+        portfolios: directory.portfolios.values().map(|portfolio| portfolio_record(portfolio)).collect(),
+        carriers: directory.carriers.values().cloned().collect(),
+    };
+    with_version(&rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
+}
+
+/// Reads what [`encode_directory`] wrote.
+pub fn decode_directory(bytes: &[u8]) -> Result<Directory, RecordError> {
+    let record = rkyv::from_bytes::<DirectoryRecord, RkyvError>(body(bytes)?).map_err(|_| RecordError::Damaged)?;
+    let mut directory = Directory::default();
+    for portfolio in record.portfolios {
+        let portfolio = portfolio_of(portfolio)?;
+        directory.portfolios.insert(portfolio.id, Arc::new(portfolio));
+    }
+    directory.carriers = record.carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect();
+    Ok(directory)
+}
+
+fn portfolio_record(portfolio: &Portfolio) -> PortfolioRecord {
+    PortfolioRecord {
+        id: portfolio.id,
+        name: portfolio.name.clone(),
+        revision: portfolio.revision,
+        managers: portfolio.managers.iter().copied().collect(),
+        people: portfolio.people.values().map(|person| Person::clone(person)).collect(),
+        properties: portfolio.properties.values().map(|property| property_record(property)).collect(),
+        locks: portfolio.locks.values().map(|lock| Lock::clone(lock)).collect(),
+        next: portfolio.next,
+    }
+}
+
+fn property_record(property: &Property) -> PropertyRecord {
+    PropertyRecord {
+        facts: property.facts.clone(),
+        holidays: property.holidays.clone(),
+        deliveries: property.deliveries,
+        doors: property.doors.values().map(|door| Door::clone(door)).collect(),
+        schedules: property.schedules.values().map(|schedule| Schedule::clone(schedule)).collect(),
+        keys: property.keys.values().map(|key| Key::clone(key)).collect(),
+        givings: property.givings.values().copied().collect(),
+        shares: property.shares.values().map(|share| Share::clone(share)).collect(),
+        lockdowns: property.lockdowns.values().map(|lockdown| Lockdown::clone(lockdown)).collect(),
+        levels: property.levels.iter().map(|(person, level)| (*person, level.clone())).collect(),
+        codes: property.codes.values().copied().collect(),
+        deleted_codes: property.deleted_codes.values().copied().collect(),
+    }
+}
+
+fn portfolio_of(record: PortfolioRecord) -> Result<Portfolio, RecordError> {
+    let mut portfolio = Portfolio::new(record.id, record.name);
+    portfolio.revision = record.revision;
+    portfolio.managers = record.managers.into_iter().collect();
+    portfolio.next = record.next;
+    portfolio.locks = record.locks.into_iter().map(|lock| (lock.id, Arc::new(lock))).collect();
+    for person in record.people {
+        portfolio.emails.insert(fold_email(&person.email), person.id);
+        portfolio.mobiles.insert(person.mobile, person.id);
+        portfolio.cards.extend(person.cards.iter().map(|card| (*card, person.id)));
+        portfolio.people.insert(person.id, Arc::new(person));
+    }
+    for record in record.properties {
+        let property = property_of(record)?;
+        let id = property.id();
+        portfolio.property_of_door.extend(property.doors.keys().map(|door| (*door, id)));
+        portfolio.property_of_key.extend(property.keys.keys().chain(&property.deliveries).map(|key| (*key, id)));
+        portfolio.properties.insert(id, Arc::new(property));
+    }
+    Ok(portfolio)
+}
+
+fn property_of(record: PropertyRecord) -> Result<Property, RecordError> {
+    let mut property = Property::new(record.facts).ok_or(RecordError::Damaged)?;
+    property.holidays = record.holidays;
+    property.deliveries = record.deliveries;
+    property.doors = record.doors.into_iter().map(|door| (door.id, Arc::new(door))).collect();
+    property.schedules = record.schedules.into_iter().map(|schedule| (schedule.id, Arc::new(schedule))).collect();
+    property.keys = record.keys.into_iter().map(|key| (key.id, Arc::new(key))).collect();
+    property.lockdowns = record.lockdowns.into_iter().map(|lockdown| (lockdown.id, Arc::new(lockdown))).collect();
+    property.levels = record.levels.into_iter().collect();
+    for giving in record.givings {
+        property.givings_of_key.insert((giving.key, giving.id));
+        property.givings_of_person.insert((giving.person, giving.id));
+        property.givings.insert(giving.id, giving);
+    }
+    for share in record.shares {
+        property.shares_of_giving.insert((share.giving, share.id));
+        property.shares_of_guest.insert((share.guest, share.id));
+        property.shares.insert(share.id, Arc::new(share));
+    }
+    let mut live: BTreeMap<DoorId, u32> = BTreeMap::new();
+    for code in record.codes {
+        *live.entry(code.door).or_default() += 1;
+        property.code_of.insert((code.person, code.door), code.id);
+        property.codes.insert(code.id, code);
+    }
+    property.live_codes = live.into_iter().collect();
+    property.deleted_codes = record.deleted_codes.into_iter().map(|code| (code.id, code)).collect();
+    Ok(property)
+}
+
+#[cfg(test)]
+mod tests {
+    use keyward_protocol::time::Moment;
+
+    use super::*;
+    use crate::domain::event::{Actor, Cause};
+
+    #[test]
+    fn a_directory_comes_back_as_it_was() {
+        let site = crate::domain::site::Site::parse("site.toml", crate::testing::SITE).unwrap();
+        let portfolio = site.portfolio(PortfolioId(1));
+        let mut directory = Directory::default();
+        directory.portfolios.insert(portfolio.id, Arc::new(portfolio));
+        assert_eq!(decode_directory(&encode_directory(&directory)).unwrap(), directory);
+    }
+
+    #[test]
+    fn entries_come_back_and_damage_is_refused() {
+        let entry = Entry::Change(Change {
+            portfolio: PortfolioId(1),
+            actor: Actor::Administrator,
+            at: Moment::from_micros(5),
+            causes: vec![Cause::PortfolioMade { name: "Harbor".into() }],
+            commitments: vec![[1; 32]],
+            digest: [2; 32],
+        });
+        let bytes = entry.encode();
+        assert_eq!(Entry::decode(&bytes), Ok(entry));
+        let newer: Vec<u8> = std::iter::once(9).chain(bytes.iter().skip(1).copied()).collect();
+        assert_eq!(Entry::decode(&newer), Err(RecordError::Newer(9)));
+        // A cut record may still read as another one: the journal's checksums are what refuses it. It never panics.
+        for cut in 0..bytes.len() {
+            _ = Entry::decode(&bytes[..cut]);
+        }
+    }
+}
