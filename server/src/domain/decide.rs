@@ -110,47 +110,44 @@ pub fn decide_causes(
     Ok(Decided { causes, stepped })
 }
 
-/// What the clock has ended or released by `now`, property by property: to be applied before any command or preview.
+/// What the clock has ended or released by `now`: to be applied before any command or preview.
 pub fn due(portfolio: &Portfolio, now: Moment) -> Vec<Cause> {
+    portfolio.properties.values().flat_map(|property| due_in(property, now)).collect()
+}
+
+/// What the clock has ended or released by `now` in one property.
+pub fn due_in(property: &Property, now: Moment) -> Vec<Cause> {
     let mut causes = Vec::new();
-    for property in portfolio.properties.values() {
-        let over = |until: Option<Moment>| until.is_some_and(|until| until <= now);
-        let givings: Vec<GivingId> = property
-            .givings
-            .values()
-            .filter(|giving| !giving.ended && over(giving.until))
-            .map(|giving| giving.id)
-            .collect();
-        let shares: Vec<ShareId> = property
-            .shares
-            .values()
-            .filter(|share| !share.ended && property.share_period(share).1 <= now)
-            .map(|share| share.id)
-            .collect();
-        if !givings.is_empty() || !shares.is_empty() {
-            causes.push(Cause::Expired { property: property.id(), givings, shares });
-        }
-        let codes: Vec<CodeId> =
-            property.deleted_codes.values().filter(|code| code.quarantined_until <= now).map(|code| code.id).collect();
-        if !codes.is_empty() {
-            causes.push(Cause::QuarantineEnded { property: property.id(), codes });
-        }
+    let over = |until: Option<Moment>| until.is_some_and(|until| until <= now);
+    let givings: Vec<GivingId> = property
+        .givings
+        .values()
+        .filter(|giving| !giving.ended && over(giving.until))
+        .map(|giving| giving.id)
+        .collect();
+    let shares: Vec<ShareId> = property
+        .shares
+        .values()
+        .filter(|share| !share.ended && property.share_period(share).1 <= now)
+        .map(|share| share.id)
+        .collect();
+    if !givings.is_empty() || !shares.is_empty() {
+        causes.push(Cause::Expired { property: property.id(), givings, shares });
+    }
+    let codes: Vec<CodeId> =
+        property.deleted_codes.values().filter(|code| code.quarantined_until <= now).map(|code| code.id).collect();
+    if !codes.is_empty() {
+        causes.push(Cause::QuarantineEnded { property: property.id(), codes });
     }
     causes
 }
 
-/// The first moment at which [`due`] will have something to do; `None` when nothing has an end.
-pub fn next_due(portfolio: &Portfolio) -> Option<Moment> {
-    portfolio
-        .properties
-        .values()
-        .flat_map(|property| {
-            let givings = property.givings.values().filter(|giving| !giving.ended).filter_map(|giving| giving.until);
-            let shares = property.shares.values().filter(|share| !share.ended).filter_map(|share| share.until);
-            let codes = property.deleted_codes.values().map(|code| code.quarantined_until);
-            givings.chain(shares).chain(codes).min()
-        })
-        .min()
+/// The first moment at which [`due_in`] will have something to do; `None` when nothing has an end.
+pub fn next_due(property: &Property) -> Option<Moment> {
+    let givings = property.givings.values().filter(|giving| !giving.ended).filter_map(|giving| giving.until);
+    let shares = property.shares.values().filter(|share| !share.ended).filter_map(|share| share.until);
+    let codes = property.deleted_codes.values().map(|code| code.quarantined_until);
+    givings.chain(shares).chain(codes).min()
 }
 
 /// C2: past the limit the whole step is refused, naming the door and a length that would do.

@@ -1,1 +1,291 @@
-//! The single writer.
+//! The single writer. One thread owns the Directory: it decides, makes durable, publishes, acknowledges, in that order.
+//!
+//! For each batch of commands: the vault has the new codes' digits on disk, then the journal has the change, then
+//! readers see it, then deleted codes' secrets are destroyed, then whoever asked is told. A failed write ends the
+//! process: nothing is ever rolled back, and a restart finds the last durable state.
+
+mod books;
+mod layout;
+mod publisher;
+
+use std::{
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use keyward_protocol::{code::Digits, id::*, time::Moment};
+
+pub use books::{Books, Committed, Lost, OpenReport, ReplayError, StartError, WriteError};
+pub use layout::Layout;
+pub use publisher::Publisher;
+
+use crate::{
+    clock::Clock,
+    domain::{
+        command::Command,
+        decide::Refusal,
+        directory::Directory,
+        effects::Effects,
+        event::{Actor, Cause},
+    },
+    index::publish::Published,
+};
+
+/// What a step came to.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The portfolio's revision after it.
+    pub revision: u64,
+    /// What was done, with the ids that were given.
+    pub causes: Vec<Cause>,
+    /// What followed.
+    pub effects: Effects,
+}
+
+/// Told when a command is durable and in force, or refused.
+pub type Reply<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
+
+enum Request {
+    Command {
+        portfolio: PortfolioId,
+        actor: Actor,
+        command: Box<Command>,
+        pinned: Option<[u8; 32]>,
+        reply: Reply<Done>,
+    },
+    Carrier {
+        name: String,
+        reply: Reply<CarrierId>,
+    },
+    Reveal {
+        portfolio: PortfolioId,
+        code: CodeId,
+        reply: Reply<Digits>,
+    },
+    Stop,
+}
+
+/// How many commands may wait for the engine.
+const QUEUE: usize = 1_024;
+/// How many commands share one flush.
+const BATCH: usize = 256;
+/// How far the anchor may be behind the journal.
+const ANCHOR_EVERY: Duration = Duration::from_secs(1);
+/// After so many changes a snapshot is taken.
+const SNAPSHOT_EVERY: u64 = 1_000;
+/// How often compiled openings are renewed: long before the horizon is reached.
+const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
+
+/// A running engine. Clones are handles of the same one.
+#[derive(Clone)]
+pub struct Engine {
+    requests: Sender<Request>,
+    directory: Arc<ArcSwap<Directory>>,
+    published: Arc<Published>,
+}
+
+/// Ends the engine and waits for it.
+pub struct Running {
+    requests: Sender<Request>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts the writer's thread with books that were opened.
+    pub fn start(books: Books, publisher: Publisher, clock: Clock) -> (Engine, Running) {
+        let (requests, queue) = crossbeam_channel::bounded(QUEUE);
+        let directory = Arc::new(ArcSwap::from_pointee(books.directory().clone()));
+        let published = publisher.published();
+        let writer = Writer { books, publisher, clock, queue, directory: Arc::clone(&directory), unsnapshotted: 0 };
+        let thread = std::thread::Builder::new()
+            .name("engine".into())
+            .spawn(move || writer.run())
+            .expect("a thread can be started while the server starts");
+        let running = Running { requests: requests.clone(), thread: Some(thread) };
+        (Engine { requests, directory, published }, running)
+    }
+
+    /// The Directory at a durable revision: for lists, previews and explanations, off the engine.
+    pub fn directory(&self) -> Arc<Directory> {
+        self.directory.load_full()
+    }
+
+    /// What checks are judged by.
+    pub fn published(&self) -> &Arc<Published> {
+        &self.published
+    }
+
+    /// Asks for a step; `reply` is told when it is durable and in force, or refused.
+    pub fn submit(
+        &self,
+        portfolio: PortfolioId,
+        actor: Actor,
+        command: Command,
+        pinned: Option<[u8; 32]>,
+        reply: Reply<Done>,
+    ) {
+        self.send(Request::Command { portfolio, actor, command: Box::new(command), pinned, reply });
+    }
+
+    /// [`Engine::submit`] that waits for the reply. Not for threads that serve connections.
+    pub fn run(&self, portfolio: PortfolioId, actor: Actor, command: Command) -> Result<Done, Refusal> {
+        self.wait(|reply| Request::Command { portfolio, actor, command: Box::new(command), pinned: None, reply })
+    }
+
+    /// Makes a carrier of the server (V3); the one with that name, where there is one.
+    pub fn make_carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
+        self.wait(|reply| Request::Carrier { name: name.to_owned(), reply })
+    }
+
+    /// The digits of a live code (C8). Who may see them is for the caller to ask.
+    pub fn reveal(&self, portfolio: PortfolioId, code: CodeId) -> Result<Digits, Refusal> {
+        self.wait(|reply| Request::Reveal { portfolio, code, reply })
+    }
+
+    fn wait<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
+        let (send, receive) = crossbeam_channel::bounded(1);
+        self.send(request(Box::new(move |done| _ = send.send(done))));
+        receive.recv().unwrap_or_else(|_| Err(stopped()))
+    }
+
+    fn send(&self, request: Request) {
+        // A request that can't be handed over is dropped with its reply; `wait` then says that the server stops.
+        if let Err(unsent) = self.requests.send(request)
+            && let Request::Command { reply, .. } = unsent.0
+        {
+            reply(Err(stopped()));
+        }
+    }
+}
+
+fn stopped() -> Refusal {
+    Refusal::Unavailable("the server is shutting down".to_owned())
+}
+
+impl Running {
+    /// Lets the engine finish what was handed over, writes the anchor and a snapshot, and waits for its end.
+    pub fn stop(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        _ = self.requests.send(Request::Stop);
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the engine ended with a panic");
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if self.thread.is_some() {
+            self.end();
+        }
+    }
+}
+
+struct Writer {
+    books: Books,
+    publisher: Publisher,
+    clock: Clock,
+    queue: Receiver<Request>,
+    directory: Arc<ArcSwap<Directory>>,
+    unsnapshotted: u64,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut anchored = Instant::now();
+        let mut renewed = Instant::now();
+        loop {
+            let batch = self.next_batch();
+            let stop = batch.iter().any(|request| matches!(request, Request::Stop));
+            self.round(batch);
+            if anchored.elapsed() >= ANCHOR_EVERY {
+                fatal(self.books.write_anchor());
+                anchored = Instant::now();
+            }
+            if renewed.elapsed() >= RENEW_EVERY {
+                self.publisher.renew(self.books.directory(), (self.clock)());
+                renewed = Instant::now();
+            }
+            if self.unsnapshotted >= SNAPSHOT_EVERY || (stop && self.unsnapshotted > 0) {
+                match self.books.write_snapshot() {
+                    Ok(()) => self.unsnapshotted = 0,
+                    // A snapshot only bounds how much a start replays: the journal has everything.
+                    Err(error) => tracing::warn!(%error, "no snapshot could be written"),
+                }
+            }
+            if stop {
+                fatal(self.books.write_anchor());
+                return;
+            }
+        }
+    }
+
+    /// Waits for work: commands, or the moment at which something ends.
+    fn next_batch(&self) -> Vec<Request> {
+        let now = (self.clock)();
+        let until_due = self.books.next_due().map_or(ANCHOR_EVERY, |due| {
+            let micros = due.as_micros().saturating_sub(now.as_micros()).max(0);
+            Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(ANCHOR_EVERY)
+        });
+        let mut batch = match self.queue.recv_timeout(until_due) {
+            Ok(request) => vec![request],
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => vec![Request::Stop],
+        };
+        batch.extend(self.queue.try_iter().take(BATCH));
+        batch
+    }
+
+    /// Decides a batch, makes it durable with one flush of the journal, publishes it and tells who asked.
+    fn round(&mut self, batch: Vec<Request>) {
+        let now = (self.clock)();
+        let mut acknowledgements: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
+        // Ends that are due are in the books before anything else is decided, so that effects see data only.
+        if let Err(refusal) = self.books.apply_due(now) {
+            tracing::error!(%refusal, "ends that are due could not be put in the books");
+        }
+        for request in batch {
+            match request {
+                Request::Command { portfolio, actor, command, pinned, reply } => {
+                    match self.books.decide(portfolio, actor, &command, now, pinned) {
+                        Ok(done) => acknowledgements.push(Box::new(move || reply(Ok(done)))),
+                        Err(refusal) => reply(Err(refusal)),
+                    }
+                }
+                Request::Carrier { name, reply } => match self.books.make_carrier(&name) {
+                    Ok(carrier) => acknowledgements.push(Box::new(move || reply(Ok(carrier)))),
+                    Err(refusal) => reply(Err(refusal)),
+                },
+                Request::Reveal { portfolio, code, reply } => reply(self.books.reveal(portfolio, code)),
+                Request::Stop => {}
+            }
+        }
+        if let Some(committed) = fatal(self.books.commit()) {
+            self.unsnapshotted += committed.changes;
+            self.publisher.publish(&self.books, &committed, now);
+            self.directory.store(Arc::new(self.books.directory().clone()));
+            fatal(self.books.destroy(&committed));
+        }
+        acknowledgements.into_iter().for_each(|acknowledge| acknowledge());
+    }
+}
+
+/// A failed write ends the process: what is on disk is the truth, and a start finds it.
+fn fatal<T>(done: Result<T, books::WriteError>) -> T {
+    done.unwrap_or_else(|error| {
+        tracing::error!(%error, "the disk refused a write: the server stops, nothing acknowledged is lost");
+        eprintln!("keyward-server: {error}: the server stops, nothing acknowledged is lost");
+        std::process::abort()
+    })
+}
+
+#[cfg(test)]
+mod tests;

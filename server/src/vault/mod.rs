@@ -235,6 +235,12 @@ impl Vault {
         used.map(|held| (held.code, held.door, held.tag, held.half == SecretHalf::Sealed))
     }
 
+    /// The tag of a code that is here, and whether its digits are too: without them it is in quarantine, or lost.
+    pub fn tag(&self, code: CodeId) -> Option<(Tag, bool)> {
+        let held = self.held(*self.codes.get(&code)?);
+        Some((held.tag, held.half == SecretHalf::Sealed))
+    }
+
     /// Makes all of `wanted` and returns their commitments, in that order, when they are on disk: the journal may
     /// name them now. Digits come from `rng`, are never trivial, and differ from every code that is live or in
     /// quarantine at the door (C2). After an error nothing was made.

@@ -1,0 +1,573 @@
+//! The books: the Directory with everything that makes its changes durable, journal, vaults and snapshots.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, TryLockError},
+    io,
+    path::PathBuf,
+    sync::Arc,
+};
+
+use keyward_protocol::{code::Digits, id::*, name, time::Moment};
+use rand::{SeedableRng, rngs::StdRng};
+
+use super::{Done, Layout};
+use crate::{
+    domain::{
+        command::Command,
+        decide::{self, Decided, Refusal},
+        directory::{Carrier, Directory, Portfolio},
+        effects,
+        event::{Actor, Cause, Change},
+        site::Site,
+    },
+    identity::Authority,
+    store::{
+        journal::{self, Journal, JournalError},
+        record::{Entry, RecordError, decode_directory, encode_directory},
+        snapshot,
+    },
+    vault::{MakeError, RootError, RootSecret, Tagger, Vault, VaultError, Wanted},
+};
+
+/// Why there are no books to open, or none can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Nothing was made there yet.
+    #[error("there is no keyward in `{}`: make one with `keyward-server init`", .0.display())]
+    Missing(PathBuf),
+    /// Something is there already.
+    #[error("`{}` exists already: choose another directory, or serve that one", .0.display())]
+    Exists(PathBuf),
+    /// Another process has it open.
+    #[error("another keyward-server runs in `{}`: stop it first", .0.display())]
+    Running(PathBuf),
+    /// A file or directory can't be read or made.
+    #[error("`{}`: {cause}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// The journal can't be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Snapshots of another server's history lie here.
+    #[error("the snapshots in `{}` belong to another server's journal: put the right ones back, or remove them", .0.display())]
+    Foreign(PathBuf),
+    /// An entry of the journal means nothing here.
+    #[error("the journal's frame {sequence} can't be replayed: {why}")]
+    Replay {
+        /// The frame.
+        sequence: u64,
+        /// Why.
+        why: ReplayError,
+    },
+    /// Snapshots can't be read.
+    #[error(transparent)]
+    Snapshot(#[from] snapshot::ReadError),
+    /// The root secret can't be read or made.
+    #[error(transparent)]
+    Root(#[from] RootError),
+    /// The vault can't be opened or made.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    /// The authority can't be opened or made.
+    #[error(transparent)]
+    Authority(#[from] crate::identity::AuthorityError),
+    /// The first portfolio can't be loaded.
+    #[error("the site can't be loaded: {0}")]
+    Site(Refusal),
+    /// A write failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+}
+
+/// Why an entry can't be replayed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// Its bytes.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The effects computed again differ from those that were journalled (K9): the rules changed, or the file did.
+    #[error(
+        "what follows from it is not what followed then: this keyward's rules differ, run the version that wrote it"
+    )]
+    Differs,
+}
+
+/// A write that failed: the process must end.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The journal's.
+    #[error("the journal can't be written: {0}")]
+    Journal(#[from] journal::AppendError),
+    /// The vault's.
+    #[error("the vault can't be written: {0}")]
+    Vault(#[from] VaultError),
+    /// Another file's.
+    #[error("a file can't be written: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A live code whose digits are gone: it opens nothing, and is made anew only by an operator's act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// Whose data.
+    pub portfolio: PortfolioId,
+    /// Which code.
+    pub code: CodeId,
+    /// Where.
+    pub door: DoorId,
+    /// Whose.
+    pub person: PersonId,
+}
+
+/// What was found when the books were opened.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OpenReport {
+    /// Bytes of an unfinished frame that were cut off the journal.
+    pub torn_bytes: u64,
+    /// Changes that were replayed.
+    pub replayed: u64,
+    /// Codes that are lost.
+    pub lost: Vec<Lost>,
+    /// Things worth a warning.
+    pub warnings: Vec<String>,
+}
+
+/// What a commit made durable.
+#[derive(Debug, Default)]
+pub struct Committed {
+    /// How many changes.
+    pub changes: u64,
+    /// Which properties must be compiled again.
+    pub properties: BTreeSet<(PortfolioId, PropertyId)>,
+    /// Where codes were made, deleted or released.
+    pub codes: BTreeSet<(PortfolioId, PropertyId)>,
+    /// Whose credentials or suspension may differ.
+    pub people: BTreeSet<(PortfolioId, PersonId)>,
+    /// Portfolios whose revision moved.
+    pub portfolios: BTreeSet<PortfolioId>,
+    /// The server has other carriers than before.
+    pub carriers: bool,
+    /// Codes whose secrets are to be destroyed.
+    deleted: BTreeMap<PortfolioId, Vec<CodeId>>,
+    /// Codes whose quarantine is over.
+    released: BTreeMap<PortfolioId, Vec<CodeId>>,
+}
+
+/// The Directory with everything that makes its changes durable.
+pub struct Books {
+    layout: Layout,
+    directory: Directory,
+    journal: Journal,
+    vaults: BTreeMap<PortfolioId, Vault>,
+    entries: Vec<Vec<u8>>,
+    pending: Committed,
+    /// The first moment at which something in a property ends.
+    dues: BTreeMap<(PortfolioId, PropertyId), Moment>,
+    random: StdRng,
+    /// Held while the books are open.
+    _lock: File,
+}
+
+impl Committed {
+    /// Everything in a Directory, as if all of it had just been made.
+    pub fn everything(directory: &Directory) -> Committed {
+        let mut all = Committed { carriers: true, ..Committed::default() };
+        for portfolio in directory.portfolios.values() {
+            all.portfolios.insert(portfolio.id);
+            all.properties.extend(portfolio.properties.keys().map(|property| (portfolio.id, *property)));
+            all.people.extend(portfolio.people.keys().map(|person| (portfolio.id, *person)));
+        }
+        all.codes.clone_from(&all.properties);
+        all
+    }
+
+    fn note(&mut self, portfolio: PortfolioId, causes: &[Cause], stepped: &effects::Stepped) {
+        self.changes += 1;
+        self.portfolios.insert(portfolio);
+        self.properties.extend(stepped.touched.iter().map(|property| (portfolio, *property)));
+        let made = stepped.effects.codes_made.iter().map(|code| code.property);
+        let deleted = stepped.effects.codes_deleted.iter().map(|code| code.property);
+        self.codes.extend(made.chain(deleted).map(|property| (portfolio, property)));
+        self.deleted.entry(portfolio).or_default().extend(stepped.effects.codes_deleted.iter().map(|code| code.code));
+        for cause in causes {
+            match cause {
+                Cause::PersonPut(person) => _ = self.people.insert((portfolio, person.id)),
+                Cause::PersonDeleted(person) => _ = self.people.insert((portfolio, *person)),
+                Cause::QuarantineEnded { property, codes } => {
+                    self.codes.insert((portfolio, *property));
+                    self.released.entry(portfolio).or_default().extend(codes);
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Books {
+    /// Makes a data directory and its secrets, the authority, and the first portfolio from a site.
+    pub fn create(layout: &Layout, site: &Site, now: Moment) -> Result<Books, StartError> {
+        for directory in [layout.data(), layout.secrets()] {
+            if fs::exists(directory).unwrap_or(true)
+                && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
+            {
+                return Err(StartError::Exists(directory.to_owned()));
+            }
+            fs::create_dir_all(directory).map_err(|cause| StartError::Io { path: directory.to_owned(), cause })?;
+        }
+        let lock = lock(layout)?;
+        let lineage: [u8; 16] = random_bytes();
+        let hex: String = lineage.iter().map(|byte| format!("{byte:02x}")).collect();
+        Authority::create(layout.secrets(), &hex, now)?;
+        let root = RootSecret::generate()?;
+        root.write(&layout.root())?;
+        let portfolio = PortfolioId(1);
+        let vault = Vault::create(&layout.vault(portfolio), &root, random_bytes())?;
+        let journal = Journal::create(&layout.journal(), &layout.anchor(), lineage)?;
+        let mut books = Books {
+            layout: layout.clone(),
+            directory: Directory::default(),
+            journal,
+            vaults: BTreeMap::from([(portfolio, vault)]),
+            entries: Vec::new(),
+            pending: Committed::default(),
+            dues: BTreeMap::new(),
+            random: StdRng::from_seed(random_bytes()),
+            _lock: lock,
+        };
+        books.directory.portfolios.insert(portfolio, Arc::new(Portfolio::new(portfolio, String::new())));
+        let mut mobiles = BTreeSet::new();
+        let causes = site.causes(now, || {
+            loop {
+                let mobile = rand::Rng::next_u64(&mut books.random);
+                if mobile != 0 && mobiles.insert(mobile) {
+                    break mobile;
+                }
+            }
+        });
+        books.step(portfolio, Actor::Administrator, causes, now, None).map_err(StartError::Site)?;
+        books.commit()?;
+        books.write_anchor()?;
+        books.write_snapshot()?;
+        Ok(books)
+    }
+
+    /// Opens what [`Books::create`] made: snapshot, journal after it, vaults reconciled with both.
+    pub fn open(layout: &Layout) -> Result<(Books, OpenReport), StartError> {
+        if !layout.journal().is_dir() {
+            return Err(StartError::Missing(layout.data().to_owned()));
+        }
+        let lock = lock(layout)?;
+        let mut report = OpenReport::default();
+        let found = snapshot::newest(&layout.snapshots())?;
+        for damaged in &found.damaged {
+            report.warnings.push(format!("the snapshot `{}` is damaged: {}", damaged.file.display(), damaged.what));
+        }
+        let mut lineage = None;
+        let (mut directory, mut after) = (Directory::default(), 0);
+        if let Some(snapshot) = found.snapshot {
+            match decode_directory(&snapshot.payload) {
+                Ok(decoded) => {
+                    (directory, after) = (decoded, snapshot.sequence);
+                    lineage = Some(snapshot.lineage);
+                }
+                Err(why) => report.warnings.push(format!("a snapshot can't be read and is passed over: {why}")),
+            }
+        }
+        let mut replayed = 0;
+        let opened = Journal::open(&layout.journal(), &layout.anchor(), after, &mut |_, entry| {
+            replayed += 1;
+            replay(&mut directory, entry)
+        });
+        let (journal, journal_report) = opened.map_err(|error| match error {
+            journal::OpenError::Journal(error) => StartError::Journal(error),
+            journal::OpenError::Visit { sequence, cause } => StartError::Replay { sequence, why: cause },
+        })?;
+        if lineage.is_some_and(|lineage| lineage != journal.lineage()) {
+            return Err(StartError::Foreign(layout.snapshots()));
+        }
+        report.torn_bytes = journal_report.torn_bytes;
+        report.replayed = replayed;
+        if journal_report.anchor != journal::AnchorFound::Agrees {
+            report
+                .warnings
+                .push("the journal's anchor is missing or damaged: its end can't be checked this time".into());
+        }
+        let root = RootSecret::read(&layout.root())?;
+        let mut vaults = BTreeMap::new();
+        for portfolio in directory.portfolios.values() {
+            let vault = open_vault(layout, &root, portfolio, &mut report)?;
+            vaults.insert(portfolio.id, vault);
+        }
+        let mut books = Books {
+            layout: layout.clone(),
+            directory,
+            journal,
+            vaults,
+            entries: Vec::new(),
+            pending: Committed::default(),
+            dues: BTreeMap::new(),
+            random: StdRng::from_seed(random_bytes()),
+            _lock: lock,
+        };
+        books.note_all_dues();
+        Ok((books, report))
+    }
+
+    /// The Directory, what was decided and is not durable yet included. Nobody but the engine sees that.
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// Where the files are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The history that these books belong to.
+    pub fn lineage(&self) -> [u8; 16] {
+        self.journal.lineage()
+    }
+
+    /// What makes the tags of a portfolio's codes.
+    pub fn tagger(&self, portfolio: PortfolioId) -> Option<Tagger> {
+        self.vaults.get(&portfolio).map(Vault::tagger)
+    }
+
+    /// A portfolio's vault.
+    pub fn vault(&self, portfolio: PortfolioId) -> Option<&Vault> {
+        self.vaults.get(&portfolio)
+    }
+
+    /// Decides a command against the books as they will be, and puts it in the next commit.
+    pub fn decide(
+        &mut self,
+        portfolio: PortfolioId,
+        actor: Actor,
+        command: &Command,
+        now: Moment,
+        pinned: Option<[u8; 32]>,
+    ) -> Result<Done, Refusal> {
+        let seeds = std::array::from_fn(|_| rand::Rng::next_u64(&mut self.random));
+        let before = self.portfolio(portfolio)?;
+        let decided = decide::decide(&before, command, now, seeds, pinned)?;
+        self.enter(portfolio, actor, decided, now)
+    }
+
+    /// Puts ends that are due by `now` in the next commit, where there are any.
+    pub fn apply_due(&mut self, now: Moment) -> Result<(), Refusal> {
+        let due: Vec<(PortfolioId, PropertyId)> =
+            self.dues.iter().filter(|(_, due)| **due <= now).map(|(place, _)| *place).collect();
+        for (portfolio, property) in due {
+            let before = self.portfolio(portfolio)?;
+            let causes =
+                before.properties.get(&property).map(|property| decide::due_in(property, now)).unwrap_or_default();
+            if causes.is_empty() {
+                self.note_due(portfolio, property);
+            } else {
+                self.step(portfolio, Actor::Clock, causes, now, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first moment at which something ends.
+    pub fn next_due(&self) -> Option<Moment> {
+        self.dues.values().min().copied()
+    }
+
+    fn note_due(&mut self, portfolio: PortfolioId, property: PropertyId) {
+        let found = self.directory.portfolios.get(&portfolio).and_then(|found| found.properties.get(&property));
+        match found.and_then(|property| decide::next_due(property)) {
+            Some(due) => self.dues.insert((portfolio, property), due),
+            None => self.dues.remove(&(portfolio, property)),
+        };
+    }
+
+    fn note_all_dues(&mut self) {
+        for (portfolio, property) in Committed::everything(&self.directory).properties {
+            self.note_due(portfolio, property);
+        }
+    }
+
+    fn step(
+        &mut self,
+        portfolio: PortfolioId,
+        actor: Actor,
+        causes: Vec<Cause>,
+        now: Moment,
+        pinned: Option<[u8; 32]>,
+    ) -> Result<Done, Refusal> {
+        let before = self.portfolio(portfolio)?;
+        let decided = decide::decide_causes(&before, causes, now, pinned)?;
+        self.enter(portfolio, actor, decided, now)
+    }
+
+    /// Makes a carrier of the server.
+    pub fn make_carrier(&mut self, text: &str) -> Result<CarrierId, Refusal> {
+        let name = name::clean(text).map_err(|error| Refusal::Invalid(error.to_string()))?;
+        let same = |carrier: &&Carrier| name::fold(&carrier.name) == name::fold(&name);
+        if let Some(known) = self.directory.carriers.values().find(same) {
+            return Ok(known.id);
+        }
+        let last = self.directory.carriers.keys().next_back().map_or(0, |id| id.0);
+        let mobile = rand::Rng::next_u64(&mut self.random).max(1);
+        let carrier = Carrier { id: CarrierId(last + 1), name, mobile };
+        self.entries.push(Entry::Carrier(carrier.clone()).encode());
+        self.pending.changes += 1;
+        let id = carrier.id;
+        self.directory.carriers.insert(id, carrier);
+        self.pending.carriers = true;
+        Ok(id)
+    }
+
+    /// The digits of a live code.
+    pub fn reveal(&self, portfolio: PortfolioId, code: CodeId) -> Result<Digits, Refusal> {
+        let vault = self.vaults.get(&portfolio).ok_or_else(|| Refusal::NotFound("portfolio".into()))?;
+        vault.reveal(code).map_err(|error| Refusal::Unavailable(error.to_string()))
+    }
+
+    fn portfolio(&self, portfolio: PortfolioId) -> Result<Arc<Portfolio>, Refusal> {
+        self.directory.portfolios.get(&portfolio).cloned().ok_or_else(|| Refusal::NotFound("portfolio".into()))
+    }
+
+    /// Has the vault make the codes (on disk before the journal names them), and puts the change in the next commit.
+    fn enter(&mut self, portfolio: PortfolioId, actor: Actor, decided: Decided, now: Moment) -> Result<Done, Refusal> {
+        let Decided { causes, stepped } = decided;
+        let effects = stepped.effects.clone();
+        let wanted: Vec<Wanted> = effects
+            .codes_made
+            .iter()
+            .map(|code| Wanted { code: code.code, door: code.door, person: code.person, digits: code.digits })
+            .collect();
+        let commitments = match (wanted.is_empty(), self.vaults.get_mut(&portfolio)) {
+            (true, _) => Vec::new(),
+            (false, Some(vault)) => {
+                vault.make(&wanted, &mut self.random).map_err(|error| unmade(&stepped.after, &error))?
+            }
+            (false, None) => return Err(Refusal::Unavailable("the vault is not there".into())),
+        };
+        let change = Change { portfolio, actor, at: now, causes, commitments, digest: effects.digest() };
+        self.pending.note(portfolio, &change.causes, &stepped);
+        let touched = stepped.touched.clone();
+        let after = effects::finish(stepped, &change.commitments, now);
+        let revision = after.revision;
+        self.directory.portfolios.insert(portfolio, Arc::new(after));
+        touched.into_iter().for_each(|property| self.note_due(portfolio, property));
+        let causes = change.causes.clone();
+        self.entries.push(Entry::Change(change).encode());
+        Ok(Done { revision, causes, effects })
+    }
+
+    /// Makes everything that was decided durable with one flush; `None` when there is nothing.
+    pub fn commit(&mut self) -> Result<Option<Committed>, WriteError> {
+        if self.entries.is_empty() {
+            return Ok(None);
+        }
+        let entries: Vec<&[u8]> = self.entries.iter().map(Vec::as_slice).collect();
+        self.journal.append(&entries)?;
+        self.entries.clear();
+        Ok(Some(std::mem::take(&mut self.pending)))
+    }
+
+    /// Destroys what a commit deleted, once it is published: salt and seal, and the tag when its quarantine is over.
+    pub fn destroy(&mut self, committed: &Committed) -> Result<(), WriteError> {
+        for (portfolio, codes) in committed.deleted.iter().filter(|(_, codes)| !codes.is_empty()) {
+            if let Some(vault) = self.vaults.get_mut(portfolio) {
+                vault.destroy(codes)?;
+            }
+        }
+        for (portfolio, codes) in committed.released.iter().filter(|(_, codes)| !codes.is_empty()) {
+            if let Some(vault) = self.vaults.get_mut(portfolio) {
+                vault.forget(codes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the journal's head to the second place.
+    pub fn write_anchor(&self) -> Result<(), WriteError> {
+        Ok(self.journal.write_anchor()?)
+    }
+
+    /// Writes a snapshot of the Directory as of the journal's head.
+    pub fn write_snapshot(&self) -> Result<(), WriteError> {
+        let payload = encode_directory(&self.directory);
+        let head = self.journal.head();
+        snapshot::write(&self.layout.snapshots(), head.sequence, self.journal.lineage(), &payload)?;
+        Ok(())
+    }
+}
+
+fn unmade(after: &Portfolio, error: &MakeError) -> Refusal {
+    let MakeError::NoFreeCode { door } = error else { return Refusal::Unavailable(error.to_string()) };
+    let property = after.property_with_door(*door);
+    let name = property.and_then(|property| property.doors.get(door)).map(|door| door.name.clone());
+    Refusal::Invalid(format!(
+        "door `{}` has no free code left: set the property to more digits",
+        name.unwrap_or_default()
+    ))
+}
+
+fn lock(layout: &Layout) -> Result<File, StartError> {
+    let path = layout.lock();
+    let io = |cause| StartError::Io { path: path.clone(), cause };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StartError::Running(layout.data().to_owned())),
+        Err(TryLockError::Error(cause)) => Err(StartError::Io { path, cause }),
+    }
+}
+
+fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes; without them no secret can be made");
+    bytes
+}
+
+fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), ReplayError> {
+    match Entry::decode(entry)? {
+        Entry::Carrier(carrier) => {
+            directory.carriers.insert(carrier.id, carrier);
+        }
+        Entry::Change(change) => {
+            let before = directory.portfolios.get(&change.portfolio).cloned();
+            let before = before.unwrap_or_else(|| Arc::new(Portfolio::new(change.portfolio, String::new())));
+            let stepped = effects::step(&before, &change.causes, change.at);
+            if stepped.effects.digest() != change.digest || stepped.effects.codes_made.len() != change.commitments.len()
+            {
+                return Err(ReplayError::Differs);
+            }
+            let after = effects::finish(stepped, &change.commitments, change.at);
+            directory.portfolios.insert(change.portfolio, Arc::new(after));
+        }
+    }
+    Ok(())
+}
+
+fn open_vault(
+    layout: &Layout,
+    root: &RootSecret,
+    portfolio: &Portfolio,
+    report: &mut OpenReport,
+) -> Result<Vault, StartError> {
+    let mut vault = Vault::open(&layout.vault(portfolio.id), root)?;
+    let codes = portfolio.properties.values().flat_map(|property| property.codes.values());
+    let live: Vec<_> = codes.map(|code| (code.id, code.door, code.person, code.commitment)).collect();
+    let quarantined: Vec<CodeId> =
+        portfolio.properties.values().flat_map(|property| property.deleted_codes.keys().copied()).collect();
+    let reconciled = vault.reconcile(&live, &quarantined)?;
+    let lost: BTreeSet<CodeId> = reconciled.lost.into_iter().collect();
+    report.lost.extend(live.iter().filter(|code| lost.contains(&code.0)).map(|(code, door, person, _)| Lost {
+        portfolio: portfolio.id,
+        code: *code,
+        door: *door,
+        person: *person,
+    }));
+    Ok(vault)
+}

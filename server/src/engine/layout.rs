@@ -1,0 +1,71 @@
+//! Where things lie: the data directory, and the secrets beside it.
+
+use std::path::{Path, PathBuf};
+
+use keyward_protocol::id::PortfolioId;
+
+/// The places of one server's files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    data: PathBuf,
+    secrets: PathBuf,
+}
+
+impl Layout {
+    /// Data in `data`, secrets in a directory beside it: `DATA.secrets`.
+    pub fn new(data: &Path) -> Layout {
+        let mut secrets = data.as_os_str().to_owned();
+        secrets.push(".secrets");
+        Layout { data: data.to_owned(), secrets: secrets.into() }
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The secrets directory: the root, the authority's key, the anchor. Back it up apart from the data.
+    pub fn secrets(&self) -> &Path {
+        &self.secrets
+    }
+
+    /// The file whose lock says that a server runs here.
+    pub fn lock(&self) -> PathBuf {
+        self.data.join("keyward.lock")
+    }
+
+    /// The journal's segments.
+    pub fn journal(&self) -> PathBuf {
+        self.data.join("journal")
+    }
+
+    /// The journal's anchor, kept in the second place.
+    pub fn anchor(&self) -> PathBuf {
+        self.secrets.join("anchor")
+    }
+
+    /// Snapshots of the Directory.
+    pub fn snapshots(&self) -> PathBuf {
+        self.data.join("snapshots")
+    }
+
+    /// The persisted index.
+    pub fn index(&self) -> PathBuf {
+        self.data.join("index")
+    }
+
+    /// The access log.
+    pub fn log(&self) -> PathBuf {
+        self.data.join("log")
+    }
+
+    /// The root under which door codes are sealed.
+    pub fn root(&self) -> PathBuf {
+        self.secrets.join("root.key")
+    }
+
+    /// One portfolio's vault.
+    pub fn vault(&self, portfolio: PortfolioId) -> PathBuf {
+        self.data.join(format!("vault-{}.kwv", portfolio.0))
+    }
+}

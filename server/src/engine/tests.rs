@@ -1,0 +1,206 @@
+//! The writer end to end, without a network: what is acknowledged is in force and survives a restart.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use keyward_protocol::{
+    code::Credential,
+    decision::{Decision, Reason},
+};
+
+use super::*;
+use crate::{
+    domain::{command::Period, site::Site},
+    index::lookup::{Outcome, Question, Scope, Shown, Verdict, check_batch},
+    vault::Tagger,
+};
+
+const PORTFOLIO: PortfolioId = PortfolioId(1);
+
+/// A server's inside, on a clock that the test moves.
+struct Server {
+    engine: Engine,
+    tagger: Tagger,
+    now: Arc<AtomicI64>,
+    running: Option<Running>,
+    report: OpenReport,
+}
+
+fn at(text: &str) -> Moment {
+    Moment::parse(text).unwrap()
+}
+
+impl Server {
+    fn create(layout: &Layout) -> Server {
+        let now = at("2026-11-23T10:00:00-05:00");
+        let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
+        Server::start(Books::create(layout, &site, now).unwrap(), now, OpenReport::default())
+    }
+
+    fn open(layout: &Layout, now: Moment) -> Server {
+        let (books, report) = Books::open(layout).unwrap();
+        Server::start(books, now, report)
+    }
+
+    fn start(books: Books, now: Moment, report: OpenReport) -> Server {
+        let clock_now = Arc::new(AtomicI64::new(now.as_micros()));
+        let shared = Arc::clone(&clock_now);
+        let tagger = books.tagger(PORTFOLIO).unwrap();
+        let publisher = Publisher::new(&books, now, (1, 2));
+        let clock: Clock = Arc::new(move || Moment::from_micros(shared.load(Ordering::SeqCst)));
+        let (engine, running) = Engine::start(books, publisher, clock);
+        Server { engine, tagger, now: clock_now, running: Some(running), report }
+    }
+
+    fn stop(mut self) {
+        self.running.take().unwrap().stop();
+    }
+
+    fn run(&self, command: Command) -> Done {
+        self.engine.run(PORTFOLIO, Actor::Administrator, command).unwrap()
+    }
+
+    fn person(&self, email: &str) -> PersonId {
+        self.engine.directory().portfolios[&PORTFOLIO].person_by_email(email).unwrap().id
+    }
+
+    fn mobile(&self, email: &str) -> Credential {
+        Credential::Mobile(self.engine.directory().portfolios[&PORTFOLIO].person_by_email(email).unwrap().mobile)
+    }
+
+    fn code(&self, email: &str, door: u32) -> Option<(CodeId, Credential)> {
+        let directory = self.engine.directory();
+        let property = &directory.portfolios[&PORTFOLIO].properties[&PropertyId(1)];
+        let code = *property.code_of.get(&(self.person(email), DoorId(door)))?;
+        Some((code, Credential::Code(self.engine.reveal(PORTFOLIO, code).unwrap())))
+    }
+
+    fn check(&self, door: u32, shown: &Credential) -> Verdict {
+        let publication = self.engine.published().load();
+        let question = Question { door: DoorId(door), shown: Shown::from(shown) };
+        let mut out = [Verdict::DENIED];
+        let now = Moment::from_micros(self.now.load(Ordering::SeqCst));
+        let tag = |door, digits: &_| self.tagger.tag(door, digits).0;
+        check_batch(publication.portfolio(PORTFOLIO).unwrap(), Scope::Portfolio, now, &[question], tag, &mut out);
+        out[0]
+    }
+
+    fn reason(&self, door: u32, shown: &Credential) -> Result<KeyId, Reason> {
+        match self.check(door, shown).outcome {
+            Outcome::Decided(Decision::Granted { key }) => Ok(key),
+            Outcome::Decided(Decision::Denied { reason }) => Err(reason),
+            Outcome::Retry => panic!("the codes are there"),
+        }
+    }
+}
+
+fn layout() -> (tempfile::TempDir, Layout) {
+    let dir = tempfile::tempdir().unwrap();
+    let layout = Layout::new(&dir.path().join("data"));
+    (dir, layout)
+}
+
+const TRACY: &str = "tracy@mail.example";
+
+// K3, C3, C6, U1
+#[test]
+fn a_revoke_that_was_acknowledged_is_in_force_and_survives_a_restart() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let (mobile, (_, code)) = (server.mobile(TRACY), server.code(TRACY, 1).unwrap());
+    assert_eq!((server.reason(1, &mobile), server.reason(1, &code)), (Ok(KeyId(1)), Ok(KeyId(1))));
+    let done = server.run(Command::Revoke { key: KeyId(1), person: server.person(TRACY) });
+    assert_eq!(done.revision, 2);
+    let denied = (Err(Reason::NoKey), Err(Reason::DeletedCode));
+    assert_eq!((server.reason(1, &mobile), server.reason(1, &code)), denied);
+    server.stop();
+    let server = Server::open(&layout, at("2026-11-23T11:00:00-05:00"));
+    assert_eq!((server.reason(1, &mobile), server.reason(1, &code)), denied);
+    assert_eq!(server.engine.directory().portfolios[&PORTFOLIO].revision, 2);
+    server.stop();
+}
+
+// C4, C5
+#[test]
+fn tracys_codes_are_the_same_after_give_then_revoke_and_after_a_move() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let tracy = server.person(TRACY);
+    let before = [1, 2].map(|door| server.code(TRACY, door).unwrap());
+    server.run(Command::Give { key: KeyId(2), person: tracy, may_share: None, period: Period::default() });
+    server.run(Command::Revoke { key: KeyId(1), person: tracy });
+    assert_eq!([1, 2].map(|door| server.code(TRACY, door).unwrap()), before);
+    let moved =
+        Command::Move { person: tracy, from: KeyId(2), to: KeyId(1), may_share: None, period: Period::default() };
+    server.run(moved);
+    assert_eq!([1, 2].map(|door| server.code(TRACY, door).unwrap()), before);
+    server.run(Command::Revoke { key: KeyId(1), person: tracy });
+    server.run(Command::Give { key: KeyId(1), person: tracy, may_share: None, period: Period::default() });
+    let after = [1, 2].map(|door| server.code(TRACY, door).unwrap());
+    assert!(after.iter().zip(&before).all(|(new, old)| new.0 != old.0 && new.1 != old.1));
+    assert_eq!(server.reason(1, &before[0].1), Err(Reason::DeletedCode));
+    server.stop();
+}
+
+// K7
+#[test]
+fn the_clock_ends_access_and_then_the_books_follow() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let (tracy, until) = (server.person(TRACY), at("2026-11-23T12:00:00-05:00"));
+    let period = Period { from: None, until: Some(until) };
+    server.run(Command::Give { key: KeyId(1), person: tracy, may_share: None, period });
+    let mobile = server.mobile(TRACY);
+    assert_eq!(server.reason(1, &mobile), Ok(KeyId(1)));
+    // Nothing has been recompiled when the clock gets there.
+    server.now.store(until.as_micros(), Ordering::SeqCst);
+    assert_eq!(server.reason(1, &mobile), Err(Reason::Expired));
+    server.run(Command::Suspend(server.person("ana@harbor.example"), true));
+    let directory = server.engine.directory();
+    let property = &directory.portfolios[&PORTFOLIO].properties[&PropertyId(1)];
+    assert!(property.giving_of(KeyId(1), tracy).unwrap().ended && server.code(TRACY, 1).is_none());
+    assert_eq!(server.reason(1, &mobile), Err(Reason::Expired));
+    server.stop();
+}
+
+// V3
+#[test]
+fn carriers_open_the_doors_with_the_label() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let carrier = server.engine.make_carrier("UPS").unwrap();
+    assert_eq!(server.engine.make_carrier("ups").unwrap(), carrier);
+    let shown = Credential::Mobile(server.engine.directory().carriers[&carrier].mobile);
+    let verdict = server.check(1, &shown);
+    assert_eq!((verdict.carrier, server.reason(1, &shown)), (carrier, Ok(KeyId(3))));
+    assert_eq!(server.reason(2, &shown), Err(Reason::NoKey));
+    server.stop();
+}
+
+#[test]
+fn a_start_without_an_end_replays_the_journal_to_the_same_directory() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    server.run(Command::Suspend(server.person(TRACY), true));
+    server.engine.make_carrier("UPS").unwrap();
+    let expected = Directory::clone(&server.engine.directory());
+    server.stop();
+    // Without any snapshot everything comes from the journal.
+    std::fs::remove_dir_all(layout.snapshots()).unwrap();
+    std::fs::create_dir_all(layout.snapshots()).unwrap();
+    let server = Server::open(&layout, at("2026-11-23T11:00:00-05:00"));
+    assert_eq!(*server.engine.directory(), expected);
+    assert!(server.report.replayed >= 3 && server.report.lost.is_empty(), "{:?}", server.report);
+    server.stop();
+}
+
+#[test]
+fn a_second_server_and_a_second_init_are_refused() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    assert!(matches!(Books::open(&layout), Err(StartError::Running(_))));
+    let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
+    assert!(matches!(Books::create(&layout, &site, Moment::MIN), Err(StartError::Exists(_))));
+    server.stop();
+    let elsewhere = Layout::new(&layout.data().join("nowhere"));
+    assert!(matches!(Books::open(&elsewhere), Err(StartError::Missing(_))));
+}
