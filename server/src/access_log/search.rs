@@ -1,0 +1,287 @@
+//! Search: what was recorded, back in time. Reads only what is on disk, through files of its own, so the writer
+//! never waits for it.
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use keyward_protocol::decision::Reason;
+use keyward_protocol::id::PortfolioId;
+use keyward_protocol::time::Moment;
+
+use super::catalog::{Segment, Times, with_ends};
+use super::hub::View;
+use super::record::{Outcome, Record};
+use super::segment::{Chunk, ChunkHeader, Damage, Lineage, Met, SegmentHeader, Walk};
+
+/// The most rows of a page.
+pub const PAGE_ROWS_MAX: usize = 10_000;
+
+/// What to search for.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// In this portfolio's records only (M9).
+    pub portfolio: PortfolioId,
+    /// From this moment on.
+    pub from: Moment,
+    /// To before this moment.
+    pub until: Moment,
+    /// What the asker may see, narrowed to the doors that they ask for.
+    pub view: View,
+    /// The most rows of the page; never more than [`PAGE_ROWS_MAX`].
+    pub limit: usize,
+    /// Backwards from the end, as people look, or forwards, as exports go.
+    pub newest_first: bool,
+    /// Go on where another page of the same query ended.
+    pub after: Option<Cursor>,
+}
+
+/// A place in a search. It counts records of *all* portfolios and doors, so it must not be shown to who sees only some
+/// of them (M8, M9): keep it on the server's side, or seal it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor(pub u64);
+
+/// Some rows of a search, in the order of arrival (or its reverse): neighbours that came from different cores may be
+/// milliseconds out of order.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Page {
+    /// The rows.
+    pub rows: Vec<Record>,
+    /// Where to go on; `None` when this was all.
+    pub next: Option<Cursor>,
+    /// Places that could not be read: rows may be missing there.
+    pub damage: Vec<Damage>,
+}
+
+/// Which records to add up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Span {
+    /// By their numbers in the log; see [`super::AccessLog::next_sequence`].
+    Sequences(Range<u64>),
+    /// By their times.
+    Times(Range<Moment>),
+}
+
+/// How many records there are, by outcome.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Totals {
+    /// Attempts that were granted.
+    pub granted: u64,
+    /// Attempts that were denied, by reason.
+    pub denied: BTreeMap<Reason, u64>,
+    /// Places that could not be read: records may be missing there.
+    pub damage: Vec<Damage>,
+}
+
+impl Totals {
+    /// All of them.
+    pub fn records(&self) -> u64 {
+        self.granted + self.denied.values().sum::<u64>()
+    }
+}
+
+/// The segments to search, as they were at one moment.
+pub(super) struct Reader<'a> {
+    pub segments: &'a [Arc<Segment>],
+    /// For segments whose own header can't be read.
+    pub lineage: &'a Lineage,
+}
+
+impl Reader<'_> {
+    pub fn search(&self, query: &Query) -> io::Result<Page> {
+        let mut page = Page::default();
+        let limit = query.limit.clamp(1, PAGE_ROWS_MAX);
+        let segments: Vec<(&Arc<Segment>, u64)> = if query.newest_first {
+            with_ends(self.segments).rev().collect()
+        } else {
+            with_ends(self.segments).collect()
+        };
+        for (segment, end) in segments {
+            if page.rows.len() >= limit {
+                break;
+            }
+            if query.may_find_in(segment, end) {
+                self.search_segment(segment, end, query, limit, &mut page)?;
+            }
+        }
+        if page.rows.len() < limit {
+            page.next = None;
+        }
+        Ok(page)
+    }
+
+    fn search_segment(
+        &self,
+        segment: &Segment,
+        end: u64,
+        query: &Query,
+        limit: usize,
+        page: &mut Page,
+    ) -> io::Result<()> {
+        let opened = Opened::new(segment, end, self.lineage)?;
+        let mut chunks = opened.chunks(|header| query.may_find_among(header), &mut page.damage)?;
+        if query.newest_first {
+            chunks.reverse();
+        }
+        for chunk in chunks {
+            let mut records = opened.records(&chunk, &mut page.damage)?;
+            if query.newest_first {
+                records.reverse();
+            }
+            for (sequence, record) in records.into_iter().filter(|(sequence, record)| query.finds(*sequence, record)) {
+                if page.rows.len() >= limit {
+                    return Ok(());
+                }
+                page.rows.push(record);
+                page.next = Some(Cursor(sequence));
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `each` with the portfolio, the number and every record of `span` in the order of arrival; gives back
+    /// the places that could not be read.
+    pub fn visit(&self, span: &Span, mut each: impl FnMut(PortfolioId, u64, &Record)) -> io::Result<Vec<Damage>> {
+        let mut damage = Vec::new();
+        for (segment, end) in with_ends(self.segments) {
+            if !span.may_be_in(segment, end) {
+                continue;
+            }
+            let opened = Opened::new(segment, end, self.lineage)?;
+            for chunk in opened.chunks(|header| span.may_be_among(header), &mut damage)? {
+                let records = opened.records(&chunk, &mut damage)?;
+                for (sequence, record) in records.iter().filter(|(sequence, record)| span.has(*sequence, record)) {
+                    each(chunk.header.portfolio, *sequence, record);
+                }
+            }
+        }
+        Ok(damage)
+    }
+
+    pub fn totals(&self, portfolio: Option<PortfolioId>, span: &Span) -> io::Result<Totals> {
+        let mut totals = Totals::default();
+        totals.damage = self.visit(span, |of, _, record| {
+            if portfolio.is_none_or(|portfolio| portfolio == of) {
+                match record.outcome {
+                    Outcome::Granted => totals.granted += 1,
+                    Outcome::Denied(reason) => *totals.denied.entry(reason).or_default() += 1,
+                }
+            }
+        })?;
+        Ok(totals)
+    }
+}
+
+impl Query {
+    fn may_find_in(&self, segment: &Segment, end: u64) -> bool {
+        self.goes_on_within(segment.first, end) && segment.may_overlap(self.from, self.until)
+    }
+
+    fn may_find_among(&self, header: &ChunkHeader) -> bool {
+        header.portfolio == self.portfolio
+            && header.latest >= self.from
+            && header.earliest < self.until
+            && self.goes_on_within(header.sequence, header.end())
+    }
+
+    /// Whether records numbered from `first` to before `end` are, at least in part, past the cursor.
+    fn goes_on_within(&self, first: u64, end: u64) -> bool {
+        self.after.is_none_or(|Cursor(after)| if self.newest_first { first < after } else { after + 1 < end })
+    }
+
+    fn finds(&self, sequence: u64, record: &Record) -> bool {
+        (self.from..self.until).contains(&record.time)
+            && self.goes_on_within(sequence, sequence + 1)
+            && self.view.sees(record.door_of_log())
+    }
+}
+
+impl Span {
+    fn may_be_in(&self, segment: &Segment, end: u64) -> bool {
+        match self {
+            Span::Sequences(range) => segment.first < range.end && end > range.start,
+            Span::Times(range) => segment.may_overlap(range.start, range.end),
+        }
+    }
+
+    fn may_be_among(&self, header: &ChunkHeader) -> bool {
+        match self {
+            Span::Sequences(range) => header.sequence < range.end && header.end() > range.start,
+            Span::Times(range) => header.latest >= range.start && header.earliest < range.end,
+        }
+    }
+
+    fn has(&self, sequence: u64, record: &Record) -> bool {
+        match self {
+            Span::Sequences(range) => range.contains(&sequence),
+            Span::Times(range) => range.contains(&record.time),
+        }
+    }
+}
+
+/// A segment's file, open for reading.
+struct Opened<'a> {
+    segment: &'a Segment,
+    end: u64,
+    bytes: u64,
+    file: File,
+    lineage: Lineage,
+}
+
+impl<'a> Opened<'a> {
+    fn new(segment: &'a Segment, end: u64, lineage: &Lineage) -> io::Result<Self> {
+        // Before the file is opened: it may grow meanwhile, and what is read has to be on disk.
+        let bytes = segment.durable_bytes();
+        let file = File::open(&segment.path)?;
+        let lineage = SegmentHeader::read(&file)?.map_or(*lineage, |header| header.lineage);
+        Ok(Opened { segment, end, bytes, file, lineage })
+    }
+
+    /// The chunks that are `wanted`, by their headers alone.
+    fn chunks(&self, wanted: impl Fn(&ChunkHeader) -> bool, damage: &mut Vec<Damage>) -> io::Result<Vec<Chunk>> {
+        let damage_before = damage.len();
+        let (mut chunks, mut times) = (Vec::new(), Times::NONE);
+        let mut next = self.segment.first;
+        let mut walk = self.walk();
+        while let Some(met) = walk.step()? {
+            match met {
+                Met::Chunk(chunk) if chunk.header.sequence >= self.end => break,
+                Met::Chunk(chunk) => {
+                    next = chunk.header.end();
+                    times.add(chunk.header.earliest, chunk.header.latest);
+                    chunks.extend(wanted(&chunk.header).then_some(chunk));
+                }
+                // What comes after the place where the next segment takes over doesn't count.
+                Met::Bad { .. } if next >= self.end => break,
+                Met::Bad { byte } => damage.push(self.damage(byte, next)),
+            }
+        }
+        // A damaged segment is looked into each time, so that every search says so.
+        if self.end != u64::MAX && damage.len() == damage_before {
+            self.segment.settle(times);
+        }
+        Ok(chunks)
+    }
+
+    /// The numbered records of `chunk`; none when they are damaged.
+    fn records(&self, chunk: &Chunk, damage: &mut Vec<Damage>) -> io::Result<Vec<(u64, Record)>> {
+        match self.walk().read(chunk)? {
+            Some(body) => Ok((chunk.header.sequence..).zip(body.records).collect()),
+            None => {
+                damage.push(self.damage(chunk.at, chunk.header.sequence));
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn walk(&self) -> Walk<'_> {
+        Walk::new(&self.file, &self.lineage, self.bytes)
+    }
+
+    fn damage(&self, byte: u64, sequence: u64) -> Damage {
+        Damage { file: self.segment.path.clone(), byte, sequence, what: "a chunk is not what was written" }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the log's writer and everyone else share: the rings, how far the disk has come, and the doorbell.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering, fence};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use super::Mode;
+use super::catalog::Catalog;
+use super::hub::Hub;
+use super::ring::{LogError, Ring, Ticket};
+
+/// The writer works in rounds: it takes every batch that is in the rings, writes and flushes them. Rounds are
+/// numbered, and a batch that was pushed while round `n` was the last one begun is on disk when round `n + 1` is
+/// complete, at the latest.
+pub(super) struct Shared {
+    pub mode: Mode,
+    pub rings: Box<[Ring]>,
+    pub catalog: Catalog,
+    pub hub: Hub,
+    /// Records that are on disk, of those accepted since the log was opened.
+    pub durable_records: AtomicU64,
+    /// The sequence of the next record; what is before it is on disk.
+    pub next_sequence: AtomicU64,
+    /// Segments that had to be abandoned.
+    pub alarms: AtomicU64,
+    /// The last round that was begun.
+    begun: AtomicU64,
+    /// The last round whose batches, and those of all rounds before it, are on disk.
+    complete: AtomicU64,
+    closing: AtomicBool,
+    failed: AtomicBool,
+    ended: AtomicBool,
+    bell: Bell,
+}
+
+impl Shared {
+    pub fn new(mode: Mode, rings: Box<[Ring]>, catalog: Catalog, next_sequence: u64) -> Self {
+        Shared {
+            mode,
+            rings,
+            catalog,
+            hub: Hub::default(),
+            durable_records: AtomicU64::new(0),
+            next_sequence: AtomicU64::new(next_sequence),
+            alarms: AtomicU64::new(0),
+            begun: AtomicU64::new(0),
+            complete: AtomicU64::new(0),
+            closing: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            bell: Bell::default(),
+        }
+    }
+
+    /// Records handed over since the log was opened.
+    pub fn accepted(&self) -> u64 {
+        self.rings.iter().map(|ring| ring.accepted.load(Ordering::Relaxed)).sum()
+    }
+
+    /// The ticket of a batch that has just been pushed.
+    ///
+    /// INVARIANT: either this sees the number of a round, or that round's drain sees the batch: each side has a
+    /// sequentially consistent fence between its write and its read.
+    pub fn ticket(&self) -> Ticket {
+        fence(Ordering::SeqCst);
+        Ticket(self.begun.load(Ordering::SeqCst) + 1)
+    }
+
+    pub fn is_durable(&self, ticket: Ticket) -> Result<bool, LogError> {
+        // The end first: once it is set, what is complete changes no more.
+        let ended = self.ended.load(Ordering::Acquire);
+        if self.complete.load(Ordering::Acquire) >= ticket.0 {
+            return Ok(true);
+        }
+        if ended { Err(self.why_ended()) } else { Ok(false) }
+    }
+
+    pub fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    pub fn why_ended(&self) -> LogError {
+        if self.is_failed() { LogError::Failed } else { LogError::ShutDown }
+    }
+
+    /// Asks the writer to write what is there and end.
+    pub fn close(&self) {
+        self.closing.store(true, Ordering::SeqCst);
+        self.rings.iter().for_each(Ring::close);
+        self.ring_the_bell(true);
+    }
+
+    /// Tells the writer that there is something to do. `pressing` also wakes it from a nap.
+    pub fn ring_the_bell(&self, pressing: bool) {
+        self.bell.ring(pressing);
+    }
+
+    // From here on: for the writer only.
+
+    /// The number of the round that begins now; what was pushed before this call is in its drain.
+    pub fn begin_round(&self) -> u64 {
+        self.bell.heard();
+        let round = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        fence(Ordering::SeqCst);
+        round
+    }
+
+    /// Everything up to round `round` is on disk: tells who waits for it.
+    pub fn complete_round(&self, round: u64) {
+        self.complete.store(round, Ordering::Release);
+        self.rings.iter().for_each(|ring| ring.progress.notify_waiters());
+    }
+
+    pub fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::SeqCst)
+    }
+
+    /// Sleeps until the bell rings; returns at once when it rang since the round began.
+    pub fn sleep(&self) {
+        self.bell.sleep();
+    }
+
+    /// Sleeps for so long unless something presses.
+    pub fn nap(&self, duration: Duration) {
+        self.bell.nap(duration);
+    }
+
+    /// The last word: nothing will be written any more.
+    pub fn end(&self, failed: bool) {
+        self.failed.store(failed, Ordering::Release);
+        self.rings.iter().for_each(Ring::close);
+        self.ended.store(true, Ordering::Release);
+        self.rings.iter().for_each(|ring| ring.progress.notify_waiters());
+        self.hub.close();
+    }
+}
+
+/// Wakes the writer, and costs one swap while it is awake.
+#[derive(Default)]
+struct Bell {
+    state: AtomicU8,
+    pressing: AtomicBool,
+    writer: OnceLock<Thread>,
+}
+
+const QUIET: u8 = 0;
+const RUNG: u8 = 1;
+const ASLEEP: u8 = 2;
+
+impl Bell {
+    fn ring(&self, pressing: bool) {
+        let wake_from_nap = pressing && !self.pressing.swap(true, Ordering::SeqCst);
+        if self.state.swap(RUNG, Ordering::SeqCst) == ASLEEP || wake_from_nap {
+            self.writer.get().inspect(|writer| writer.unpark());
+        }
+    }
+
+    fn heard(&self) {
+        self.writer.get_or_init(thread::current);
+        self.pressing.store(false, Ordering::SeqCst);
+        self.state.store(QUIET, Ordering::SeqCst);
+    }
+
+    fn sleep(&self) {
+        let asleep = self.state.compare_exchange(QUIET, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        while asleep && self.state.load(Ordering::SeqCst) == ASLEEP {
+            thread::park();
+        }
+    }
+
+    fn nap(&self, duration: Duration) {
+        let until = Instant::now() + duration;
+        while !self.pressing.load(Ordering::SeqCst) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            thread::park_timeout(left);
+        }
+    }
+}
