@@ -16,7 +16,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use keyward_protocol::{code::Digits, id::*, time::Moment};
+use keyward_protocol::{code::Digits, id::*};
 
 pub use books::{Books, Committed, Lost, OpenReport, ReplayError, StartError, WriteError};
 pub use layout::Layout;
@@ -111,6 +111,11 @@ impl Engine {
     /// The Directory at a durable revision: for lists, previews and explanations, off the engine.
     pub fn directory(&self) -> Arc<Directory> {
         self.directory.load_full()
+    }
+
+    /// The same without counting a reference: for the way of a check.
+    pub fn directory_now(&self) -> arc_swap::Guard<Arc<Directory>> {
+        self.directory.load()
     }
 
     /// What checks are judged by.

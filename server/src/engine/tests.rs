@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use keyward_protocol::{
     code::Credential,
     decision::{Decision, Reason},
+    time::Moment,
 };
 
 use super::*;
