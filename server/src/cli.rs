@@ -3,13 +3,30 @@
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
 };
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+use keyward_protocol::id::PortfolioId;
 
-use crate::evaluate;
+use crate::{
+    access_log, clock,
+    domain::{
+        directory::{LockScope, Portfolio},
+        site::Site,
+    },
+    engine::{Books, Engine, Layout, Publisher},
+    evaluate,
+    identity::{Authority, Issued},
+    service::{self, Options, Server},
+};
+
+/// The portfolio that `init` makes.
+const FIRST: PortfolioId = PortfolioId(1);
+/// A command that could not be done.
+const EXIT_FAILED: u8 = 1;
 
 /// Access control for buildings: the server that locks ask.
 #[derive(Parser, Debug)]
@@ -36,30 +53,222 @@ enum Commands {
         #[arg(long)]
         explain: bool,
     },
+    /// Make a data directory, the secrets beside it, the certificate authority, and the first portfolio from a site file.
+    Init {
+        /// The site file (TOML).
+        #[arg(long, value_name = "FILE")]
+        site: PathBuf,
+        /// The data directory to make; secrets go to DIR.secrets beside it.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+    /// Serve locks until SIGTERM or Ctrl-C.
+    Serve {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The address to listen on (UDP); port 0 takes a free one.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4433")]
+        listen: SocketAddr,
+        /// When an attempt counts as recorded.
+        #[arg(long, value_enum, default_value_t = LogMode::Strict)]
+        log: LogMode,
+    },
+    /// Make a certificate with its key. The server must not be running.
+    Issue {
+        #[command(subcommand)]
+        what: Issue,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum Issue {
+    /// Register a lock or gateway, and make its certificate (90 days).
+    Lock {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The lock's name, unique in the portfolio.
+        #[arg(long)]
+        name: String,
+        /// The property it belongs to.
+        #[arg(long)]
+        property: String,
+        /// A door it may ask about; may be given again. Every door of the property unless told.
+        #[arg(long = "door", value_name = "DOOR")]
+        doors: Vec<String>,
+        /// Where to write ca.pem, certificate.pem and key.pem (made, 0700).
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// Make a Portfolio Manager's certificate (12 hours).
+    Operator {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Who, by email.
+        #[arg(long)]
+        email: String,
+        /// Where to write ca.pem, certificate.pem and key.pem (made, 0700).
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogMode {
+    /// Answers wait until their records are on disk.
+    Strict,
+    /// A power cut may take the last 50 ms of records.
+    Relaxed,
 }
 
 /// Runs the command that the process was called with and says how it ended.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
-        Commands::Evaluate { site, checks, explain } => evaluate_files(&site, &checks, explain),
+        Commands::Evaluate { site, checks, explain } => {
+            evaluate_files(&site, &checks, explain).map_err(|message| (message, evaluate::EXIT_INVALID))
+        }
+        Commands::Init { site, data } => init(&site, &data),
+        Commands::Serve { data, listen, log } => serve(&data, listen, log).map_err(failed),
+        Commands::Issue { what: Issue::Lock { data, name, property, doors, out } } => {
+            issue_lock(&data, &name, &property, &doors, &out).map_err(failed)
+        }
+        Commands::Issue { what: Issue::Operator { data, email, out } } => {
+            issue_operator(&data, &email, &out).map_err(failed)
+        }
     };
     match done {
         Ok(exit) => ExitCode::from(exit),
-        Err(message) => {
+        Err((message, exit)) => {
             eprintln!("keyward-server: {message}");
-            ExitCode::from(evaluate::EXIT_INVALID)
+            ExitCode::from(exit)
         }
     }
 }
 
-fn evaluate_files(site: &Path, checks: &Path, explain: bool) -> Result<u8, String> {
-    let bytes = fs::read(site).map_err(|error| unreadable(site, &error))?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let valid = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count();
-        format!("{}:{line}: the file is not UTF-8: save it as UTF-8", site.display())
+fn failed(message: String) -> (String, u8) {
+    (message, EXIT_FAILED)
+}
+
+fn init(site: &Path, data: &Path) -> Result<u8, (String, u8)> {
+    let text = read_text(site).map_err(|message| (message, evaluate::EXIT_INVALID))?;
+    let site = Site::parse(&site.display().to_string(), &text).map_err(|errors| {
+        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        (format!("the site file is not right, nothing was made\n{}", lines.join("\n")), evaluate::EXIT_INVALID)
     })?;
+    let layout = service::init(data, &site, clock::now()).map_err(|error| failed(error.to_string()))?;
+    println!("made    {}", layout.data().display());
+    println!("secrets {}", layout.secrets().display());
+    println!();
+    println!("Back up both, apart from each other: the data is useless without its secrets, and whoever has both can");
+    println!("read every door code. Next: `keyward-server issue lock`, then `keyward-server serve`.");
+    Ok(0)
+}
+
+fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let mode = match log {
+        LogMode::Strict => access_log::Mode::Strict,
+        LogMode::Relaxed => access_log::Mode::Relaxed,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| format!("the runtime can't be started: {error}"))?;
+    runtime.block_on(async {
+        let options = Options { address: listen, mode, clock: clock::system() };
+        let server = Server::bind(&Layout::new(data), options).map_err(|error| error.to_string())?;
+        let report = server.report();
+        for warning in &report.warnings {
+            tracing::warn!("{warning}");
+        }
+        for lost in &report.lost {
+            tracing::warn!(door = %lost.door, person = %lost.person, "a door code is lost: it opens nothing");
+        }
+        tracing::info!(replayed = report.replayed, address = %server.inside().address, "serving");
+        server.serve(stopped()).await;
+        tracing::info!("stopped: everything is on disk");
+        Ok(0)
+    })
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+        }
+        Err(_) => _ = tokio::signal::ctrl_c().await,
+    }
+}
+
+/// Opens the books for a command of the local administrator, while no server has them.
+fn administer<T>(data: &Path, act: impl FnOnce(&Engine, &Authority) -> Result<T, String>) -> Result<T, String> {
+    let layout = Layout::new(data);
+    let (books, _) = Books::open(&layout).map_err(|error| error.to_string())?;
+    let authority = Authority::open(layout.secrets()).map_err(|error| error.to_string())?;
+    let publisher = Publisher::new(&books, clock::now(), (0, 0));
+    let (engine, running) = Engine::start(books, publisher, clock::system());
+    let done = act(&engine, &authority);
+    running.stop();
+    done
+}
+
+fn issue_lock(data: &Path, name: &str, property: &str, doors: &[String], out: &Path) -> Result<u8, String> {
+    administer(data, |engine, authority| {
+        let directory = engine.directory();
+        let portfolio = directory.portfolios.get(&FIRST).ok_or("there is no portfolio")?;
+        let scope = scope(portfolio, property, doors)?;
+        let made = service::issue_lock(engine, authority, FIRST, name, scope, clock::now());
+        let made = made.map_err(|error| error.to_string())?;
+        write_identity(out, authority, &made.issued)?;
+        println!("{} `{name}`: its certificate and key are in {}", made.lock, out.display());
+        Ok(0)
+    })
+}
+
+fn scope(portfolio: &Portfolio, property: &str, doors: &[String]) -> Result<LockScope, String> {
+    let found = portfolio.property_by_name(property).ok_or_else(|| format!("there is no property `{property}`"))?;
+    if doors.is_empty() {
+        return Ok(LockScope::Property(found.id()));
+    }
+    let find = |name: &String| found.door_by_name(name).map(|door| door.id).ok_or(format!("there is no door `{name}`"));
+    Ok(LockScope::Doors(doors.iter().map(find).collect::<Result<_, _>>()?))
+}
+
+fn issue_operator(data: &Path, email: &str, out: &Path) -> Result<u8, String> {
+    administer(data, |engine, authority| {
+        let issued = service::issue_operator(&engine.directory(), authority, FIRST, email, clock::now());
+        write_identity(out, authority, &issued.map_err(|error| error.to_string())?)?;
+        println!("{email}: the certificate and key are in {}", out.display());
+        Ok(0)
+    })
+}
+
+fn write_identity(out: &Path, authority: &Authority, issued: &Issued) -> Result<(), String> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    let told = |error: io::Error| format!("`{}`: {error}", out.display());
+    if !out.is_dir() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(told)?;
+    }
+    let key = issued.key_pem.as_deref().map(String::as_str).unwrap_or_default();
+    let parts =
+        [("ca.pem", authority.certificate_pem()), ("certificate.pem", &issued.certificate_pem), ("key.pem", key)];
+    for (name, text) in parts {
+        let mut options = File::options();
+        let file = options.create_new(true).write(true).mode(0o600).open(out.join(name));
+        file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(told)?;
+    }
+    Ok(())
+}
+
+fn evaluate_files(site: &Path, checks: &Path, explain: bool) -> Result<u8, String> {
+    let text = read_text(site)?;
     let mut input: Box<dyn BufRead> = if checks == Path::new("-") {
         Box::new(io::stdin().lock())
     } else {
@@ -75,6 +284,15 @@ fn evaluate_files(site: &Path, checks: &Path, explain: bool) -> Result<u8, Strin
         Err(error) => Err(format!("the answers can't be written: {error}")),
         Ok(exit) => Ok(exit),
     }
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    let bytes = fs::read(path).map_err(|error| unreadable(path, &error))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let line = 1 + error.as_bytes().iter().take(valid).filter(|byte| **byte == b'\n').count();
+        format!("{}:{line}: the file is not UTF-8: save it as UTF-8", path.display())
+    })
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> String {

@@ -10,6 +10,7 @@ pub mod evaluate;
 pub mod identity;
 pub mod index;
 pub mod net;
+pub mod service;
 pub mod store;
 pub mod vault;
 

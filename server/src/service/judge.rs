@@ -1,0 +1,274 @@
+//! Judges what came in one wake-up and hands its records to the log.
+//!
+//! Between a decoded frame and its decisions nothing is locked, allocated or awaited: the publication is pinned once,
+//! the scratch lists are this thread's and keep their memory, the records go into a pooled list. What may wait is the
+//! log's ring, by design, when it is full.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+    pin::Pin,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    task::{Context, Poll},
+};
+
+use keyward_protocol::{
+    decision::Decision,
+    frame::{Batch as Frames, Frame},
+    id::{KeyId, LockId, PortfolioId},
+    message::check::{AnswerWriter, DetailedAnswer, Outcome as Told, RawCheck},
+    time::Moment,
+};
+
+use crate::{
+    access_log::{self, Batch, CredentialKind, Mode, Producer, PushError, Record, Who},
+    clock::Clock,
+    domain::directory::{Directory, LockScope, OnLogFailure},
+    engine::Engine,
+    identity::Principal,
+    index::{
+        lookup::{Outcome, Question, Scope, Shown, ShownKind, Verdict, check_batch, stands_until},
+        publish::PortfolioPublication,
+    },
+    net::{self, Peer, Settled},
+    vault::Tagger,
+};
+
+/// Judges checks by what is published.
+pub struct Judge {
+    engine: Engine,
+    taggers: BTreeMap<PortfolioId, Tagger>,
+    producers: Vec<Producer>,
+    mode: Mode,
+    clock: Clock,
+    /// Answers that were given without a record, where a property asks for that.
+    unrecorded: AtomicU64,
+}
+
+/// This thread's lists, kept from batch to batch.
+#[derive(Default)]
+struct Scratch {
+    questions: Vec<Question>,
+    verdicts: Vec<Verdict>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::default();
+    static SHARD: Cell<usize> = Cell::new({
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    });
+}
+
+impl Judge {
+    /// A judge that records to `producers`, one for each core.
+    pub fn new(
+        engine: Engine,
+        taggers: BTreeMap<PortfolioId, Tagger>,
+        producers: Vec<Producer>,
+        mode: Mode,
+        clock: Clock,
+    ) -> Judge {
+        Judge { engine, taggers, producers, mode, clock, unrecorded: AtomicU64::new(0) }
+    }
+
+    /// Hands a batch's records over and says when its answers may be written.
+    fn record(&self, producer: &Producer, who: &Peer, batch: Batch) -> Ticket {
+        if batch.records.is_empty() {
+            return Ticket::Settled(Settled::Answer);
+        }
+        let count = batch.records.len() as u64;
+        let handed = match producer.try_push(batch) {
+            Ok(ticket) => Ok(ticket),
+            // A full ring holds the stream up, and drops nothing.
+            Err(PushError::Full(batch)) => producer.push_blocking(batch).map_err(|_| ()),
+            Err(PushError::Ended(_)) => Err(()),
+        };
+        match (handed, self.mode) {
+            (Err(()), _) => Ticket::Settled(self.without_record(who, count)),
+            (Ok(_), Mode::Relaxed) => Ticket::Settled(Settled::Answer),
+            (Ok(ticket), Mode::Strict) => {
+                let producer = producer.clone();
+                let otherwise =
+                    if answers_unrecorded(&self.engine.directory(), who) { Settled::Answer } else { Settled::Deny };
+                Ticket::Waits(Box::pin(async move {
+                    match producer.durable(ticket).await {
+                        Ok(()) => Settled::Answer,
+                        Err(_) => otherwise,
+                    }
+                }))
+            }
+        }
+    }
+
+    /// The log has failed: as the property says (`on_log_failure`).
+    fn without_record(&self, who: &Peer, count: u64) -> Settled {
+        if !answers_unrecorded(&self.engine.directory(), who) {
+            return Settled::Deny;
+        }
+        let total = self.unrecorded.fetch_add(count, Ordering::Relaxed) + count;
+        tracing::error!(total, "checks are answered without a record, as the property asks");
+        Settled::Answer
+    }
+}
+
+/// Whether every property that `who` may ask about wants answers when the log can't be written.
+fn answers_unrecorded(directory: &Directory, who: &Peer) -> bool {
+    let Some(portfolio) = directory.portfolios.get(&who.principal.portfolio()) else { return false };
+    let wants =
+        |property: &crate::domain::directory::Property| property.facts.on_log_failure == OnLogFailure::AnswerAndCount;
+    match lock_scope(directory, &who.principal) {
+        Some(LockScope::Property(property)) => portfolio.properties.get(property).is_some_and(|found| wants(found)),
+        Some(LockScope::Doors(doors)) => {
+            doors.iter().all(|door| portfolio.property_with_door(*door).is_some_and(|found| wants(found)))
+        }
+        None => false,
+    }
+}
+
+/// The doors that a registered, enabled lock may ask about.
+fn lock_scope<'a>(directory: &'a Directory, principal: &Principal) -> Option<&'a LockScope> {
+    let Principal::Lock { portfolio, lock } = principal else { return None };
+    let lock = directory.portfolios.get(portfolio)?.locks.get(lock)?;
+    (!lock.disabled).then_some(&lock.scope)
+}
+
+impl net::Judge for Judge {
+    type Ticket = Ticket;
+
+    fn judge(&self, who: &Peer, frames: &Frames<'_>, answers: &mut AnswerWriter) -> Ticket {
+        let shard = SHARD.get();
+        let Some(producer) = self.producers.get(shard % self.producers.len().max(1)) else {
+            return Ticket::Settled(Settled::Deny);
+        };
+        let portfolio = who.principal.portfolio();
+        let directory = self.engine.directory_now();
+        let scope = match (&who.principal, lock_scope(&directory, &who.principal)) {
+            (Principal::Operator { .. }, _) => Scope::Portfolio,
+            (Principal::Lock { .. }, Some(LockScope::Property(property))) => Scope::Property(*property),
+            (Principal::Lock { .. }, Some(LockScope::Doors(doors))) => Scope::Doors(doors),
+            // Unknown or disabled: every door is unknown to it.
+            (Principal::Lock { .. }, None) => Scope::Doors(&[]),
+        };
+        let publication = self.engine.published().load();
+        let (Some(published), Some(tagger)) = (publication.portfolio(portfolio), self.taggers.get(&portfolio)) else {
+            return Ticket::Settled(Settled::Deny);
+        };
+        let lock = match who.principal {
+            Principal::Lock { lock, .. } => lock,
+            Principal::Operator { .. } => LockId::NONE,
+        };
+        let at = Judged { published, scope, tagger, now: (self.clock)(), lock };
+        let mut records = producer.buffer();
+        SCRATCH.with_borrow_mut(|scratch| {
+            for frame in frames.frames() {
+                at.frame(&frame, scratch, answers, &mut records);
+            }
+        });
+        self.record(producer, who, Batch { portfolio, records })
+    }
+}
+
+/// What a batch is judged by.
+struct Judged<'a> {
+    published: &'a PortfolioPublication,
+    scope: Scope<'a>,
+    tagger: &'a Tagger,
+    now: Moment,
+    lock: LockId,
+}
+
+impl Judged<'_> {
+    fn frame(&self, frame: &Frame<'_>, scratch: &mut Scratch, answers: &mut AnswerWriter, records: &mut Vec<Record>) {
+        let header = frame.header();
+        answers.begin(header, self.published.revision);
+        if header.revision > self.published.revision {
+            // U4: not there yet, which is no decision.
+            (0..header.count).for_each(|_| answers.put(Told::Behind));
+            return;
+        }
+        let Scratch { questions, verdicts } = scratch;
+        questions.clear();
+        questions.extend(frame.checks().map(question));
+        verdicts.clear();
+        verdicts.resize(questions.len(), Verdict::DENIED);
+        let tag = |door, digits: &_| self.tagger.tag(door, digits).0;
+        check_batch(self.published, self.scope, self.now, questions, tag, verdicts);
+        for (question, verdict) in questions.iter().zip(verdicts.iter()) {
+            records.extend(self.record(question, verdict));
+            match answers.detailed() {
+                true => answers.put_detailed(&self.detailed(question, verdict)),
+                false => answers.put(told(verdict)),
+            }
+        }
+    }
+
+    fn detailed(&self, question: &Question, verdict: &Verdict) -> DetailedAnswer {
+        let (reason, key) = match verdict.outcome {
+            Outcome::Decided(Decision::Granted { key }) => (None, key),
+            Outcome::Decided(Decision::Denied { reason }) => (Some(reason), KeyId::NONE),
+            Outcome::Retry => (None, KeyId::NONE),
+        };
+        let tag = |door, digits: &_| self.tagger.tag(door, digits).0;
+        let stands_until = stands_until(self.published, self.scope, self.now, question, tag);
+        DetailedAnswer { outcome: told(verdict), reason, key, stands_until }
+    }
+
+    /// The record of an attempt (L1). One that was not decided is asked again, and recorded then.
+    fn record(&self, question: &Question, verdict: &Verdict) -> Option<Record> {
+        let Outcome::Decided(decision) = verdict.outcome else { return None };
+        let (outcome, key) = match decision {
+            Decision::Granted { key } => (access_log::Outcome::Granted, key),
+            Decision::Denied { reason } => (access_log::Outcome::Denied(reason), KeyId::NONE),
+        };
+        let who = match (verdict.carrier.some(), verdict.person.some(), verdict.host.some()) {
+            (Some(carrier), _, _) => Who::Carrier(carrier),
+            (None, Some(person), Some(host)) => Who::Guest { person, host },
+            (None, Some(person), None) => Who::Person(person),
+            (None, None, _) => Who::Nobody,
+        };
+        let kind = match (verdict.carrier.some(), question.shown.kind) {
+            (Some(_), _) => CredentialKind::Carrier,
+            (None, ShownKind::Mobile) => CredentialKind::Mobile,
+            (None, ShownKind::Card) => CredentialKind::Card,
+            (None, ShownKind::Code) => CredentialKind::Code,
+        };
+        let (time, revision, door, lock) = (self.now, self.published.revision, question.door, self.lock);
+        Some(Record { time, revision, door, who, key, lock, kind, outcome })
+    }
+}
+
+/// A check off the wire. Bytes that are no credential are nobody's.
+fn question(raw: RawCheck<'_>) -> Question {
+    let nobodys = if raw.shows_code() { ShownKind::Code } else { ShownKind::Mobile };
+    let shown = raw.credential().as_ref().map_or_else(|| Shown::new(nobodys, &[]), Shown::from);
+    Question { door: raw.door(), shown }
+}
+
+/// What whoever asked is told.
+fn told(verdict: &Verdict) -> Told {
+    match verdict.outcome {
+        Outcome::Decided(Decision::Granted { .. }) => Told::Granted,
+        Outcome::Decided(Decision::Denied { .. }) => Told::Denied,
+        Outcome::Retry => Told::Retry,
+    }
+}
+
+/// Says when a batch's answers may be written.
+pub enum Ticket {
+    /// Now, and how.
+    Settled(Settled),
+    /// When its records are on disk.
+    Waits(Pin<Box<dyn Future<Output = Settled> + Send>>),
+}
+
+impl Future for Ticket {
+    type Output = Settled;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Settled> {
+        match &mut *self {
+            Ticket::Settled(settled) => Poll::Ready(*settled),
+            Ticket::Waits(wait) => wait.as_mut().poll(context),
+        }
+    }
+}
