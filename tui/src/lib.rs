@@ -1,1 +1,5 @@
-//! The operator terminal of keyward.
+//! keyward's terminal client for operators.
+
+pub mod cli;
+#[cfg(feature = "demo")]
+pub mod demo;

@@ -1,3 +1,7 @@
 //! keyward, the binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    keyward::cli::run()
+}

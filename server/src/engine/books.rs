@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io,
+    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::Arc,
 };
@@ -217,7 +218,9 @@ impl Books {
             {
                 return Err(StartError::Exists(directory.to_owned()));
             }
-            fs::create_dir_all(directory).map_err(|cause| StartError::Io { path: directory.to_owned(), cause })?;
+            // Nobody but the server's own user looks into either.
+            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+            made.map_err(|cause| StartError::Io { path: directory.to_owned(), cause })?;
         }
         let lock = lock(layout)?;
         let lineage: [u8; 16] = random_bytes();

@@ -1,0 +1,114 @@
+//! Who lives and works at the example building, as the fleet needs it: locks, and what people show at their doors.
+
+use std::collections::BTreeMap;
+
+use keyward_protocol::{client::ClientIdentity, code::Credential, id::*};
+use keyward_server::{
+    clock,
+    domain::{
+        command::Command,
+        directory::{DoorKind, LockScope, Portfolio, Property},
+        event::{Actor, Cause},
+    },
+    identity::{Principal, Subject, Validity},
+    service::Inside,
+};
+
+use super::PORTFOLIO;
+
+/// Doors of units that share a gateway.
+const UNITS_PER_GATEWAY: usize = 20;
+/// At most so many people's codes are looked up for a door.
+const CODES_PER_DOOR: usize = 12;
+
+/// The fleet's view of the building.
+pub struct Town {
+    /// A certificate and the doors it may ask about, for each lock.
+    pub locks: Vec<(ClientIdentity, Vec<DoorId>)>,
+    /// What opens, or once opened, each door: the holders' identities, cards and codes.
+    pub at_door: BTreeMap<DoorId, Vec<Credential>>,
+    /// Everyone's identities: most open nothing at most doors.
+    pub everyone: Vec<Credential>,
+    /// Delivery partners' credentials.
+    pub carriers: Vec<Credential>,
+}
+
+impl Town {
+    /// Registers the fleet where that was not done before, makes its certificates, and looks people up. Blocks.
+    pub fn of(inside: &Inside) -> Result<Town, String> {
+        for carrier in ["UPS", "FedEx"] {
+            inside.engine.make_carrier(carrier).map_err(|error| error.to_string())?;
+        }
+        let directory = inside.engine.directory();
+        let portfolio =
+            directory.portfolios.get(&PORTFOLIO).ok_or("the demo's portfolio is gone: start with --fresh")?;
+        let property = portfolio.properties.values().next().ok_or("the demo's property is gone: start with --fresh")?;
+        let mut locks = Vec::new();
+        for (name, doors) in posts(property) {
+            locks.push((identity(inside, portfolio, &name, &doors)?, doors));
+        }
+        let mut at_door: BTreeMap<DoorId, Vec<Credential>> = BTreeMap::new();
+        for door in property.doors.keys() {
+            at_door.insert(*door, credentials_at(inside, portfolio, property, *door)?);
+        }
+        let everyone = portfolio.people.values().map(|person| Credential::Mobile(person.mobile)).collect();
+        let carriers = directory.carriers.values().map(|carrier| Credential::Mobile(carrier.mobile)).collect();
+        Ok(Town { locks, at_door, everyone, carriers })
+    }
+}
+
+/// A lock for each common door, a gateway for every twenty units.
+fn posts(property: &Property) -> Vec<(String, Vec<DoorId>)> {
+    let (units, common): (Vec<_>, Vec<_>) = property.doors.values().partition(|door| door.kind == DoorKind::Unit);
+    let common = common.into_iter().map(|door| (format!("Lock {}", door.name), vec![door.id]));
+    let gateways = units
+        .chunks(UNITS_PER_GATEWAY)
+        .enumerate()
+        .map(|(number, units)| (format!("Gateway {}", number + 1), units.iter().map(|door| door.id).collect()));
+    common.chain(gateways).collect()
+}
+
+fn identity(inside: &Inside, portfolio: &Portfolio, name: &str, doors: &[DoorId]) -> Result<ClientIdentity, String> {
+    let lock = match portfolio.locks.values().find(|lock| lock.name == name) {
+        Some(lock) => lock.id,
+        None => register(inside, name, doors)?,
+    };
+    let principal = Principal::Lock { portfolio: PORTFOLIO, lock };
+    let issued = inside.authority.issue(&principal, Validity::lock(clock::now()), &Subject::Fresh);
+    let issued = issued.map_err(|error| error.to_string())?;
+    let key = issued.key_pem.as_deref().map(String::as_str).unwrap_or_default();
+    Ok(ClientIdentity::new(inside.authority.certificate_pem(), issued.certificate_pem.as_str(), key))
+}
+
+fn register(inside: &Inside, name: &str, doors: &[DoorId]) -> Result<LockId, String> {
+    let command = Command::MakeLock { name: name.to_owned(), scope: LockScope::Doors(doors.to_vec()) };
+    let done = inside.engine.run(PORTFOLIO, Actor::Administrator, command).map_err(|error| error.to_string())?;
+    let made = done.causes.iter().find_map(|cause| match cause {
+        Cause::LockPut(lock) => Some(lock.id),
+        _ => None,
+    });
+    made.ok_or_else(|| "the lock was not registered".to_owned())
+}
+
+/// What the people who have, or had, the door may show there.
+fn credentials_at(
+    inside: &Inside,
+    portfolio: &Portfolio,
+    property: &Property,
+    door: DoorId,
+) -> Result<Vec<Credential>, String> {
+    let mut credentials = Vec::new();
+    let with_door = property.keys.values().filter(|key| property.key_doors(key).contains_key(&door));
+    let holders = with_door.flat_map(|key| property.holders_of(key.id)).map(|giving| giving.person);
+    let guests = property.shares.values().map(|share| share.guest);
+    for person in holders.chain(guests).filter_map(|person| portfolio.people.get(&person)) {
+        credentials.push(Credential::Mobile(person.mobile));
+        credentials.extend(person.cards.iter().copied().map(Credential::Card));
+    }
+    let codes = property.codes.values().filter(|code| code.door == door).take(CODES_PER_DOOR);
+    for code in codes {
+        let digits = inside.engine.reveal(PORTFOLIO, code.id).map_err(|error| error.to_string())?;
+        credentials.push(Credential::Code(digits));
+    }
+    Ok(credentials)
+}
