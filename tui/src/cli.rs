@@ -2,7 +2,9 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{terminal::glyphs_from_env, theme::Glyphs};
 
 /// Access control for buildings: the operator's client.
 #[derive(Parser, Debug)]
@@ -34,6 +36,32 @@ pub struct DemoOptions {
     /// Stop by itself after this many seconds (10 when headless).
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=86_400))]
     pub seconds: Option<u64>,
+    /// The characters that lines and bars are drawn with.
+    #[arg(long, value_enum, default_value_t)]
+    pub glyphs: GlyphChoice,
+}
+
+/// Which characters lines and bars are drawn with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, ValueEnum)]
+pub enum GlyphChoice {
+    /// Unicode where locale and terminal surely show it.
+    #[default]
+    Auto,
+    /// For any terminal.
+    Ascii,
+    /// For terminals that read UTF-8.
+    Unicode,
+}
+
+impl GlyphChoice {
+    /// The characters themselves; for `auto` the environment is asked.
+    pub fn glyphs(self) -> Glyphs {
+        match self {
+            GlyphChoice::Auto => glyphs_from_env(),
+            GlyphChoice::Ascii => Glyphs::ASCII,
+            GlyphChoice::Unicode => Glyphs::UNICODE,
+        }
+    }
 }
 
 const NOTHING_YET: &str = "\
@@ -60,5 +88,22 @@ pub fn run() -> ExitCode {
             eprintln!("keyward: {message}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_to_do_next_fits_one_screen() {
+        assert!(NOTHING_YET.lines().count() <= 24 && NOTHING_YET.lines().all(|line| line.len() <= 100));
     }
 }

@@ -1,0 +1,262 @@
+//! The live log as the screen holds it: bounded, filtered, and standing still while paused.
+
+use std::collections::VecDeque;
+
+use keyward_protocol::{decision::Reason, time::Moment};
+
+use super::cursor::{Cursor, Step};
+
+/// So many rows are kept; the oldest go first. As many wait behind a pause.
+pub const ROWS_MAX: usize = 50_000;
+
+/// One line of the access log, as far as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LogRow {
+    /// When the check was decided.
+    pub at: Moment,
+    /// Whether the door opened.
+    pub granted: bool,
+    /// Why not, when it stayed shut.
+    pub reason: Option<Reason>,
+    /// The door's name.
+    pub door: String,
+    /// The person's name; empty when nobody was known by what was shown.
+    pub person: String,
+    /// The person who shared the Key, for a guest.
+    pub host: Option<String>,
+    /// The name of the Key that decided; empty when none did.
+    pub key: String,
+    /// What was shown at the door: `code`, `card`, `phone`.
+    pub kind: &'static str,
+}
+
+impl LogRow {
+    /// Whether `needle`, in lower case, stands in the door, the person, the Key or the reason. Hidden people aren't
+    /// searched: a filter that finds them would name them.
+    fn matches(&self, needle: &str, people_hidden: bool) -> bool {
+        let holds = |text: &str| text.to_lowercase().contains(needle);
+        needle.is_empty()
+            || holds(&self.door)
+            || holds(&self.key)
+            || self.reason.is_some_and(|reason| reason.as_str().contains(needle))
+            || (!people_hidden && (holds(&self.person) || self.host.as_deref().is_some_and(holds)))
+    }
+}
+
+/// Which rows are wanted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+struct Wanted {
+    needle: String,
+    people_hidden: bool,
+}
+
+/// The rows of the live log, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct Logs {
+    rows: VecDeque<LogRow>,
+    /// The number of the oldest row kept: rows are numbered from 0 in the order in which they came.
+    first: u64,
+    /// The numbers of the rows that are wanted, oldest first.
+    matching: VecDeque<u64>,
+    wanted: Wanted,
+    /// What came since the pause.
+    waiting: VecDeque<LogRow>,
+    came_since_pause: u64,
+    paused: bool,
+    cursor: Cursor,
+}
+
+impl Logs {
+    /// Takes new rows, newest last. While paused nothing that is seen moves.
+    pub fn receive(&mut self, rows: Vec<LogRow>, height: usize) {
+        if self.paused {
+            self.came_since_pause += rows.len() as u64;
+            self.waiting.extend(rows);
+            let too_many = self.waiting.len().saturating_sub(ROWS_MAX);
+            self.waiting.drain(..too_many);
+        } else {
+            rows.into_iter().for_each(|row| self.append(row));
+            self.cursor.step(Step::Last, self.matching.len(), height);
+        }
+    }
+
+    /// Stands still from now on.
+    pub fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    /// Shows the newest rows again, with all that came since the pause.
+    pub fn follow(&mut self, height: usize) {
+        self.paused = false;
+        self.came_since_pause = 0;
+        let waiting = std::mem::take(&mut self.waiting);
+        waiting.into_iter().for_each(|row| self.append(row));
+        self.cursor.step(Step::Last, self.matching.len(), height);
+    }
+
+    /// Moves the cursor. Who looks around wants the rows to stand still; who goes to the last row, to follow.
+    pub fn step(&mut self, step: Step, height: usize) {
+        if step == Step::Last {
+            return self.follow(height);
+        }
+        self.pause();
+        self.cursor.step(step, self.matching.len(), height);
+    }
+
+    /// Wants the rows that hold `needle` (any case), from now on and among those kept. The cursor stays on its row
+    /// where that is still wanted, else on the next.
+    pub fn want(&mut self, needle: &str, people_hidden: bool, height: usize) {
+        let wanted = Wanted { needle: needle.to_lowercase(), people_hidden };
+        if wanted == self.wanted {
+            return;
+        }
+        let under_cursor = self.matching.get(self.cursor.at()).copied();
+        self.wanted = wanted;
+        self.matching = (self.first..)
+            .zip(&self.rows)
+            .filter(|(_, row)| row.matches(&self.wanted.needle, self.wanted.people_hidden))
+            .map(|(number, _)| number)
+            .collect();
+        let at = match under_cursor {
+            Some(number) if self.paused => self.matching.partition_point(|other| *other < number),
+            _ => self.matching.len(),
+        };
+        self.cursor.put(at, self.matching.len(), height);
+    }
+
+    /// Fits what is seen to a window of another height.
+    pub fn settle(&mut self, height: usize) {
+        self.cursor.settle(self.matching.len(), height);
+    }
+
+    /// The rows that are wanted, from number `from` among them.
+    pub fn wanted_from(&self, from: usize) -> impl Iterator<Item = &LogRow> {
+        self.matching.iter().skip(from).filter_map(|number| self.row(*number))
+    }
+
+    /// The newest rows, whatever is wanted, newest last.
+    pub fn newest(&self, count: usize) -> impl Iterator<Item = &LogRow> {
+        self.rows.iter().skip(self.rows.len().saturating_sub(count))
+    }
+
+    /// The newest row kept in which `key` opened a door.
+    pub fn last_granted_by(&self, key: &str) -> Option<&LogRow> {
+        self.rows.iter().rev().find(|row| row.granted && row.key == key)
+    }
+
+    /// The row under the cursor.
+    pub fn selected(&self) -> Option<&LogRow> {
+        self.matching.get(self.cursor.at()).and_then(|number| self.row(*number))
+    }
+
+    /// The cursor among the rows that are wanted.
+    pub fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    /// How many rows are wanted, and how many are kept (those behind a pause not counted).
+    pub fn counts(&self) -> (usize, usize) {
+        (self.matching.len(), self.rows.len())
+    }
+
+    /// How many rows came since the pause; `None` while following.
+    pub fn paused(&self) -> Option<u64> {
+        self.paused.then_some(self.came_since_pause)
+    }
+
+    fn row(&self, number: u64) -> Option<&LogRow> {
+        let place = number.checked_sub(self.first)?;
+        self.rows.get(usize::try_from(place).ok()?)
+    }
+
+    fn append(&mut self, row: LogRow) {
+        if self.rows.len() >= ROWS_MAX {
+            self.rows.pop_front();
+            if self.matching.front() == Some(&self.first) {
+                self.matching.pop_front();
+            }
+            self.first += 1;
+        }
+        if row.matches(&self.wanted.needle, self.wanted.people_hidden) {
+            self.matching.push_back(self.first + self.rows.len() as u64);
+        }
+        self.rows.push_back(row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(number: i64) -> LogRow {
+        let granted = number % 2 == 0;
+        LogRow {
+            at: Moment::from_micros(number),
+            granted,
+            reason: (!granted).then_some(Reason::NoKey),
+            door: format!("Door {number}"),
+            person: "Tracy Ortiz".into(),
+            host: None,
+            key: if granted { "Key A".into() } else { String::new() },
+            kind: "code",
+        }
+    }
+
+    fn rows(numbers: std::ops::Range<i64>) -> Vec<LogRow> {
+        numbers.map(row).collect()
+    }
+
+    fn seen(logs: &Logs) -> Vec<i64> {
+        logs.wanted_from(logs.cursor().top()).take(4).map(|row| row.at.as_micros()).collect()
+    }
+
+    #[test]
+    fn following_shows_the_newest_and_pausing_stands_still_whatever_comes() {
+        let mut logs = Logs::default();
+        logs.receive(rows(0..10), 4);
+        assert_eq!(seen(&logs), [6, 7, 8, 9]);
+        logs.step(Step::Up, 4);
+        for batch in 0..3 {
+            logs.receive(rows(10 + batch * 40_000..10 + (batch + 1) * 40_000), 4);
+            assert_eq!(seen(&logs), [6, 7, 8, 9]);
+        }
+        assert_eq!(logs.paused(), Some(120_000));
+        assert_eq!(logs.selected().unwrap().at.as_micros(), 8);
+        logs.step(Step::Last, 4);
+        assert_eq!(seen(&logs), [120_006, 120_007, 120_008, 120_009]);
+        assert_eq!((logs.paused(), logs.counts()), (None, (ROWS_MAX, ROWS_MAX)));
+    }
+
+    #[test]
+    fn the_buffer_and_what_is_wanted_of_it_are_bounded() {
+        let mut logs = Logs::default();
+        logs.want("NO_KEY", false, 4);
+        logs.receive(rows(0..ROWS_MAX as i64 + 7), 4);
+        assert_eq!(logs.counts(), (ROWS_MAX / 2, ROWS_MAX));
+        assert_eq!(logs.wanted_from(0).next().unwrap().at.as_micros(), 7);
+    }
+
+    #[test]
+    fn a_filter_keeps_the_row_under_the_cursor_or_takes_the_next() {
+        let mut logs = Logs::default();
+        logs.receive(rows(0..10), 4);
+        logs.step(Step::Up, 4);
+        logs.want("no_key", false, 4);
+        assert_eq!(logs.selected().unwrap().at.as_micros(), 9);
+        logs.want("", false, 4);
+        assert_eq!(logs.selected().unwrap().at.as_micros(), 9);
+        logs.want("door 2", false, 4);
+        assert_eq!(logs.selected().unwrap().at.as_micros(), 2);
+    }
+
+    #[test]
+    fn filters_look_in_door_person_key_and_reason_and_not_at_hidden_people() {
+        let mut shared = row(2);
+        shared.host = Some("Lee Brandt".into());
+        let cases = [("door 2", true), ("TRACY", true), ("brandt", true), ("key a", true), ("no_key", false)];
+        for (needle, found) in cases {
+            assert_eq!(shared.matches(&needle.to_lowercase(), false), found, "{needle}");
+        }
+        assert!(!shared.matches("tracy", true) && !shared.matches("brandt", true));
+    }
+}

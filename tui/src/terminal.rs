@@ -1,0 +1,339 @@
+//! The one place that touches the terminal: takes it, feeds the screen, draws it, and gives it back whatever happens.
+
+use std::{
+    env,
+    io::{self, BufWriter, Stdout, Write},
+    panic,
+    sync::{
+        Mutex, Once, PoisonError,
+        mpsc::{Receiver, TryRecvError},
+    },
+    thread::{self, ThreadId},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use crossterm::{
+    cursor::{Hide, Show},
+    event::{self, Event as TerminalEvent},
+    execute, queue,
+    style::force_color_output,
+    terminal::{
+        self, BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+        LeaveAlternateScreen,
+    },
+};
+use keyward_protocol::time::Moment;
+use ratatui::{
+    backend::{Backend, CrosstermBackend},
+    buffer::Buffer,
+    layout::Rect,
+};
+
+use crate::{
+    app::{App, Effect, Event, Link, update},
+    theme::{Glyphs, Theme},
+    view::render,
+};
+
+/// At most ten frames a second.
+const FRAME: Duration = Duration::from_millis(100);
+/// Events from elsewhere wait at most so long for the screen to look.
+const LOOK: Duration = Duration::from_millis(50);
+/// So many events are taken in one go before the keyboard is asked again.
+const EVENTS_A_TURN: usize = 1_000;
+/// A terminal that doesn't know its size gets the smallest usual one.
+const USUAL_SIZE: (u16, u16) = (80, 24);
+/// Larger sizes are cut: what a terminal says of its size is not trusted with our memory.
+const SIDE_MAX: u16 = 1_000;
+/// The messages of so many panics elsewhere are kept until the terminal is given back.
+const PANICS_MAX: usize = 10;
+
+/// How the screen is run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ScreenOptions {
+    /// Leaves by itself after this time.
+    pub ends_after: Option<Duration>,
+}
+
+/// The theme that the environment asks for (`NO_COLOR`).
+pub fn theme_from_env() -> Theme {
+    Theme::for_no_color(env::var("NO_COLOR").ok().as_deref())
+}
+
+/// The characters that the terminal can surely show, by the locale and `TERM`.
+pub fn glyphs_from_env() -> Glyphs {
+    let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = set("LC_ALL").or_else(|| set("LC_CTYPE")).or_else(|| set("LANG"));
+    Glyphs::for_terminal(locale.as_deref(), set("TERM").as_deref())
+}
+
+/// Shows `app` on the terminal until the user leaves, the time of `options` is over, or [`Event::Stop`] comes.
+///
+/// `events` is what happens elsewhere; size, keys and clock are added here. When the sending side of `events` is gone
+/// the screen stays, and says that the connection is lost. Blocks; call it from a thread of its own or the main one.
+///
+/// # Errors
+///
+/// The terminal can't be read or written, or there is none. It is restored then, too.
+pub fn demo_screen(mut app: App, events: Receiver<Event>, options: ScreenOptions) -> io::Result<()> {
+    let mut held = Held::take()?;
+    let began = Instant::now();
+    let (width, height) = terminal::size()?;
+    let mut feed = Feed { events: Some(events) };
+    let mut pace = Pace::default();
+    let mut happened = vec![resized(width, height), Event::Tick(now())];
+    loop {
+        for event in happened.drain(..) {
+            for effect in update(&mut app, event) {
+                match effect {
+                    Effect::Quit => return Ok(()),
+                    Effect::Repaint => {
+                        held.forget(app_size(&app));
+                        pace.dirty = true;
+                    }
+                    Effect::Draw => pace.dirty = true,
+                }
+            }
+        }
+        if pace.due(Instant::now()) {
+            held.draw(&app)?;
+            pace.drawn(Instant::now());
+        }
+        if event::poll(pace.wait(Instant::now()))? {
+            happened.extend(typed()?);
+        }
+        feed.take(&mut happened);
+        happened.push(Event::Tick(now()));
+        if options.ends_after.is_some_and(|limit| began.elapsed() >= limit) {
+            happened.push(Event::Stop);
+        }
+    }
+}
+
+/// What the terminal has to tell, at least one event, without waiting for more.
+fn typed() -> io::Result<Vec<Event>> {
+    let mut happened = Vec::new();
+    loop {
+        match event::read()? {
+            TerminalEvent::Key(key) => happened.push(Event::Key(key)),
+            TerminalEvent::Resize(width, height) => happened.push(resized(width, height)),
+            // Mouse, focus and paste are not asked for.
+            _ => {}
+        }
+        if happened.len() >= EVENTS_A_TURN || !event::poll(Duration::ZERO)? {
+            return Ok(happened);
+        }
+    }
+}
+
+fn resized(width: u16, height: u16) -> Event {
+    let (width, height) = if width == 0 || height == 0 { USUAL_SIZE } else { (width, height) };
+    Event::Resize { width: width.min(SIDE_MAX), height: height.min(SIDE_MAX) }
+}
+
+fn app_size(app: &App) -> Rect {
+    Rect::new(0, 0, app.width, app.height)
+}
+
+fn now() -> Moment {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Moment::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// What happens elsewhere, as long as somebody tells.
+struct Feed {
+    events: Option<Receiver<Event>>,
+}
+
+impl Feed {
+    fn take(&mut self, happened: &mut Vec<Event>) {
+        for _ in 0..EVENTS_A_TURN {
+            let Some(events) = &self.events else { return };
+            match events.try_recv() {
+                Ok(event) => happened.push(event),
+                Err(TryRecvError::Empty) => return,
+                Err(TryRecvError::Disconnected) => {
+                    happened.push(Event::Link(Link::Down { since: now() }));
+                    self.events = None;
+                }
+            }
+        }
+    }
+}
+
+/// When to draw: only what changed, and ten times a second at most.
+#[derive(Default)]
+struct Pace {
+    dirty: bool,
+    last: Option<Instant>,
+}
+
+impl Pace {
+    fn due(&self, now: Instant) -> bool {
+        self.dirty && self.rest(now).is_zero()
+    }
+
+    fn drawn(&mut self, now: Instant) {
+        self.dirty = false;
+        self.last = Some(now);
+    }
+
+    /// How long to wait for the keyboard.
+    fn wait(&self, now: Instant) -> Duration {
+        if self.dirty { self.rest(now).min(LOOK) } else { LOOK }
+    }
+
+    /// How long the last frame still stands.
+    fn rest(&self, now: Instant) -> Duration {
+        self.last.map_or(Duration::ZERO, |last| FRAME.saturating_sub(now.saturating_duration_since(last)))
+    }
+}
+
+/// The terminal while it is ours: raw, on its alternate screen, without a cursor. Dropping it gives it back.
+///
+/// ratatui's own `Terminal` is not used: on every change of size it asks the terminal where its cursor is, and the
+/// answer would have to be fished out of the keys. Two buffers and their difference is all that is needed.
+struct Held {
+    backend: CrosstermBackend<BufWriter<Stdout>>,
+    /// What the terminal shows; `None` when that is not known and all is drawn anew.
+    shown: Option<Buffer>,
+    area: Rect,
+    _restored: Restored,
+}
+
+impl Held {
+    fn take() -> io::Result<Held> {
+        // With NO_COLOR crossterm would undo our modifiers; we keep NO_COLOR ourselves, in the theme.
+        force_color_output(true);
+        let restored = Restored::from_now_on();
+        terminal::enable_raw_mode()?;
+        execute!(io::stdout(), EnterAlternateScreen, Hide)?;
+        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        Ok(Held { backend, shown: None, area: Rect::ZERO, _restored: restored })
+    }
+
+    fn forget(&mut self, area: Rect) {
+        self.shown = None;
+        self.area = area;
+    }
+
+    fn draw(&mut self, app: &App) -> io::Result<()> {
+        let mut next = Buffer::empty(self.area);
+        render(app, self.area, &mut next);
+        queue!(self.backend, BeginSynchronizedUpdate)?;
+        let shown = match self.shown.take() {
+            Some(shown) => shown,
+            None => {
+                queue!(self.backend, Clear(ClearType::All))?;
+                Buffer::empty(self.area)
+            }
+        };
+        self.backend.draw(shown.diff(&next).into_iter())?;
+        queue!(self.backend, EndSynchronizedUpdate)?;
+        Write::flush(&mut self.backend)?;
+        self.shown = Some(next);
+        Ok(())
+    }
+}
+
+/// Gives the terminal back when dropped, and before a panic is told.
+struct Restored;
+
+/// Which thread holds the terminal, and what panicked elsewhere meanwhile.
+struct Holder {
+    thread: Option<ThreadId>,
+    panics: Vec<String>,
+}
+
+static HOLDER: Mutex<Holder> = Mutex::new(Holder { thread: None, panics: Vec::new() });
+static HOOK: Once = Once::new();
+
+impl Restored {
+    fn from_now_on() -> Restored {
+        HOLDER.lock().unwrap_or_else(PoisonError::into_inner).thread = Some(thread::current().id());
+        HOOK.call_once(|| {
+            let tell = panic::take_hook();
+            panic::set_hook(Box::new(move |info| {
+                if !kept_for_later(info) {
+                    give_back();
+                    tell(info);
+                }
+            }));
+        });
+        Restored
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// A panic of another thread would be told right across the screen, which goes on: it is told when the screen is left.
+fn kept_for_later(info: &panic::PanicHookInfo<'_>) -> bool {
+    let mut holder = HOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+    let elsewhere = holder.thread.is_some_and(|thread| thread != thread::current().id());
+    if elsewhere && holder.panics.len() < PANICS_MAX {
+        holder.panics.push(info.to_string());
+    }
+    elsewhere
+}
+
+/// Gives the terminal back, once. Errors have nowhere to go: whoever took the terminal away sees that.
+fn give_back() {
+    let panics = {
+        let mut holder = HOLDER.lock().unwrap_or_else(PoisonError::into_inner);
+        if holder.thread.take().is_none() {
+            return;
+        }
+        std::mem::take(&mut holder.panics)
+    };
+    let _ = execute!(io::stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, Show);
+    let _ = terminal::disable_raw_mode();
+    for message in panics {
+        eprintln!("keyward: {message}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn frames_are_drawn_only_when_something_changed_and_a_tenth_of_a_second_apart() {
+        let start = Instant::now();
+        let after = |millis| start + Duration::from_millis(millis);
+        let mut pace = Pace::default();
+        assert!(!pace.due(start));
+        assert_eq!(pace.wait(start), LOOK);
+        pace.dirty = true;
+        assert!(pace.due(start));
+        pace.drawn(start);
+        pace.dirty = true;
+        assert!(!pace.due(after(99)));
+        assert_eq!(pace.wait(after(99)), Duration::from_millis(1));
+        assert_eq!(pace.wait(after(1)), LOOK);
+        assert!(pace.due(after(100)));
+    }
+
+    #[test]
+    fn a_feed_that_ends_is_a_lost_connection_told_once() {
+        let (sender, events) = mpsc::channel();
+        let mut feed = Feed { events: Some(events) };
+        sender.send(Event::Link(Link::Connecting)).unwrap();
+        drop(sender);
+        let mut happened = Vec::new();
+        feed.take(&mut happened);
+        feed.take(&mut happened);
+        assert!(matches!(happened[..], [Event::Link(Link::Connecting), Event::Link(Link::Down { .. })]));
+    }
+
+    #[test]
+    fn sizes_are_never_nothing_and_never_endless() {
+        assert!(matches!(resized(0, 0), Event::Resize { width: 80, height: 24 }));
+        assert!(matches!(resized(u16::MAX, 9), Event::Resize { width: SIDE_MAX, height: 9 }));
+    }
+}

@@ -1,0 +1,92 @@
+//! Text made safe and cut to columns.
+
+use keyward_protocol::name;
+use unicode_width::UnicodeWidthChar;
+
+use crate::theme::Glyphs;
+
+/// The text as it may be drawn, in at most `columns` columns: what could steer the terminal or turn the text around
+/// is replaced, and what is cut ends in a sign. Names are cleaned where they enter; this is for all that were not.
+pub fn fit(text: &str, columns: usize, glyphs: &Glyphs) -> String {
+    let mut fitted = String::new();
+    let mut used = 0;
+    // Up to here the text could be kept and the sign for a cut still follow.
+    let mut before_cut = 0;
+    for c in text.chars().map(|c| shown(c, glyphs)) {
+        let width = c.width().unwrap_or(0);
+        if used + width > columns {
+            fitted.truncate(before_cut);
+            if columns > 0 {
+                fitted.push(glyphs.cut);
+            }
+            return fitted;
+        }
+        used += width;
+        fitted.push(c);
+        if used < columns {
+            before_cut = fitted.len();
+        }
+    }
+    fitted
+}
+
+/// How many columns the text takes when it is drawn.
+pub fn width(text: &str, glyphs: &Glyphs) -> usize {
+    text.chars().map(|c| shown(c, glyphs).width().unwrap_or(0)).sum()
+}
+
+fn shown(c: char, glyphs: &Glyphs) -> char {
+    if name::is_unsafe(c) || (!glyphs.unicode && !c.is_ascii()) { glyphs.replaced } else { c }
+}
+
+/// The number with a comma before every third digit: `1,204,331`.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_could_disturb_the_terminal_is_replaced_one_sign_a_character() {
+        let hostile = "a\u{1b}[31mb\u{202e}c\u{9b}d\u{2066}e\nf";
+        assert_eq!(fit(hostile, 40, &Glyphs::ASCII), "a?[31mb?c?d?e?f");
+        assert_eq!(fit("Café 東", 40, &Glyphs::ASCII), "Caf? ?");
+        assert_eq!(fit("Café 東\u{200f}", 40, &Glyphs::UNICODE), "Café 東\u{fffd}");
+    }
+
+    #[test]
+    fn text_is_cut_at_columns_not_at_characters() {
+        let cases = [
+            ("Lobby", 5, "Lobby"),
+            ("Lobby", 4, "Lob…"),
+            ("Lobby", 1, "…"),
+            ("Lobby", 0, ""),
+            ("東京都", 6, "東京都"),
+            ("東京都", 5, "東京…"),
+            ("東京都", 4, "東…"),
+            ("東京都", 3, "東…"),
+            ("", 3, ""),
+        ];
+        for (text, columns, fitted) in cases {
+            assert_eq!(fit(text, columns, &Glyphs::UNICODE), fitted, "{text} {columns}");
+            assert!(width(fitted, &Glyphs::UNICODE) <= columns);
+        }
+    }
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_204_331, "1,204,331")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+}
