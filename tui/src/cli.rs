@@ -67,7 +67,7 @@ impl GlyphChoice {
 const NOTHING_YET: &str = "\
 keyward: access control for buildings.
 
-  keyward demo     see it work: a server, an example building and a fleet of locks, all on this machine
+  keyward demo     see it work: a server, a building and its locks
   keyward --help   everything else
 
 To run a server of your own, start with `keyward-server --help`.";
@@ -104,6 +104,6 @@ mod tests {
 
     #[test]
     fn what_to_do_next_fits_one_screen() {
-        assert!(NOTHING_YET.lines().count() <= 24 && NOTHING_YET.lines().all(|line| line.len() <= 100));
+        assert!(NOTHING_YET.lines().count() <= 24 && NOTHING_YET.lines().all(|line| line.len() <= 80));
     }
 }

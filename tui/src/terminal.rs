@@ -220,15 +220,19 @@ impl Held {
     fn draw(&mut self, app: &App) -> io::Result<()> {
         let mut next = Buffer::empty(self.area);
         render(app, self.area, &mut next);
+        let known = self.shown.take();
+        let anew = known.is_none();
+        let shown = known.unwrap_or_else(|| Buffer::empty(self.area));
+        let changed = shown.diff(&next);
+        if changed.is_empty() && !anew {
+            self.shown = Some(next);
+            return Ok(());
+        }
         queue!(self.backend, BeginSynchronizedUpdate)?;
-        let shown = match self.shown.take() {
-            Some(shown) => shown,
-            None => {
-                queue!(self.backend, Clear(ClearType::All))?;
-                Buffer::empty(self.area)
-            }
-        };
-        self.backend.draw(shown.diff(&next).into_iter())?;
+        if anew {
+            queue!(self.backend, Clear(ClearType::All))?;
+        }
+        self.backend.draw(changed.into_iter())?;
         queue!(self.backend, EndSynchronizedUpdate)?;
         Write::flush(&mut self.backend)?;
         self.shown = Some(next);

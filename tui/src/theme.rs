@@ -32,7 +32,7 @@ impl Theme {
         allow: Style::new().fg(Color::Green),
         deny: Style::new().fg(Color::Red).add_modifier(Modifier::BOLD),
         alert: Style::new().fg(Color::Magenta).add_modifier(Modifier::BOLD),
-        cursor: Style::new().add_modifier(Modifier::REVERSED),
+        cursor: Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM),
     };
 
     /// For `NO_COLOR`: modifiers only.
@@ -43,7 +43,7 @@ impl Theme {
         allow: Style::new(),
         deny: Style::new().add_modifier(Modifier::BOLD),
         alert: Style::new().add_modifier(Modifier::BOLD),
-        cursor: Style::new().add_modifier(Modifier::REVERSED),
+        cursor: Style::new().add_modifier(Modifier::REVERSED).remove_modifier(Modifier::DIM),
     };
 
     /// The theme for the value of `NO_COLOR`: any text that is not empty asks for no colours.

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn columns_drop_by_rank_and_share_what_is_left() {
-        let cases: [(u16, &[(char, u16, u16)]); 6] = [
+        type Expected = &'static [(char, u16, u16)];
+        let cases: [(u16, Expected); 6] = [
             (3, &[('a', 0, 3)]),
             (9, &[('a', 0, 5)]),
             (10, &[('a', 0, 5), ('c', 6, 4)]),
