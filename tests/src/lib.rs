@@ -1,1 +1,1 @@
-//! The harness of the end-to-end tests.
+//! keyward's end-to-end tests stand in `tests/`; this crate builds the binaries that they run.

@@ -3,6 +3,8 @@
 //!
 //! `KEYWARD_DIFFERENTIAL_CHECKS` asks for a longer run, `KEYWARD_SEED` repeats one.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where what it relies on is not there")]
+
 use std::{collections::BTreeMap, env, sync::Arc};
 
 use keyward_protocol::{

@@ -1,5 +1,7 @@
 //! Scenario files, which a property manager can read, judged as `keyward-server evaluate` judges them.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where what it relies on is not there")]
+
 use std::{
     fs,
     path::{Path, PathBuf},

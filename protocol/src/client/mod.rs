@@ -1,6 +1,6 @@
 //! The client: what a lock, an operator's terminal or a load test talks to a server with.
 //!
-//! A lock opens for [`Outcome::Granted`](crate::message::check::Outcome::Granted) and for nothing else. Whatever goes wrong (no connection, no answer, a
+//! A lock opens for [`Outcome::Granted`] and for nothing else. Whatever goes wrong (no connection, no answer, a
 //! short one, too late a one) is a denial here, with the error beside it for who wants to know.
 //!
 //! ```no_run

@@ -1,0 +1,234 @@
+//! The binaries as people run them: processes, files, signals and real QUIC.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where what it relies on is not there")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::Duration,
+};
+
+use keyward_protocol::{
+    client::{ClientIdentity, Connection},
+    code::{Card, Credential},
+    id::{DoorId, PortfolioId},
+    message::check::Outcome,
+};
+use keyward_server::{
+    access_log::{AccessLog, Mode, Span},
+    engine::{Books, Layout},
+};
+
+const KEYWARD: &str = env!("CARGO_BIN_EXE_keyward-under-test");
+const SERVER: &str = env!("CARGO_BIN_EXE_keyward-server-under-test");
+
+fn scenario(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
+}
+
+fn run(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A data directory with one lock, and a server process that may be killed and started again.
+struct Site {
+    dir: tempfile::TempDir,
+}
+
+struct Serving {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Site {
+    fn new(scenario_name: &str, property: &str) -> Site {
+        let site = Site { dir: tempfile::tempdir().unwrap() };
+        let file = scenario(scenario_name);
+        let made = run(SERVER, &["init", "--site", file.to_str().unwrap(), "--data", site.data().to_str().unwrap()]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        let (data, out) = (site.data(), site.identity_dir());
+        let data = data.to_str().unwrap();
+        let issued = run(
+            SERVER,
+            &[
+                "issue",
+                "lock",
+                "--data",
+                data,
+                "--name",
+                "Gateway",
+                "--property",
+                property,
+                "--out",
+                out.to_str().unwrap(),
+            ],
+        );
+        assert!(issued.status.success(), "{}", text(&issued.stderr));
+        site
+    }
+
+    fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn identity_dir(&self) -> PathBuf {
+        self.dir.path().join("gateway")
+    }
+
+    fn identity(&self) -> ClientIdentity {
+        let read = |name: &str| fs::read_to_string(self.identity_dir().join(name)).unwrap();
+        ClientIdentity::new(read("ca.pem"), read("certificate.pem"), read("key.pem"))
+    }
+
+    fn serve(&self) -> Serving {
+        let mut child = Command::new(SERVER)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data", self.data().to_str().unwrap()])
+            .env("RUST_LOG", "info")
+            .env("NO_COLOR", "1")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = loop {
+            let line = lines.next().expect("the server says where it serves").unwrap();
+            if let Some((_, address)) = line.split_once("address=") {
+                break address.trim().parse().unwrap();
+            }
+        };
+        // Somebody must read on, or the server would wait for room in the pipe.
+        std::thread::spawn(move || lines.for_each(drop));
+        Serving { child, address }
+    }
+
+    /// How many records the log has, read while nothing serves.
+    fn records(&self) -> u64 {
+        let layout = Layout::new(&self.data());
+        let (books, _) = Books::open(&layout).unwrap();
+        let (log, report) = AccessLog::open(&layout.log(), books.lineage(), Mode::Strict, 1).unwrap();
+        assert!(report.damage.is_empty(), "{report:?}");
+        log.totals(Some(PortfolioId(1)), &Span::Sequences(0..u64::MAX)).unwrap().records()
+    }
+}
+
+impl Serving {
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    fn terminate(mut self) {
+        assert!(run("kill", &["-TERM", &self.child.id().to_string()]).status.success());
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+fn tracys_card() -> Credential {
+    Credential::Card(Card::parse_hex("04a2b9c1d2").unwrap())
+}
+
+async fn connect(site: &Site, serving: &Serving) -> Connection {
+    Connection::connect(serving.address, &site.identity(), Duration::from_secs(5)).await.unwrap()
+}
+
+// L1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_loses_no_answered_attempt() {
+    let site = Site::new("1800-main-st.toml", "1800 Main St");
+    let mut answered = 0;
+    for round in 0..5 {
+        let serving = site.serve();
+        let lock = connect(&site, &serving).await;
+        for _ in 0..20 + round * 7 {
+            let answer = lock.check(DoorId(1), tracys_card()).await;
+            assert_eq!((answer.outcome, answer.error), (Outcome::Granted, None));
+            answered += 1;
+        }
+        serving.kill();
+        assert_eq!(site.records(), answered);
+        if round == 4 {
+            assert_eq!(lock.check(DoorId(1), tracys_card()).await.outcome, Outcome::Denied, "no server, no entry");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_is_orderly_and_a_start_goes_on() {
+    let site = Site::new("1800-main-st.toml", "1800 Main St");
+    let serving = site.serve();
+    let lock = connect(&site, &serving).await;
+    assert_eq!(lock.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
+    let second = run(SERVER, &["serve", "--listen", "127.0.0.1:0", "--data", site.data().to_str().unwrap()]);
+    assert!(text(&second.stderr).contains("another keyward-server runs"), "{}", text(&second.stderr));
+    let taken = Site::new("night-shift.toml", "Depot");
+    let data = taken.data();
+    let taken = run(SERVER, &["serve", "--listen", &serving.address.to_string(), "--data", data.to_str().unwrap()]);
+    assert!(!taken.status.success() && text(&taken.stderr).contains("can't listen"), "{}", text(&taken.stderr));
+    serving.terminate();
+    assert_eq!(site.records(), 1);
+    let serving = site.serve();
+    assert_eq!(connect(&site, &serving).await.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
+    serving.terminate();
+}
+
+#[test]
+fn the_demo_loses_nothing_and_goes_on_where_it_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let demo = || {
+        let done = run(KEYWARD, &["demo", "--headless", "--seconds", "2", "--data", dir.path().to_str().unwrap()]);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let out = text(&done.stdout);
+        assert_eq!(out.lines().count(), 1, "{out}");
+        serde_json::from_str::<serde_json::Value>(&out).unwrap()
+    };
+    let number = |value: &serde_json::Value, name: &str| value[name].as_u64().unwrap();
+    let first = demo();
+    let denied: u64 = first["denied"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+    assert!(number(&first, "granted") > 0 && denied > 0);
+    assert_eq!(number(&first, "lost"), 0);
+    assert_eq!(number(&first, "checks"), number(&first, "records"));
+    assert_eq!(number(&first, "records"), number(&first, "granted") + denied);
+    let again = demo();
+    assert_eq!((number(&again, "lost"), number(&again, "revision")), (0, number(&first, "revision")));
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let nowhere = dir.path().join("nowhere");
+    let missing = run(SERVER, &["serve", "--data", nowhere.to_str().unwrap()]);
+    assert!(!missing.status.success() && text(&missing.stderr).contains("keyward-server init"));
+    let flag = run(KEYWARD, &["demo", "--headles"]);
+    assert_eq!(flag.status.code(), Some(2));
+    assert!(text(&flag.stderr).contains("--headless"), "{}", text(&flag.stderr));
+    let unreadable = run(SERVER, &["evaluate", "--site", "nowhere.toml", "--checks", "-"]);
+    assert_eq!(unreadable.status.code(), Some(2));
+    assert!(unreadable.stdout.is_empty() && text(&unreadable.stderr).contains("nowhere.toml"));
+    let plain = run(KEYWARD, &[]);
+    assert!(plain.status.success() && text(&plain.stdout).contains("keyward demo"));
+}
+
+#[test]
+fn evaluate_reads_standard_input_and_says_what_differs() {
+    use std::io::Write;
+    let mut child = Command::new(SERVER)
+        .args(["evaluate", "--checks", "-", "--site", scenario("night-shift.toml").to_str().unwrap()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let check = r#"{"property":"Depot","door":"Gate","person":"nina@night.example","at":"2026-11-23T23:00:00-05:00","expect":"denied"}"#;
+    writeln!(child.stdin.take().unwrap(), "{check}").unwrap();
+    let mut answer = String::new();
+    child.stdout.take().unwrap().read_to_string(&mut answer).unwrap();
+    let ended = child.wait_with_output().unwrap();
+    assert!(answer.starts_with(r#"{"decision":"granted","key":"Nights""#), "{answer}");
+    assert_eq!((ended.status.code(), text(&ended.stderr).as_str()), (Some(1), "-:1: expected denied, got granted\n"));
+}
