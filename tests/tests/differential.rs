@@ -188,7 +188,7 @@ impl World {
         for person in 1..=people {
             // Some hold nothing, some nearly everything: the index keeps few in place and many elsewhere.
             let share_of_keys = *[0, 10, 30, 90].choose(&mut self.random).unwrap();
-            for key in keys.iter().copied().collect::<Vec<_>>() {
+            for key in keys.iter().copied() {
                 if self.random.random_range(0..100) < share_of_keys {
                     let (from, until) = self.period();
                     let giving = Giving {

@@ -1,7 +1,7 @@
 //! The access log: every attempt, granted or denied, recorded before it is answered (L1).
 //!
-//! Cores hand batches of records to bounded [rings](ring); one [writer](writer) thread takes them out, frames them
-//! into chunks of [segment files](segment) and flushes; a [search](search) reads what is on disk, and [live
+//! Cores hand batches of records to bounded rings; one writer thread takes them out, frames them
+//! into chunks of segment files and flushes; a search reads what is on disk, and [live
 //! views](hub) are shown it. Nothing here reads a clock for what it writes: a record's time is its check's.
 //!
 //! What can be relied on:

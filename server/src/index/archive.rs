@@ -9,7 +9,7 @@
 //! card     4 cards with the place of their person          by_id   8 ids with the place of their person
 //! ```
 //!
-//! People, cards and ids stand where [`place`](super::place) puts them. Bytes enter through [`Loaded::new`] alone:
+//! People, cards and ids stand where `place` puts them. Bytes enter through [`Loaded::new`] alone:
 //! structure is checked by bytecheck, then every offset and meaning by `verify`, so that what is read afterwards
 //! can be trusted; even so every read on the path is a checked one that falls back to a denial.
 

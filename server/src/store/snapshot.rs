@@ -35,7 +35,7 @@ pub struct Snapshot {
     pub sequence: u64,
     /// The history that it belongs to; the caller compares it with the journal's.
     pub lineage: Lineage,
-    /// What was given to [`write`], aligned for an archive.
+    /// What was given to [`write()`], aligned for an archive.
     pub payload: AlignedVec<16>,
 }
 
@@ -83,7 +83,7 @@ pub fn write(directory: &Path, sequence: u64, lineage: Lineage, payload: &[u8]) 
     write_on(&Disk::new(), directory, sequence, lineage, payload)
 }
 
-/// [`write`], with the disk as an argument.
+/// [`write()`], with the disk as an argument.
 pub fn write_on(disk: &Disk, directory: &Path, sequence: u64, lineage: Lineage, payload: &[u8]) -> io::Result<PathBuf> {
     disk.create_directory(directory)?;
     let mut header = preamble(MAGIC, FORMAT_VERSION).to_vec();

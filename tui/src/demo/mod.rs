@@ -2,6 +2,7 @@
 //! real QUIC. The only part of the client that names the server.
 
 mod fleet;
+mod show;
 mod town;
 
 use std::{
@@ -10,7 +11,7 @@ use std::{
     net::Ipv4Addr,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use etcetera::BaseStrategy;
@@ -26,21 +27,26 @@ use keyward_server::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use crate::cli::DemoOptions;
+use crate::{
+    app::{App, Event},
+    cli::DemoOptions,
+    terminal::{ScreenOptions, demo_screen, theme_from_env},
+};
 
 /// The example building: 1800 Main St.
 const SITE: &str = include_str!("../../../tests/scenarios/1800-main-st.toml");
 const PORTFOLIO: PortfolioId = PortfolioId(1);
 const HEADLESS_SECONDS: u64 = 10;
+/// So many events may wait for the screen.
+const EVENTS_MAX: usize = 64;
 
 /// Runs the demo until its time is over or Ctrl-C, and prints the summary.
 pub fn run(options: &DemoOptions) -> Result<(), String> {
     let headless = options.headless || !io::stdout().is_terminal();
-    let seconds = options.seconds.or(headless.then_some(HEADLESS_SECONDS));
     let layout = prepare(options)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the runtime can't be started: {error}"))?;
-    let summary = runtime.block_on(play(&layout, seconds, headless))?;
+    let summary = runtime.block_on(play(&layout, options, headless))?;
     let mut out = io::stdout().lock();
     writeln!(out, "{summary}").map_err(|error| format!("the summary can't be written: {error}"))
 }
@@ -89,7 +95,7 @@ fn progress(what: &str) {
 }
 
 /// Serves, lets the fleet ask, and says in one line of JSON what came of it.
-async fn play(layout: &Layout, seconds: Option<u64>, headless: bool) -> Result<String, String> {
+async fn play(layout: &Layout, demo: &DemoOptions, headless: bool) -> Result<String, String> {
     let options = Options { address: (Ipv4Addr::LOCALHOST, 0).into(), mode: Mode::Strict, clock: clock::system() };
     let server = Server::bind(layout, options).map_err(|error| error.to_string())?;
     let inside = server.inside();
@@ -102,7 +108,11 @@ async fn play(layout: &Layout, seconds: Option<u64>, headless: bool) -> Result<S
     let town = town.map_err(|error| format!("the building could not be read: {error}"))??;
     progress(&format!("{} locks connect to {}", town.locks.len(), inside.address));
     let fleet = Fleet::start(Arc::new(town), &inside).await?;
-    watch_until_the_end(&inside, &fleet, first, seconds, headless).await?;
+    if headless {
+        wait(demo).await;
+    } else {
+        show(&inside, &fleet, demo).await?;
+    }
     let tally = fleet.stop().await;
 
     let totals = totals(&inside, first).await?;
@@ -123,35 +133,44 @@ async fn totals(inside: &Inside, first: u64) -> Result<Totals, String> {
     totals.map_err(|error| format!("the log could not be read: {error}"))
 }
 
-/// Waits until the time is over, or for Ctrl-C; on a terminal a line of counts a second says that it lives.
-async fn watch_until_the_end(
-    inside: &Inside,
-    fleet: &Fleet,
-    first: u64,
-    seconds: Option<u64>,
-    headless: bool,
-) -> Result<(), String> {
-    let begun = Instant::now();
-    let mut tick = tokio::time::interval(Duration::from_secs(1));
-    loop {
-        tokio::select! {
-            ended = tokio::signal::ctrl_c() => return ended.map_err(|error| error.to_string()),
-            _ = tick.tick() => {}
+/// Shows the screen until its user leaves or the time is over.
+async fn show(inside: &Inside, fleet: &Fleet, options: &DemoOptions) -> Result<(), String> {
+    let (events, screen) = std::sync::mpsc::sync_channel(EVENTS_MAX);
+    let terminated = events.clone();
+    let feeding = tokio::spawn(show::feed(inside.clone(), fleet.shared_tally(), events));
+    // A terminal is given back on SIGTERM, too: the screen leaves as if its user had.
+    let watching = tokio::spawn(async move {
+        stopped().await;
+        _ = terminated.send(Event::Stop);
+    });
+    let app = App::new(theme_from_env(), options.glyphs.glyphs());
+    let options = ScreenOptions { ends_after: options.seconds.map(Duration::from_secs) };
+    let shown = tokio::task::spawn_blocking(move || demo_screen(app, screen, options)).await;
+    feeding.abort();
+    watching.abort();
+    shown.map_err(|error| error.to_string())?.map_err(|error| format!("the terminal can't be used: {error}"))
+}
+
+/// Waits until the time is over, or for SIGTERM or Ctrl-C.
+async fn wait(options: &DemoOptions) {
+    let seconds = options.seconds.unwrap_or(HEADLESS_SECONDS);
+    tokio::select! {
+        () = stopped() => {}
+        () = tokio::time::sleep(Duration::from_secs(seconds)) => {}
+    }
+}
+
+/// Resolves at SIGTERM or Ctrl-C.
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
         }
-        if seconds.is_some_and(|seconds| begun.elapsed() >= Duration::from_secs(seconds)) {
-            return Ok(());
-        }
-        if !headless {
-            let recorded = inside.log.next_sequence().saturating_sub(first);
-            let tally = fleet.tally();
-            eprintln!(
-                "{:>5}s  {:>8} granted  {:>8} denied  {:>8} recorded   Ctrl-C ends",
-                begun.elapsed().as_secs(),
-                tally.granted,
-                tally.denied,
-                recorded
-            );
-        }
+        Err(_) => _ = tokio::signal::ctrl_c().await,
     }
 }
 
