@@ -34,6 +34,14 @@ pub(super) struct Shared {
     bell: Bell,
 }
 
+/// A round of the writer.
+pub(super) struct Round {
+    /// Counts from 1.
+    pub number: u64,
+    /// Whether the log is to end once everything is written.
+    pub closing: bool,
+}
+
 impl Shared {
     pub fn new(mode: Mode, rings: Box<[Ring]>, catalog: Catalog, next_sequence: u64) -> Self {
         Shared {
@@ -98,22 +106,21 @@ impl Shared {
 
     // From here on: for the writer only.
 
-    /// The number of the round that begins now; what was pushed before this call is in its drain.
-    pub fn begin_round(&self) -> u64 {
+    /// Begins a round; what was pushed before this call is in its drain.
+    ///
+    /// INVARIANT: the bell is silenced first and everything it can ring for is looked at after that, so whatever comes
+    /// later rings again. The other way round, a close between the two is neither seen nor heard.
+    pub fn begin_round(&self) -> Round {
         self.bell.heard();
-        let round = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let number = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         fence(Ordering::SeqCst);
-        round
+        Round { number, closing: self.closing.load(Ordering::SeqCst) }
     }
 
     /// Everything up to round `round` is on disk: tells who waits for it.
     pub fn complete_round(&self, round: u64) {
         self.complete.store(round, Ordering::Release);
         self.rings.iter().for_each(|ring| ring.progress.notify_waiters());
-    }
-
-    pub fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::SeqCst)
     }
 
     /// Sleeps until the bell rings; returns at once when it rang since the round began.
@@ -178,5 +185,59 @@ impl Bell {
             }
             thread::park_timeout(left);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, mpsc};
+
+    use super::*;
+
+    /// A writer that only goes through its rounds and tells when it ends.
+    fn spawn_idle_writer(shared: &Arc<Shared>) -> mpsc::Receiver<()> {
+        let (ended, end) = mpsc::channel();
+        let shared = shared.clone();
+        thread::spawn(move || {
+            loop {
+                let round = shared.begin_round();
+                if round.closing {
+                    break;
+                }
+                shared.complete_round(round.number);
+                shared.sleep();
+            }
+            // Nobody listens any more once the test has failed.
+            let _ = ended.send(());
+        });
+        end
+    }
+
+    // A close once fell between the writer's look for it and the silencing of the bell: the writer slept, and
+    // whoever shut the log down waited for it for ever. Rounds are short here and the bell rings all the time, so
+    // that the close falls into every part of a round.
+    #[test]
+    fn a_close_is_noticed_at_any_moment_of_a_round() {
+        for attempt in 0..20_000 {
+            let shared = Arc::new(Shared::new(Mode::Strict, Box::new([Ring::new(1)]), Catalog::new(Vec::new()), 1));
+            let end = spawn_idle_writer(&shared);
+            for _ in 0..attempt % 64 {
+                shared.ring_the_bell(false);
+                thread::yield_now();
+            }
+            shared.close();
+            let ended = end.recv_timeout(Duration::from_secs(60));
+            assert!(ended.is_ok(), "the writer sleeps through a close, attempt {attempt}");
+        }
+    }
+
+    #[test]
+    fn a_bell_that_rang_during_a_round_keeps_the_writer_awake() {
+        let shared = Shared::new(Mode::Strict, Box::new([Ring::new(1)]), Catalog::new(Vec::new()), 1);
+        assert!(!shared.begin_round().closing);
+        shared.ring_the_bell(false);
+        shared.sleep();
+        shared.close();
+        assert!(shared.begin_round().closing);
     }
 }

@@ -11,7 +11,7 @@ use super::catalog::{Segment, Times};
 use super::disk::{Disk, DiskFile};
 use super::ring::{Handed, Ring};
 use super::segment::{Framer, Hash, Lineage, SEGMENT_HEADER_BYTES, SegmentHeader, file_name};
-use super::shared::Shared;
+use super::shared::{Round, Shared};
 use super::{Config, Mode};
 
 /// Where the log is, and which one it is.
@@ -105,8 +105,7 @@ impl Writer {
     }
 
     fn round(&mut self) -> Result<Next, Failed> {
-        let closing = self.shared.is_closing();
-        let round = self.shared.begin_round();
+        let Round { number: round, closing } = self.shared.begin_round();
         self.roll_if_due()?;
         let fresh = self.drain();
         if fresh > 0 {
