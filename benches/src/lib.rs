@@ -1,1 +1,1 @@
-//! Shared pieces of the benchmarks.
+//! keyward's benchmarks: `keyward-load` over QUIC, and the index beside a bare hash map.
