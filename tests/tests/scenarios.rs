@@ -51,6 +51,18 @@ fn every_scenario_is_judged_as_it_says() {
 }
 
 #[test]
+fn no_scenario_file_is_forgotten() {
+    let sites: Vec<PathBuf> = pairs().into_iter().map(|(site, _)| site).collect();
+    for path in fs::read_dir(scenarios()).unwrap().map(|entry| entry.unwrap().path()) {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let stem = [".toml", ".checks.jsonl", ".answers.jsonl"].iter().find_map(|ending| name.strip_suffix(ending));
+        let stem = stem.unwrap_or_else(|| panic!("{name} is neither a site, its checks nor its answers"));
+        assert!(sites.contains(&scenarios().join(format!("{stem}.toml"))), "{name} has no site file beside it");
+        assert!(scenarios().join(format!("{stem}.checks.jsonl")).exists(), "{name} has no checks beside it");
+    }
+}
+
+#[test]
 fn the_runner_fails_on_a_scenario_that_is_wrong() {
     let (site, checks) = pairs().into_iter().next().unwrap();
     let wrong = fs::read_to_string(checks).unwrap().replacen("\"expect\":\"granted\"", "\"expect\":\"denied\"", 1);
@@ -67,14 +79,19 @@ fn the_worked_example_has_206_keys_and_a_unit_that_is_let_leaves_the_employees()
     let property = portfolio.property_by_name("1800 Main St").unwrap();
     assert_eq!(property.keys.len(), 206);
     assert!(property.deliveries.is_some());
-    let check = |expect: &str| {
-        format!(
-            r#"{{"property":"1800 Main St","door":"Unit 206A","person":"sasha@harbor.example","at":"2026-11-23T12:00:00-05:00","expect":"{expect}"}}"#
-        )
+    // Sasha has All Access, Casey has Business hours and Tour.
+    let checks = |expect: &str| {
+        ["sasha", "casey"]
+            .map(|person| {
+                format!(
+                    r#"{{"property":"1800 Main St","door":"Unit 206A","person":"{person}@harbor.example","at":"2026-11-23T12:00:00-05:00","expect":"{expect}"}}"#
+                )
+            })
+            .join("\n")
     };
     let vacant = "  name = \"Unit 206A\"\n  kind = \"unit\"\n";
     assert!(text.contains(vacant));
-    assert_eq!(run(&text, &check("granted")).0, evaluate::EXIT_DONE);
+    assert_eq!(run(&text, &checks("granted")).0, evaluate::EXIT_DONE);
     let let_out = text.replace(vacant, &format!("{vacant}  occupied = true\n"));
-    assert_eq!(run(&let_out, &check("no_key")).0, evaluate::EXIT_DONE);
+    assert_eq!(run(&let_out, &checks("no_key")).0, evaluate::EXIT_DONE);
 }
