@@ -212,6 +212,20 @@ impl Committed {
 impl Books {
     /// Makes a data directory and its secrets, the authority, and the first portfolio from a site.
     pub fn create(layout: &Layout, site: &Site, now: Moment) -> Result<Books, StartError> {
+        let portfolio = PortfolioId(1);
+        let fresh = Portfolio::new(portfolio, String::new());
+        let mut random = StdRng::from_seed(random_bytes());
+        let mut mobiles = BTreeSet::new();
+        let causes = site.causes(now, || {
+            loop {
+                let mobile = rand::Rng::next_u64(&mut random);
+                if mobile != 0 && mobiles.insert(mobile) {
+                    break mobile;
+                }
+            }
+        });
+        // Judged before anything is made: a site that is refused leaves nothing behind.
+        let decided = decide::decide_causes(&fresh, causes, now, None).map_err(StartError::Site)?;
         for directory in [layout.data(), layout.secrets()] {
             if fs::exists(directory).unwrap_or(true)
                 && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
@@ -228,7 +242,6 @@ impl Books {
         Authority::create(layout.secrets(), &hex, now)?;
         let root = RootSecret::generate()?;
         root.write(&layout.root())?;
-        let portfolio = PortfolioId(1);
         let vault = Vault::create(&layout.vault(portfolio), &root, random_bytes())?;
         let journal = Journal::create(&layout.journal(), &layout.anchor(), lineage)?;
         let mut books = Books {
@@ -239,20 +252,11 @@ impl Books {
             entries: Vec::new(),
             pending: Committed::default(),
             dues: BTreeMap::new(),
-            random: StdRng::from_seed(random_bytes()),
+            random,
             _lock: lock,
         };
-        books.directory.portfolios.insert(portfolio, Arc::new(Portfolio::new(portfolio, String::new())));
-        let mut mobiles = BTreeSet::new();
-        let causes = site.causes(now, || {
-            loop {
-                let mobile = rand::Rng::next_u64(&mut books.random);
-                if mobile != 0 && mobiles.insert(mobile) {
-                    break mobile;
-                }
-            }
-        });
-        books.step(portfolio, Actor::Administrator, causes, now, None).map_err(StartError::Site)?;
+        books.directory.portfolios.insert(portfolio, Arc::new(fresh));
+        books.enter(portfolio, Actor::Administrator, decided, now).map_err(StartError::Site)?;
         books.commit()?;
         books.write_anchor()?;
         books.write_snapshot()?;

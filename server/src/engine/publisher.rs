@@ -107,8 +107,8 @@ impl Publisher {
 
     fn compiled(&self, portfolio: &Portfolio, property: &Property, now: Moment) -> Option<Arc<Loaded>> {
         let horizon = (days_later(now, -DAYS_BACK), days_later(now, DAYS_AHEAD));
-        let source = flatten(portfolio, property, horizon);
-        let loaded = compile(&source, self.hash_key)
+        let loaded = flatten(portfolio, property, horizon)
+            .and_then(|source| compile(&source, self.hash_key))
             .map_err(|error| error.to_string())
             .and_then(|bytes| Loaded::new(bytes).map_err(|error| error.to_string()));
         match loaded {

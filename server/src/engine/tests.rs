@@ -205,3 +205,17 @@ fn a_second_server_and_a_second_init_are_refused() {
     let elsewhere = Layout::new(&layout.data().join("nowhere"));
     assert!(matches!(Books::open(&elsewhere), Err(StartError::Missing(_))));
 }
+
+// C2
+#[test]
+fn a_site_that_is_refused_leaves_nothing_behind() {
+    let (_dir, layout) = layout();
+    let now = at("2026-11-23T10:00:00-05:00");
+    let crowded =
+        crate::testing::SITE.replace("deliveries = true", "deliveries = true\ncode_digits = 4\ncode_limit = 1");
+    let site = Site::parse("site.toml", &crowded).unwrap();
+    assert!(matches!(Books::create(&layout, &site, now), Err(StartError::Site(Refusal::TooManyCodes { .. }))));
+    assert!(!layout.data().exists() && !layout.secrets().exists());
+    let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
+    assert!(Books::create(&layout, &site, now).is_ok());
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use keyward_protocol::{id::*, time::Moment};
 
+use super::compile::CompileError;
 use super::source::{DoorKey, DoorSource, Holding, KnownPerson, Opens, PersonSource, PropertySource};
 use crate::domain::{
     directory::*,
@@ -11,10 +12,17 @@ use crate::domain::{
 };
 
 /// One property as the compiler takes it, its schedules written out over `[from, to)` of the absolute time line.
-pub fn flatten(portfolio: &Portfolio, property: &Property, horizon: (Moment, Moment)) -> PropertySource {
+///
+/// Refused when it has more Keys, doors or schedules than the index can number: a number that began again at 0 would
+/// take one Key for another.
+pub fn flatten(
+    portfolio: &Portfolio,
+    property: &Property,
+    horizon: (Moment, Moment),
+) -> Result<PropertySource, CompileError> {
     let keys: Vec<KeyId> = property.keys.keys().copied().collect();
-    let slots: BTreeMap<KeyId, u16> = keys.iter().copied().zip(0..).collect();
-    let rows: BTreeMap<DoorId, u16> = property.doors.keys().copied().zip(0..).collect();
+    let slots: BTreeMap<KeyId, u16> = numbered(property, keys.iter().copied(), "Keys")?;
+    let rows: BTreeMap<DoorId, u16> = numbered(property, property.doors.keys().copied(), "doors")?;
     let mut schedules = Schedules { property, horizon, known: BTreeMap::new(), lists: Vec::new() };
     let mut doors: Vec<DoorSource> = property
         .doors
@@ -26,11 +34,12 @@ pub fn flatten(portfolio: &Portfolio, property: &Property, horizon: (Moment, Mom
             lockdown: excepted_slots(property, door.id, &slots),
         })
         .collect();
-    for (key, slot) in property.keys.values().zip(0..) {
+    for key in property.keys.values() {
+        let Some(slot) = slots.get(&key.id).copied() else { continue };
         for (door, openings) in property.key_doors(key) {
             let row = rows.get(&door).and_then(|row| doors.get_mut(usize::from(*row)));
             if let Some(row) = row {
-                row.keys.push(schedules.door_key(slot, &openings));
+                row.keys.push(schedules.door_key(slot, &openings)?);
             }
         }
     }
@@ -52,7 +61,7 @@ pub fn flatten(portfolio: &Portfolio, property: &Property, horizon: (Moment, Mom
             holdings: holdings(portfolio, property, person.id, &slots, &rows),
         })
         .collect();
-    PropertySource {
+    Ok(PropertySource {
         property: property.id(),
         horizon,
         keys,
@@ -60,7 +69,18 @@ pub fn flatten(portfolio: &Portfolio, property: &Property, horizon: (Moment, Mom
         schedules: schedules.lists,
         doors,
         people,
-    }
+    })
+}
+
+/// Ids with their numbers from 0, as far as 16 bits go; the compiler has one of them for itself.
+fn numbered<T: Ord>(
+    property: &Property,
+    ids: impl Iterator<Item = T>,
+    what: &'static str,
+) -> Result<BTreeMap<T, u16>, CompileError> {
+    let number = |(at, id): (usize, T)| Some((id, u16::try_from(at).ok().filter(|at| *at < u16::MAX)?));
+    let numbers: Option<BTreeMap<T, u16>> = ids.enumerate().map(number).collect();
+    numbers.ok_or(CompileError::TooMany { property: property.id(), what })
 }
 
 /// A person as the portfolio-wide table of credentials knows them.
@@ -123,22 +143,22 @@ struct Schedules<'a> {
 }
 
 impl Schedules<'_> {
-    fn door_key(&mut self, slot: u16, openings: &[Opening]) -> DoorKey {
+    fn door_key(&mut self, slot: u16, openings: &[Opening]) -> Result<DoorKey, CompileError> {
         let any = openings.iter().map(|opening| opening.schedule).collect();
         let code: Vec<ScheduleRef> =
             openings.iter().filter(|opening| opening.code).map(|opening| opening.schedule).collect();
         let has_code = !code.is_empty();
-        DoorKey { slot, any: self.opens(any), code: self.opens(code), has_code }
+        Ok(DoorKey { slot, any: self.opens(any)?, code: self.opens(code)?, has_code })
     }
 
-    fn opens(&mut self, mut schedules: Vec<ScheduleRef>) -> Opens {
+    fn opens(&mut self, mut schedules: Vec<ScheduleRef>) -> Result<Opens, CompileError> {
         schedules.sort_unstable();
         schedules.dedup();
         if schedules.contains(&ScheduleRef::Always) {
-            return Opens::Always;
+            return Ok(Opens::Always);
         }
         if let Some(known) = self.known.get(&schedules) {
-            return *known;
+            return Ok(*known);
         }
         let stretches = union(schedules.iter().flat_map(|schedule| self.written_out(*schedule)).collect());
         let opens = if stretches.is_empty() {
@@ -148,10 +168,11 @@ impl Schedules<'_> {
             if at == self.lists.len() {
                 self.lists.push(stretches);
             }
-            Opens::At(u16::try_from(at).expect("a property has fewer distinct schedules than Keys times doors allow"))
+            let too_many = CompileError::TooMany { property: self.property.id(), what: "schedules" };
+            Opens::At(u16::try_from(at).map_err(|_| too_many)?)
         };
         self.known.insert(schedules, opens);
-        opens
+        Ok(opens)
     }
 
     fn written_out(&self, schedule: ScheduleRef) -> Vec<(Moment, Moment)> {
@@ -159,5 +180,26 @@ impl Schedules<'_> {
         let Some(schedule) = self.property.schedules.get(&id) else { return Vec::new() };
         let (from, to) = self.horizon;
         openings(&schedule.hours, &self.property.holidays, &self.property.zone, from, to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    // U1
+    #[test]
+    fn a_property_with_more_doors_than_can_be_numbered_is_refused_not_wrapped() {
+        let site = crate::domain::site::Site::parse("site.toml", crate::testing::SITE).unwrap();
+        let portfolio = site.portfolio(PortfolioId(1));
+        let mut property = Property::clone(&portfolio.properties[&PropertyId(1)]);
+        let horizon = (Moment::from_micros(0), Moment::from_micros(1));
+        assert!(flatten(&portfolio, &property, horizon).is_ok());
+        let door = Arc::clone(property.doors.values().next().unwrap());
+        property.doors.extend((3..=u32::from(u16::MAX) + 1).map(|id| (DoorId(id), Arc::clone(&door))));
+        let refused = flatten(&portfolio, &property, horizon);
+        assert_eq!(refused, Err(CompileError::TooMany { property: PropertyId(1), what: "doors" }));
     }
 }

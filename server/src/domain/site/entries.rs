@@ -254,14 +254,18 @@ impl<'r, 't> Building<'r, 't> {
         self.push(Cause::PropertyPut(facts));
         self.holidays(fields, id);
         let mut names = PropertyNames::default();
-        for door in fields.tables("door", "a door") {
-            self.door(&door, id, &mut names);
+        let doors = fields.tables("door", "a door");
+        self.at_most(limits::DOORS_PER_PROPERTY_MAX, "doors", &doors);
+        for door in doors.iter().take(limits::DOORS_PER_PROPERTY_MAX) {
+            self.door(door, id, &mut names);
         }
         for schedule in fields.tables("schedule", "a schedule") {
             self.schedule(&schedule, id, &mut names);
         }
-        for key in fields.tables("key", "a Key") {
-            self.key(&key, id, &mut names);
+        let keys = fields.tables("key", "a Key");
+        self.at_most(limits::KEYS_PER_PROPERTY_MAX, "Keys", &keys);
+        for key in keys.iter().take(limits::KEYS_PER_PROPERTY_MAX) {
+            self.key(key, id, &mut names);
         }
         if fields.flag("deliveries").is_some_and(|flag| flag.value) {
             let key = Some(KeyId(self.portfolio.next.key));
@@ -280,6 +284,13 @@ impl<'r, 't> Building<'r, 't> {
             self.lockdown(&lockdown, id, &names);
         }
         fields.finish();
+    }
+
+    /// Notes the first entry that is one too many: the index numbers no more.
+    fn at_most(&self, most: usize, what: &str, entries: &[Fields<'_, '_>]) {
+        if let Some(past) = entries.get(most) {
+            self.wrong(past.line, format!("a property has at most {most} {what}: make two properties of it"));
+        }
     }
 
     fn zone(&self, fields: &Fields<'_, '_>) -> String {
@@ -597,7 +608,7 @@ impl<'r, 't> Building<'r, 't> {
         }
         if let (Some(list), Some(doors)) = (&some, &doors) {
             let all = built.keys.get(&key).map(|key| built.key_doors(key)).unwrap_or_default();
-            if doors.is_empty() {
+            if list.value.is_empty() {
                 self.wrong(
                     list.line,
                     "a share of no doors opens nothing: name a door, or leave `doors` out for all of them",

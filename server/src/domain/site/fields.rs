@@ -3,7 +3,10 @@
 use std::{cell::RefCell, ops::Range};
 
 use jiff::civil;
-use keyward_protocol::time::{Date, Moment};
+use keyward_protocol::{
+    name,
+    time::{Date, Moment},
+};
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
@@ -66,7 +69,15 @@ impl<'t> Reader<'t> {
 
     /// Notes that something is wrong.
     pub fn wrong(&self, line: usize, message: impl Into<String>) {
-        self.errors.borrow_mut().push(SiteError { file: self.file.clone(), line, message: message.into() });
+        // The file's own words stand in messages: what could steer a terminal is shown as U+001B is, not sent to it.
+        let message = message.into().chars().fold(String::new(), |mut safe, c| {
+            match name::is_unsafe(c) {
+                true => safe.push_str(&format!("\\u{:04X}", u32::from(c))),
+                false => safe.push(c),
+            }
+            safe
+        });
+        self.errors.borrow_mut().push(SiteError { file: self.file.clone(), line, message });
     }
 
     fn line_of(&self, span: &Range<usize>) -> usize {

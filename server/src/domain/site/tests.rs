@@ -126,6 +126,32 @@ fn a_key_twice_and_a_share_twice_are_refused() {
 }
 
 #[test]
+fn more_doors_than_a_property_may_have_are_refused() {
+    let door = |n: usize| format!("  [[property.door]]\n  name = \"Door {n}\"\n  kind = \"service\"\n");
+    let most = keyward_protocol::limits::DOORS_PER_PROPERTY_MAX;
+    let doors: String = (1..=most).map(door).collect();
+    let found = errors(&RIGHT.replacen("  [[property.door]]", &format!("{doors}  [[property.door]]"), 1));
+    assert!(found[0].contains(&format!("at most {most} doors")), "{:?}", found.first());
+}
+
+#[test]
+fn what_a_file_holds_never_steers_the_terminal_that_its_errors_are_shown_on() {
+    for field in ["key = \"vendors\"", "windows = [\"Mon-Fri 08:00-18:00\"]", "name = \"Vendors\""] {
+        let (name, _) = field.split_once(' ').unwrap();
+        let evil = format!("{name} = \"\\u001b[2J\\u202e\"\n\"\\u001b]0;x\" = 1");
+        for error in errors(&RIGHT.replacen(field, &evil, 1)) {
+            assert!(!error.chars().any(keyward_protocol::name::is_unsafe), "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn a_share_of_a_door_that_is_not_there_is_one_error() {
+    let found = errors(&format!("{RIGHT}  doors = [\"Loby\"]\n"));
+    assert_eq!((found.len(), found[0].contains("did you mean `Lobby`?")), (1, true), "{found:?}");
+}
+
+#[test]
 fn no_bytes_make_it_panic() {
     for cut in 0..RIGHT.len() {
         _ = Site::parse("cut.toml", &RIGHT[..cut]);
