@@ -120,12 +120,17 @@ impl Connection {
 
     /// Sends a management request and returns its answer. An error leaves open whether the request was carried out.
     pub async fn request(&self, payload: &[u8]) -> Result<Vec<u8>, ClientError> {
+        self.request_within(payload, self.deadline).await
+    }
+
+    /// Like [`Connection::request`], for requests that may take longer than the connection's deadline.
+    pub async fn request_within(&self, payload: &[u8], deadline: Duration) -> Result<Vec<u8>, ClientError> {
         let exchange = async {
             let mut receive = self.begin(StreamKind::Manage, payload).await?;
             let answer = read_payload(&mut receive, RESPONSE_BYTES_MAX).await?;
             Ok(answer)
         };
-        timeout(self.deadline, exchange).await.unwrap_or(Err(ClientError::TimedOut))
+        timeout(deadline, exchange).await.unwrap_or(Err(ClientError::TimedOut))
     }
 
     /// Subscribes to a live view.

@@ -97,9 +97,17 @@ pub(super) async fn serve<J: Judge>(
     };
     // Listed first, admitted second: whoever disables the principal meanwhile finds the connection in the list.
     connections.add(principal, connection.clone());
+    let address = connection.remote_address();
     match hooks.directory.admit(&principal) {
-        Some(peer) => serve_streams(&connection, peer, hooks, server_stopping, limits).await,
-        None => connection.close(close::REFUSED.into(), b"this identity is unknown or disabled"),
+        Some(peer) => {
+            tracing::debug!(%principal, %address, "connected");
+            serve_streams(&connection, peer, hooks, server_stopping, limits).await;
+            tracing::debug!(%principal, %address, reason = ?connection.close_reason(), "disconnected");
+        }
+        None => {
+            tracing::info!(%principal, %address, "refused: unknown or disabled");
+            connection.close(close::REFUSED.into(), b"this identity is unknown or disabled");
+        }
     }
     connections.remove(principal, &connection);
 }

@@ -114,7 +114,8 @@ impl Listener {
 
     /// Whether to go on with a newcomer. Under a flood, who can't show that their address is theirs is asked to.
     fn screen(&self, incoming: Incoming, in_work: usize) -> Option<Incoming> {
-        if self.endpoint.open_connections() >= self.limits.connections_max {
+        if self.endpoint.open_connections() >= self.limits.connections_max || in_work >= self.limits.incoming_max {
+            tracing::debug!(address = %incoming.remote_address(), "refused: too many connections");
             incoming.refuse();
             return None;
         }

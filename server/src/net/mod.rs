@@ -146,7 +146,7 @@ pub struct Limits {
     pub idle: Duration,
     /// A handshake takes at most so long.
     pub handshake: Duration,
-    /// Handshakes that wait to be taken up.
+    /// Handshakes that wait to be taken up, and handshakes in work; past either, newcomers are refused.
     pub incoming_max: usize,
     /// With more handshakes than this in work, newcomers must first show that their address is theirs.
     pub handshakes_before_retry: usize,
