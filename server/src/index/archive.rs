@@ -13,9 +13,12 @@
 //! structure is checked by bytecheck, then every offset and meaning by `verify`, so that what is read afterwards
 //! can be trusted; even so every read on the path is a checked one that falls back to a denial.
 
+use std::hint::black_box;
+
 use keyward_protocol::{
     code::Card,
     id::{DoorId, PropertyId},
+    limits::CARD_BYTES_MAX,
     time::Moment,
 };
 use rkyv::{
@@ -25,24 +28,27 @@ use rkyv::{
     util::AlignedVec,
 };
 use self_cell::self_cell;
-use siphasher::sip::SipHasher13;
 
 use super::place;
 
 /// The version of the layout. Archives of another version are compiled anew.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Slots that stand in a person's line.
 pub(super) const INLINE_HOLDINGS: usize = 8;
 /// Keys that stand in a door's line.
 pub(super) const INLINE_KEYS: usize = 8;
+/// Slots that a wide door's line has a bit for. Of the slots after them, the row in `wide` tells.
+pub(super) const MARKED_KEYS: usize = 3 * INLINE_KEYS * 16;
 /// Changes that stand in a schedule's line.
 pub(super) const INLINE_CHANGES: usize = 15;
 
-/// Opens at no moment.
-pub(super) const NEVER: u16 = 0xFFFF;
-/// Opens at every moment.
-pub(super) const ALWAYS: u16 = 0xFFFE;
+/// The schedule that opens at no moment. It has lines like any other, so that nothing need ask whether it is meant.
+pub(super) const NEVER: u16 = 0;
+/// The schedule that opens at every moment, past the horizon too.
+pub(super) const ALWAYS: u16 = 1;
+/// The property's own schedules are numbered from here.
+pub(super) const OWN_SCHEDULES: u16 = 2;
 /// In a code's place: no entry of the Key for this door has codes.
 pub(super) const NO_CODE: u16 = 0xFFFD;
 /// In a wide row: the Key does not have the door.
@@ -69,11 +75,16 @@ pub(super) const DELIVERS: u8 = 1;
 
 /// In a schedule line's head: open when the line's stretch begins.
 pub(super) const OPEN_AT_START: u32 = 1;
+/// In a schedule line's head: what it says holds past the horizon too.
+pub(super) const EVER: u32 = 2;
 /// In a schedule line's head: the whole schedule stands in `openings`.
-pub(super) const COLD: u32 = 2;
+pub(super) const COLD: u32 = 4;
+
+/// Words of a [`Detail`], and Keys that stand in a person's line.
+pub(super) const EXTRA_WORDS: usize = 6;
 
 /// A period, a host, a share's doors. 24 bytes.
-#[derive(Archive, Serialize, Clone, Copy, Default)]
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Detail {
     pub(super) from: i64,
     pub(super) until: i64,
@@ -98,7 +109,9 @@ pub(super) struct PersonLine {
     /// Spilled: how many. Otherwise how many details stand at `at`.
     pub(super) len: u32,
     pub(super) slots: [u16; INLINE_HOLDINGS],
-    pub(super) first: Detail,
+    /// With any detail: the first one, as [`Detail::words`]. Without: the Keys of the first slots, so that a grant
+    /// need not look them up.
+    pub(super) extra: [u32; EXTRA_WORDS],
 }
 
 #[derive(Archive, Serialize, Clone, Copy, Default)]
@@ -120,9 +133,9 @@ pub(super) struct DoorLine {
     pub(super) flags: u8,
     /// Where in `wide` (lines) or `sorted` (entries) they stand.
     pub(super) at: u32,
-    pub(super) slots: [u16; INLINE_KEYS],
-    pub(super) any: [u16; INLINE_KEYS],
-    pub(super) code: [u16; INLINE_KEYS],
+    /// Inline: the slots, then when each opens, then when each opens to a code, eight of each.
+    /// Wide: a bit for each of the first [`MARKED_KEYS`] slots that has the door.
+    pub(super) keys: [u16; 3 * INLINE_KEYS],
 }
 
 #[derive(Archive, Serialize, Clone, Copy)]
@@ -157,9 +170,10 @@ pub(super) struct ScheduleLine {
 
 #[derive(Archive, Serialize, Clone, Copy, Default)]
 pub(super) struct CardSlot {
-    /// 0 where no card stands here.
+    /// The number as [`CardNumber`] has it; its length is 0 where no card stands here.
+    pub(super) low: u64,
+    pub(super) high: u16,
     pub(super) length: u8,
-    pub(super) bytes: [u8; 10],
     pub(super) unused: u8,
     /// The place of the person.
     pub(super) person: u32,
@@ -211,13 +225,14 @@ pub(super) struct IndexArchive {
     pub(super) people: Vec<PersonLine>,
     pub(super) doors: Vec<DoorLine>,
     pub(super) wide: Vec<WideLine>,
-    pub(super) schedules: Vec<ScheduleLine>,
     pub(super) cards: Vec<CardLine>,
     pub(super) by_id: Vec<IdLine>,
+    // From here to the Keys: little that every check reads, side by side so that it shares a page or two.
+    pub(super) schedules: Vec<ScheduleLine>,
     pub(super) people_table: Table,
+    pub(super) keys: Vec<u32>,
     pub(super) cards_table: Table,
     pub(super) by_id_table: Table,
-    pub(super) keys: Vec<u32>,
     pub(super) sorted: Vec<SortedEntry>,
     pub(super) openings: Vec<Opening>,
     pub(super) spill: Vec<SpilledHolding>,
@@ -320,32 +335,125 @@ impl std::fmt::Debug for Loaded {
     }
 }
 
-/// A verified archive as slices: the relative pointers are followed once, not at every check.
+impl Detail {
+    /// Moments in two words each, the lower first.
+    pub fn words(self) -> [u32; EXTRA_WORDS] {
+        let halves = |micros: i64| [micros as u32, (micros >> 32) as u32];
+        let ([a, b], [c, d]) = (halves(self.from), halves(self.until));
+        [a, b, c, d, self.host, self.doors]
+    }
+}
+
+impl ArchivedDetail {
+    #[inline(always)]
+    pub fn native(&self) -> Detail {
+        let (from, until) = (self.from.to_native(), self.until.to_native());
+        Detail { from, until, host: self.host.to_native(), doors: self.doors.to_native() }
+    }
+}
+
+impl ArchivedPersonLine {
+    /// The first detail; only where there is one.
+    #[inline(always)]
+    pub fn first_detail(&self) -> Detail {
+        let [a, b, c, d, host, doors] = self.extra.map(|word| word.to_native());
+        let whole = |low: u32, high: u32| (u64::from(low) | u64::from(high) << 32) as i64;
+        Detail { from: whole(a, b), until: whole(c, d), host, doors }
+    }
+
+    /// The Key at one of the slots, where it stands in the line.
+    #[inline(always)]
+    pub fn key(&self, place: usize) -> Option<u32> {
+        if self.detailed.to_native() == 0 { self.extra.get(place).map(|key| key.to_native()) } else { None }
+    }
+}
+
+impl ArchivedDoorLine {
+    /// Where a slot stands in the line of a door whose Keys are inline: a bit, or none.
+    #[inline(always)]
+    pub fn inline_places(&self, slot: u16) -> u32 {
+        let mut equal = 0;
+        for (i, key) in self.keys.iter().take(INLINE_KEYS).enumerate() {
+            equal |= u32::from(key.to_native() == slot) << i;
+        }
+        equal & ((1 << u32::from(self.count.to_native()).min(INLINE_KEYS as u32)) - 1)
+    }
+
+    /// Whether, in a wide door's line, nothing says that this slot does not have the door.
+    #[inline(always)]
+    pub fn is_marked(&self, slot: u16) -> bool {
+        self.keys.get(usize::from(slot / 16)).is_none_or(|bits| bits.to_native() >> (slot % 16) & 1 != 0)
+    }
+}
+
+/// A card number in words, so that hashing and comparing take no loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct CardNumber {
+    /// The first 8 bytes, little-endian, 0 where there are fewer.
+    pub low: u64,
+    /// The other 2.
+    pub high: u16,
+    pub length: u8,
+}
+
+impl CardNumber {
+    /// The first `length` of these bytes; `None` unless they are 1 to 10.
+    #[inline(always)]
+    pub fn new(bytes: [u8; CARD_BYTES_MAX], length: u8) -> Option<CardNumber> {
+        let [b0, b1, b2, b3, b4, b5, b6, b7, b8, b9] = bytes;
+        if length == 0 || usize::from(length) > CARD_BYTES_MAX {
+            return None;
+        }
+        let low = u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
+        let all = u128::from(low) | u128::from(u16::from_le_bytes([b8, b9])) << 64;
+        let counted = all & ((1 << (8 * u32::from(length))) - 1);
+        Some(CardNumber { low: counted as u64, high: (counted >> 64) as u16, length })
+    }
+
+    pub fn of(card: &Card) -> CardNumber {
+        let mut bytes = [0; CARD_BYTES_MAX];
+        bytes.iter_mut().zip(card.bytes()).for_each(|(to, from)| *to = *from);
+        CardNumber::new(bytes, card.bytes().len() as u8).expect("a card has 1 to 10 bytes")
+    }
+}
+
+impl ArchivedCardSlot {
+    /// The card that stands here.
+    #[inline(always)]
+    pub fn number(&self) -> CardNumber {
+        CardNumber { low: self.low.to_native(), high: self.high.to_native(), length: self.length }
+    }
+}
+
+/// A verified archive as slices: the relative pointers are followed once, not at every check. What every check reads
+/// comes first, so that it shares few cache lines.
+#[derive(Clone, Copy)]
+#[repr(C)]
 pub(super) struct View<'a> {
-    pub people: &'a [ArchivedPersonLine],
-    pub people_displacements: &'a [u16_ule],
     pub doors: &'a [ArchivedDoorLine],
     pub hash_key: (u64, u64),
-    pub keys: &'a [u32_ule],
+    pub people_displacements: &'a [u16_ule],
+    pub people: &'a [ArchivedPersonLine],
+    pub wide: &'a [ArchivedWideLine],
     pub schedules: &'a [ArchivedScheduleLine],
-    pub base: i64,
+    pub keys: &'a [u32_ule],
     pub horizon: (i64, i64),
+    pub base: i64,
     pub shift: u32,
     pub stretches: u32,
-    pub wide: &'a [ArchivedWideLine],
-    pub by_id: &'a [ArchivedIdLine],
     pub by_id_displacements: &'a [u16_ule],
+    pub by_id: &'a [ArchivedIdLine],
     pub by_id_places: u32,
     pub cards_places: u32,
-    pub cards: &'a [ArchivedCardLine],
     pub cards_displacements: &'a [u16_ule],
-    pub deliveries: u32,
+    pub cards: &'a [ArchivedCardLine],
     pub property: PropertyId,
-    pub sorted: &'a [ArchivedSortedEntry],
-    pub openings: &'a [ArchivedOpening],
-    pub spill: &'a [ArchivedSpilledHolding],
+    pub deliveries: u32,
     pub details: &'a [ArchivedDetail],
     pub rows: &'a [u16_ule],
+    pub spill: &'a [ArchivedSpilledHolding],
+    pub sorted: &'a [ArchivedSortedEntry],
+    pub openings: &'a [ArchivedOpening],
     pub schedule_count: u32,
 }
 
@@ -390,17 +498,16 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
-    /// The place where the person with this mobile identity stands, if anywhere.
+    /// The place where the person with this hash of a mobile identity stands, if anywhere.
     #[inline(always)]
-    pub fn person_place(&self, mobile: u64) -> usize {
-        let hash = hash_mobile(self.hash_key, mobile);
+    pub fn person_place(&self, hash: u64) -> usize {
         located(hash, self.people_displacements, self.people.len())
     }
 
-    /// The place of the person with this card.
+    /// The place where the card with this hash stands, if anywhere.
     #[inline(always)]
-    pub fn card_place(&self, bytes: &[u8]) -> usize {
-        located(hash_card(self.hash_key, bytes), self.cards_displacements, self.cards_places as usize)
+    pub fn card_place(&self, hash: u64) -> usize {
+        located(hash, self.cards_displacements, self.cards_places as usize)
     }
 
     #[inline(always)]
@@ -408,9 +515,10 @@ impl<'a> View<'a> {
         self.cards.get(place / CARDS_PER_LINE)?.slots.get(place % CARDS_PER_LINE)
     }
 
+    /// The place where the id with this hash stands, if anywhere.
     #[inline(always)]
-    pub fn id_place(&self, id: u32) -> usize {
-        located(hash_id(self.hash_key, id), self.by_id_displacements, self.by_id_places as usize)
+    pub fn id_place(&self, hash: u64) -> usize {
+        located(hash, self.by_id_displacements, self.by_id_places as usize)
     }
 
     #[inline(always)]
@@ -433,6 +541,47 @@ impl<'a> View<'a> {
     }
 }
 
+/// Something that is read ahead by its first word.
+pub(super) trait Line {
+    fn word(&self) -> u32;
+}
+
+macro_rules! lines {
+    ($($line:ty: $word:expr;)*) => {$(
+        impl Line for $line {
+            #[inline(always)]
+            fn word(&self) -> u32 {
+                let word: fn(&$line) -> u32 = $word;
+                word(self)
+            }
+        }
+    )*};
+}
+
+lines! {
+    ArchivedPersonLine: |line| line.id.to_native();
+    ArchivedDoorLine: |line| line.id.to_native();
+    ArchivedWideLine: |line| u32::from(line.entries[0].any.to_native());
+    ArchivedScheduleLine: |line| line.head.to_native();
+    ArchivedCardLine: |line| line.slots[0].person.to_native();
+    ArchivedIdLine: |line| line.slots[0].id.to_native();
+    ArchivedSpilledHolding: |holding| holding.slot.to_native();
+    u16_ule: |word| u32::from(word.to_native());
+    u32_ule: |word| word.to_native();
+}
+
+/// Reads a word of a line, so that the line is in the cache when it is wanted. Nothing waits for the word.
+#[inline(always)]
+pub(super) fn read_ahead<T: Line>(lines: &[T], at: usize) {
+    black_box(lines.get(at).map_or(0, Line::word));
+}
+
+/// Reads ahead the displacement that a hash needs.
+#[inline(always)]
+pub(super) fn read_displacement_ahead(hash: u64, displacements: &[u16_ule]) {
+    read_ahead(displacements, place::bucket(hash, displacements.len()));
+}
+
 #[inline(always)]
 fn located(hash: u64, displacements: &[u16_ule], places: usize) -> usize {
     let displacement = displacements.get(place::bucket(hash, displacements.len())).map_or(0, |d| d.to_native());
@@ -441,12 +590,46 @@ fn located(hash: u64, displacements: &[u16_ule], places: usize) -> usize {
 
 #[inline(always)]
 pub(super) fn hash_mobile(key: (u64, u64), mobile: u64) -> u64 {
-    SipHasher13::new_with_keys(key.0, key.1).hash(&mobile.to_le_bytes())
+    sip13(key, mobile, 8 << 56)
 }
 
-/// Cards of different lengths differ: SipHash takes the length in.
-pub(super) fn hash_card(key: (u64, u64), bytes: &[u8]) -> u64 {
-    SipHasher13::new_with_keys(key.0, key.1).hash(bytes)
+#[inline(always)]
+pub(super) fn hash_card(key: (u64, u64), card: CardNumber) -> u64 {
+    sip13(key, card.low, u64::from(card.high) | u64::from(card.length) << 56)
+}
+
+/// SipHash-1-3 of two words, of which the second holds the length as SipHash wants it.
+#[inline(always)]
+fn sip13(key: (u64, u64), first: u64, second: u64) -> u64 {
+    let mut v = [
+        key.0 ^ 0x736f_6d65_7073_6575,
+        key.1 ^ 0x646f_7261_6e64_6f6d,
+        key.0 ^ 0x6c79_6765_6e65_7261,
+        key.1 ^ 0x7465_6462_7974_6573,
+    ];
+    for word in [first, second] {
+        v[3] ^= word;
+        v = sip_round(v);
+        v[0] ^= word;
+    }
+    v[2] ^= 0xFF;
+    let [a, b, c, d] = sip_round(sip_round(sip_round(v)));
+    a ^ b ^ c ^ d
+}
+
+#[inline(always)]
+fn sip_round([mut a, mut b, mut c, mut d]: [u64; 4]) -> [u64; 4] {
+    a = a.wrapping_add(b);
+    b = b.rotate_left(13) ^ a;
+    a = a.rotate_left(32);
+    c = c.wrapping_add(d);
+    d = d.rotate_left(16) ^ c;
+    a = a.wrapping_add(d);
+    d = d.rotate_left(21) ^ a;
+    c = c.wrapping_add(b);
+    b = b.rotate_left(17) ^ c;
+    c = c.rotate_left(32);
+    [a, b, c, d]
 }
 
 /// Ids are ours, nobody chooses them: mixing is enough.
@@ -482,7 +665,10 @@ impl View<'_> {
     }
 
     fn verify_schedules(&self) -> Option<()> {
-        self.schedules.chunks(self.stretches as usize).try_for_each(|lines| {
+        self.verify_constant(NEVER, 0)?;
+        self.verify_constant(ALWAYS, OPEN_AT_START | EVER)?;
+        let own = usize::from(OWN_SCHEDULES) * self.stretches as usize;
+        self.schedules.get(own..)?.chunks(self.stretches as usize).try_for_each(|lines| {
             if lines.first()?.head.to_native() & COLD != 0 {
                 return self.verify_cold(lines);
             }
@@ -509,6 +695,15 @@ impl View<'_> {
         })
     }
 
+    fn verify_constant(&self, schedule: u16, head: u32) -> Option<()> {
+        let at = usize::from(schedule) * self.stretches as usize;
+        let lines = self.schedules.get(at..at + self.stretches as usize)?;
+        let constant = |line: &ArchivedScheduleLine| {
+            line.head.to_native() == head && line.changes.iter().all(|change| change.to_native() == u32::MAX)
+        };
+        ensure(lines.iter().all(constant))
+    }
+
     fn verify_cold(&self, lines: &[ArchivedScheduleLine]) -> Option<()> {
         let first = lines.first()?;
         ensure(lines.iter().all(|line| line.head == first.head && line.changes == first.changes))?;
@@ -533,14 +728,17 @@ impl View<'_> {
             match door.form {
                 KEYS_INLINE => {
                     ensure(count <= INLINE_KEYS)?;
-                    self.verify_slots(door.slots.iter().take(count).map(|slot| slot.to_native()))?;
-                    ensure(door.any.iter().take(count).all(|opens| self.opens(opens.to_native())))?;
-                    ensure(door.code.iter().take(count).all(|opens| self.opens_code(opens.to_native())))
+                    let part = |at: usize| door.keys.iter().skip(at * INLINE_KEYS).take(count).map(|k| k.to_native());
+                    self.verify_slots(part(0))?;
+                    ensure(part(1).all(|opens| self.opens(opens)) && part(2).all(|opens| self.opens_code(opens)))
                 }
                 KEYS_WIDE => {
                     let lines = self.wide.get(at..at + self.keys.len().div_ceil(WIDE_PER_LINE))?;
                     let mut present = 0;
-                    for entry in lines.iter().flat_map(|line| &line.entries) {
+                    for (slot, entry) in lines.iter().flat_map(|line| &line.entries).enumerate() {
+                        ensure(
+                            door.is_marked(slot as u16) == (slot >= MARKED_KEYS || entry.any.to_native() != ABSENT),
+                        )?;
                         let (any, code) = (entry.any.to_native(), entry.code.to_native());
                         ensure(any == ABSENT || self.opens(any) && self.opens_code(code))?;
                         present += usize::from(any != ABSENT);
@@ -561,7 +759,7 @@ impl View<'_> {
         let known = OCCUPIED | SUSPENDED | SPILLED;
         self.people.iter().enumerate().filter(|(_, person)| person.flags != 0).try_for_each(|(place, person)| {
             ensure(person.flags & OCCUPIED != 0 && person.flags & !known == 0 && person.id.to_native() != 0)?;
-            ensure(self.person_place(person.mobile.to_native()) == place)?;
+            ensure(self.person_place(hash_mobile(self.hash_key, person.mobile.to_native())) == place)?;
             let (at, len) = (person.at.to_native() as usize, person.len.to_native() as usize);
             if person.flags & SPILLED != 0 {
                 ensure(person.count == 0 && person.detailed.to_native() == 0)?;
@@ -569,7 +767,7 @@ impl View<'_> {
                     ensure((holding.slot.to_native() as usize) < self.keys.len())?;
                     match (holding.detail.to_native() as usize).checked_sub(1) {
                         None => Some(()),
-                        Some(detail) => self.verify_detail(self.details.get(detail)?),
+                        Some(detail) => self.verify_detail(&self.details.get(detail)?.native()),
                     }
                 });
             }
@@ -579,36 +777,44 @@ impl View<'_> {
             let detailed = person.detailed.to_native();
             ensure(u32::from(detailed) >> count == 0)?;
             if detailed != 0 {
-                self.verify_detail(&person.first)?;
+                self.verify_detail(&person.first_detail())?;
+            } else {
+                let keys = person.slots.iter().take(count).map(|slot| self.keys.get(usize::from(slot.to_native())));
+                ensure(keys.zip(&person.extra).all(|(key, extra)| key.is_some_and(|key| key == extra)))?;
             }
             ensure(len == (detailed.count_ones() as usize).saturating_sub(1))?;
-            self.details.get(at..at.checked_add(len)?)?.iter().try_for_each(|detail| self.verify_detail(detail))
+            self.details
+                .get(at..at.checked_add(len)?)?
+                .iter()
+                .try_for_each(|detail| self.verify_detail(&detail.native()))
         })
     }
 
-    fn verify_detail(&self, detail: &ArchivedDetail) -> Option<()> {
-        match detail.doors.to_native() {
+    fn verify_detail(&self, detail: &Detail) -> Option<()> {
+        match detail.doors {
             0 => Some(()),
             doors => self.verify_list(doors, self.doors.len()),
         }
     }
 
     fn verify_cards(&self) -> Option<()> {
-        self.cards.iter().flat_map(|line| &line.slots).enumerate().filter(|(_, slot)| slot.length != 0).try_for_each(
-            |(place, slot)| {
-                let bytes = slot.bytes.get(..usize::from(slot.length))?;
-                ensure(Card::new(bytes).is_some() && self.card_place(bytes) == place)?;
-                self.verify_person_at(slot.person.to_native())?;
-                Some(())
-            },
-        )
+        let slots = self.cards.iter().flat_map(|line| &line.slots).enumerate();
+        slots.filter(|(_, slot)| slot.length != 0).try_for_each(|(place, slot)| {
+            let number = slot.number();
+            let [low, high] = [number.low.to_le_bytes(), u64::from(number.high).to_le_bytes()];
+            let mut bytes = [0; CARD_BYTES_MAX];
+            bytes.iter_mut().zip(low.into_iter().chain(high)).for_each(|(to, from)| *to = from);
+            ensure(CardNumber::new(bytes, number.length) == Some(number))?;
+            ensure(self.card_place(hash_card(self.hash_key, number)) == place)?;
+            self.verify_person_at(slot.person.to_native()).map(|_| ())
+        })
     }
 
     fn verify_ids(&self) -> Option<()> {
         let mut listed = 0;
         for (place, slot) in self.by_id.iter().flat_map(|line| &line.slots).enumerate() {
             if slot.id.to_native() != 0 {
-                ensure(self.id_place(slot.id.to_native()) == place)?;
+                ensure(self.id_place(hash_id(self.hash_key, slot.id.to_native())) == place)?;
                 ensure(self.verify_person_at(slot.person.to_native())?.id == slot.id)?;
                 listed += 1;
             }
@@ -632,7 +838,7 @@ impl View<'_> {
     }
 
     fn opens(&self, opens: u16) -> bool {
-        opens == NEVER || opens == ALWAYS || u32::from(opens) < self.schedule_count
+        u32::from(opens) < self.schedule_count
     }
 
     fn opens_code(&self, opens: u16) -> bool {
@@ -666,6 +872,14 @@ mod tests {
         publish::PortfolioPublication,
         testing::{tag, world},
     };
+
+    #[test]
+    fn mobile_identities_are_hashed_by_siphash_1_3() {
+        for mobile in [0, 1, u64::MAX, 0x0123_4567_89AB_CDEF] {
+            let theirs = siphasher::sip::SipHasher13::new_with_keys(3, 4).hash(&u64::to_le_bytes(mobile));
+            assert_eq!(hash_mobile((3, 4), mobile), theirs);
+        }
+    }
 
     #[test]
     fn damaged_bytes_are_refused_or_still_make_sense_and_never_panic() {

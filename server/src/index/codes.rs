@@ -2,7 +2,10 @@
 
 use keyward_protocol::{id::PersonId, time::Moment};
 
-use super::source::{CodeSource, CodeState};
+use super::{
+    archive::{Line, read_ahead},
+    source::{CodeSource, CodeState},
+};
 
 /// The keyed hash of a door and digits, as the vault makes it.
 pub type Tag = [u8; 16];
@@ -23,6 +26,13 @@ struct CodeSlot {
 #[repr(C, align(64))]
 struct CodeLine {
     slots: [CodeSlot; CODES_PER_LINE],
+}
+
+impl Line for CodeLine {
+    #[inline(always)]
+    fn word(&self) -> u32 {
+        self.slots[0].person
+    }
 }
 
 /// The codes of one property: the live ones in cache lines, those in quarantine in a cold list.
@@ -70,16 +80,10 @@ impl CodeTable {
         *free.expect("there are more places than live codes") = CodeSlot { tag, person: person.0 };
     }
 
-    /// Which line a tag is looked for in first.
+    /// Reads a little of the line where a tag would stand, so that it is in the cache when it is wanted.
     #[inline(always)]
-    pub(super) fn line(&self, tag: &Tag) -> usize {
-        split(tag, self.lines.len()).0
-    }
-
-    /// Reads a little of a line, so that it is in the cache when it is wanted.
-    #[inline(always)]
-    pub(super) fn touch(&self, line: usize) {
-        std::hint::black_box(self.lines.get(line).map_or(0, |line| line.slots[0].person));
+    pub(super) fn read_ahead(&self, tag: &Tag) {
+        read_ahead(&self.lines, split(tag, self.lines.len()).0);
     }
 
     /// Looks a tag up.

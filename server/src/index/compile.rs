@@ -11,11 +11,11 @@ use rkyv::rancor::Error;
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchiveBytes, CARDS_PER_LINE, COLD, CardLine, CardSlot, DELIVERS, Detail, DoorLine, FORMAT,
-        IDS_PER_LINE, INLINE_CHANGES, INLINE_HOLDINGS, INLINE_KEYS, IdLine, IdSlot, IndexArchive, KEYS_INLINE,
-        KEYS_SORTED, KEYS_WIDE, NEVER, NO_CODE, OCCUPIED, OPEN_AT_START, Opening, PersonLine, SCHEDULES_MAX, SPILLED,
-        SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, WIDE_PER_LINE, WideEntry, WideLine, hash_card,
-        hash_id, hash_mobile,
+        ABSENT, ALWAYS, ArchiveBytes, CARDS_PER_LINE, COLD, CardLine, CardNumber, CardSlot, DELIVERS, Detail, DoorLine,
+        EVER, FORMAT, IDS_PER_LINE, INLINE_CHANGES, INLINE_HOLDINGS, INLINE_KEYS, IdLine, IdSlot, IndexArchive,
+        KEYS_INLINE, KEYS_SORTED, KEYS_WIDE, NEVER, NO_CODE, OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening,
+        PersonLine, SCHEDULES_MAX, SPILLED, SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, WIDE_PER_LINE,
+        WideEntry, WideLine, hash_card, hash_id, hash_mobile,
     },
     place::{self, Arrangement},
     source::{DoorKey, DoorSource, Holding, Opens, PersonSource, PropertySource},
@@ -116,7 +116,7 @@ impl<'a> Compiler<'a> {
         let within = |len: usize, max: usize, what| if len < max { Ok(()) } else { Err(self.too_many(what)) };
         within(source.keys.len(), usize::from(ABSENT), "Keys")?;
         within(source.doors.len(), usize::from(u16::MAX), "doors")?;
-        within(source.schedules.len(), SCHEDULES_MAX, "schedules")?;
+        within(source.schedules.len() + usize::from(OWN_SCHEDULES), SCHEDULES_MAX, "schedules")?;
         within(source.people.len(), (u32::MAX / 4) as usize, "people")
     }
 
@@ -129,6 +129,10 @@ impl<'a> Compiler<'a> {
         let changes: Vec<Option<Vec<u32>>> =
             merged.iter().map(|openings| changes(openings, base, horizon.1, seconds)).collect();
         let (shift, stretches) = stretch(&changes, seconds);
+        for head in [0, OPEN_AT_START | EVER] {
+            let line = ScheduleLine { head, changes: [u32::MAX; INLINE_CHANGES] };
+            self.archive.schedules.extend((0..stretches).map(|_| line));
+        }
         for (openings, changes) in merged.iter().zip(&changes) {
             match changes.as_ref().filter(|changes| fits(changes, shift)) {
                 Some(changes) => self.schedule_lines(changes, shift, stretches),
@@ -138,7 +142,7 @@ impl<'a> Compiler<'a> {
         self.archive.base = base;
         self.archive.shift = shift;
         self.archive.stretches = stretches;
-        self.archive.schedule_count = u32::try_from(merged.len()).map_err(|_| self.too_many("schedules"))?;
+        self.archive.schedule_count = merged.len() as u32 + u32::from(OWN_SCHEDULES);
         Ok(())
     }
 
@@ -179,14 +183,20 @@ impl<'a> Compiler<'a> {
         };
         if door.keys.len() <= INLINE_KEYS {
             line.form = KEYS_INLINE;
-            let places = line.slots.iter_mut().zip(&mut line.any).zip(&mut line.code);
-            for (((slot, any), code), key) in places.zip(&door.keys) {
+            let (slots, opening) = line.keys.split_at_mut(INLINE_KEYS);
+            let (any, code) = opening.split_at_mut(INLINE_KEYS);
+            for (((slot, any), code), key) in slots.iter_mut().zip(any).zip(code).zip(&door.keys) {
                 (*slot, *any, *code) = (key.slot, opens(key.any), opens_code(key));
             }
         } else if self.source.keys.len() <= door.keys.len() * WIDE_SPARSENESS {
             line.form = KEYS_WIDE;
             line.at = u32::try_from(self.archive.wide.len()).map_err(|_| self.too_many("Keys at doors"))?;
             self.wide_row(&door.keys)?;
+            for key in &door.keys {
+                if let Some(bits) = line.keys.get_mut(usize::from(key.slot / 16)) {
+                    *bits |= 1 << (key.slot % 16);
+                }
+            }
         } else {
             line.form = KEYS_SORTED;
             line.at = u32::try_from(self.archive.sorted.len()).map_err(|_| self.too_many("Keys at doors"))?;
@@ -222,7 +232,7 @@ impl<'a> Compiler<'a> {
                 let key = (hash_key.0, hash_key.1.wrapping_add(attempt));
                 let hashes: Vec<u64> = people.iter().map(|person| hash_mobile(key, person.mobile)).collect();
                 let by_mobile = place::arrange(&hashes)?;
-                let hashes: Vec<u64> = cards.iter().map(|(_, card)| hash_card(key, card.bytes())).collect();
+                let hashes: Vec<u64> = cards.iter().map(|(_, card)| hash_card(key, CardNumber::of(card))).collect();
                 let by_card = place::arrange(&hashes)?;
                 let hashes: Vec<u64> = people.iter().map(|person| hash_id(key, person.id.0)).collect();
                 Some((key, by_mobile, by_card, place::arrange(&hashes)?))
@@ -277,13 +287,18 @@ impl<'a> Compiler<'a> {
             line.count += 1;
             if let Some(detail) = self.detail(holding)? {
                 match line.detailed {
-                    0 => line.first = detail,
+                    0 => line.extra = detail.words(),
                     _ => self.archive.details.push(detail),
                 }
                 line.detailed |= 1 << i;
             }
         }
         line.len = (self.archive.details.len() - details_at) as u32;
+        if line.detailed == 0 {
+            for (to, holding) in line.extra.iter_mut().zip(&person.holdings) {
+                *to = self.source.keys.get(usize::from(holding.slot)).ok_or_else(|| self.dangling())?.0;
+            }
+        }
         Ok(line)
     }
 
@@ -338,10 +353,9 @@ impl<'a> Compiler<'a> {
         let mut slots = arrangement.places.iter().map(|item| {
             let found = item.and_then(|item| cards.get(item as usize));
             let Some((row, card)) = found else { return CardSlot::default() };
-            let mut slot = CardSlot { length: card.bytes().len() as u8, ..CardSlot::default() };
-            slot.bytes.iter_mut().zip(card.bytes()).for_each(|(to, from)| *to = *from);
-            slot.person = place_of.get(*row).copied().unwrap_or(u32::MAX);
-            slot
+            let CardNumber { low, high, length } = CardNumber::of(card);
+            let person = place_of.get(*row).copied().unwrap_or(u32::MAX);
+            CardSlot { low, high, length, unused: 0, person }
         });
         for _ in 0..arrangement.places.len().div_ceil(CARDS_PER_LINE) {
             let mut line = CardLine::default();
@@ -397,7 +411,7 @@ fn opens(opens: Opens) -> u16 {
     match opens {
         Opens::Never => NEVER,
         Opens::Always => ALWAYS,
-        Opens::At(schedule) => schedule,
+        Opens::At(schedule) => schedule.saturating_add(OWN_SCHEDULES),
     }
 }
 

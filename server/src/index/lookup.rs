@@ -4,8 +4,6 @@
 //! the other would wait for every one of them. So a group takes each step of the chain together: a pass reads the
 //! first word of every line that the next pass needs, and the processor fetches them side by side.
 
-use core::hint::black_box;
-
 use keyward_protocol::{
     code::{Card, Credential, Digits},
     decision::{Decision, Reason},
@@ -17,15 +15,17 @@ use rkyv::rend::unaligned::u16_ule;
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchivedDetail, ArchivedDoorLine, ArchivedPersonLine, COLD, DELIVERS, KEYS_INLINE, KEYS_WIDE,
-        NEVER, NO_CODE, OCCUPIED, OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, native,
+        ABSENT, ALWAYS, ArchivedDoorLine, ArchivedPersonLine, ArchivedScheduleLine, CARDS_PER_LINE, COLD, CardNumber,
+        DELIVERS, Detail, EVER, IDS_PER_LINE, INLINE_KEYS, KEYS_INLINE, KEYS_WIDE, NEVER, NO_CODE, OCCUPIED,
+        OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, hash_card, hash_id, hash_mobile, native, read_ahead,
+        read_displacement_ahead,
     },
-    codes::{CodeTable, FoundCode, Tag},
-    publish::{Holder, Place, PortfolioPublication},
+    codes::{FoundCode, Tag},
+    publish::{Holder, Place, PortfolioPublication, PropertyView},
 };
 
 /// Checks that are judged together.
-const GROUP: usize = 16;
+const GROUP: usize = 32;
 
 /// What sort of thing was shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,7 +66,13 @@ impl Shown {
 
     #[inline(always)]
     fn mobile(&self) -> Option<u64> {
-        self.bytes().try_into().ok().map(u64::from_le_bytes)
+        let [b0, b1, b2, b3, b4, b5, b6, b7, _, _] = self.bytes;
+        (self.length == 8).then_some(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]))
+    }
+
+    #[inline(always)]
+    fn card(&self) -> Option<CardNumber> {
+        CardNumber::new(self.bytes, self.length)
     }
 }
 
@@ -162,196 +168,338 @@ pub fn check_batch(
 /// What is known of a check between the passes.
 #[derive(Clone, Copy)]
 struct Step<'a> {
+    question: Question,
+    /// Where in the group.
+    number: u8,
+    /// The first Key held that may have the door.
+    first: u16,
+    /// Its id, where the person's line tells.
+    key: Option<u32>,
+    /// When it opens the door: never, where it does not have it.
+    opens: u16,
+    /// Whether it is held without a period and not as a share.
+    first_is_plain: bool,
     place: Place,
-    view: Option<&'a View<'a>>,
-    codes: Option<&'a CodeTable>,
+    /// Where the next read of the chain goes.
+    at: u32,
+    property: Option<&'a PropertyView<'a>>,
     door: Option<&'a ArchivedDoorLine>,
+    /// Whoever showed it, where they hold something in the property.
+    person: Option<&'a ArchivedPersonLine>,
+    /// Of a mobile identity, a card or an id.
+    hash: u64,
     tag: Tag,
     who: Who,
-    /// Where the next read of the chain goes.
-    at: usize,
 }
 
-/// How far the search for the person has come.
+/// How far the search for the person has come, where it does not end at a person's line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Who {
-    /// `at` is where a person's line would stand.
-    AtLine,
-    /// `at` is where a card would stand.
-    AtCard,
-    /// `at` is where an id would stand: this one's.
-    AtId(PersonId),
-    /// `at` is the line where a code would stand.
-    AtCode,
+    /// Of somebody whose credential is in the property's table, if it is in any.
+    Unsettled,
+    /// A live code, of somebody who holds nothing in the property as far as is known.
+    Live(PersonId),
     /// A deleted code: whose, and until when.
     Deleted(PersonId, Moment),
-    /// Not in the property.
-    Nobody,
     /// The codes are not there yet.
     Retry,
 }
 
 impl Step<'_> {
-    const START: Step<'static> =
-        Step { place: Place::NONE, view: None, codes: None, door: None, tag: [0; 16], who: Who::Nobody, at: 0 };
+    const START: Step<'static> = Step {
+        question: Question { door: DoorId::NONE, shown: Shown { kind: ShownKind::Mobile, length: 0, bytes: [0; 10] } },
+        number: 0,
+        first: 0,
+        key: None,
+        opens: NEVER,
+        first_is_plain: false,
+        place: Place::NONE,
+        at: NOWHERE,
+        property: None,
+        door: None,
+        person: None,
+        hash: 0,
+        tag: [0; 16],
+        who: Who::Unsettled,
+    };
 }
 
-fn check_group<'a>(
-    portfolio: &'a PortfolioPublication,
+/// Past the end of every table.
+const NOWHERE: u32 = u32::MAX;
+
+/// One short pass for each read of the chain: none waits for what it reads itself, and the reads of a pass are
+/// fetched side by side. Checks are sorted by kind first, so that the processor guesses the branches right.
+fn check_group(
+    portfolio: &PortfolioPublication,
     scope: Scope<'_>,
     now: i64,
     questions: &[Question],
     tagger: &impl Fn(DoorId, &Digits) -> Tag,
     out: &mut [Verdict],
 ) {
-    let mut steps: [Step<'a>; GROUP] = [Step::START; GROUP];
-    for (step, question) in steps.iter_mut().zip(questions) {
-        step.place = portfolio.place(question.door);
+    let mut steps = [Step::START; GROUP];
+    let (mobiles, cards) = sort(questions, &mut steps);
+    let Some(steps) = steps.get_mut(..questions.len()) else { return };
+    for step in steps.iter_mut() {
+        step.place = portfolio.place(step.question.door);
     }
-    for step in steps.iter_mut().take(questions.len()) {
-        if let Some(property) = portfolio.at(step.place) {
-            step.view = Some(property.index.view());
-            step.codes = property.codes.as_deref();
+    for step in steps.iter_mut() {
+        step.find_property(portfolio);
+    }
+    {
+        let (mobiles, rest) = steps.split_at_mut(mobiles.min(questions.len()));
+        let (cards, codes) = rest.split_at_mut(cards.min(rest.len()));
+        find_people(mobiles, cards, codes, tagger);
+    }
+    for step in steps.iter_mut() {
+        step.find_first();
+    }
+    for step in steps.iter() {
+        step.read_first_ahead();
+    }
+    for step in steps.iter_mut() {
+        step.find_schedule(now);
+    }
+    for step in steps.iter() {
+        if let Some(out) = out.get_mut(usize::from(step.number)) {
+            *out = step.judge(portfolio, scope, now);
         }
-    }
-    for (step, question) in steps.iter_mut().zip(questions) {
-        step.begin(question, tagger);
-    }
-    for (step, question) in steps.iter_mut().zip(questions) {
-        step.find_card_or_code(question);
-    }
-    for step in steps.iter_mut().take(questions.len()) {
-        step.find_id();
-    }
-    for (step, question) in steps.iter_mut().zip(questions) {
-        step.look_ahead(question);
-    }
-    for ((step, question), out) in steps.iter().zip(questions).zip(out) {
-        *out = step.judge(portfolio, scope, now, question);
     }
 }
 
+/// Fills the steps: mobile identities first, then cards, then codes. Returns how many of the first two.
+fn sort(questions: &[Question], steps: &mut [Step<'_>; GROUP]) -> (usize, usize) {
+    let count = |kind| questions.iter().filter(|question| question.shown.kind == kind).count();
+    let (mobiles, cards) = (count(ShownKind::Mobile), count(ShownKind::Card));
+    let mut next = [0, mobiles, mobiles + cards];
+    for (number, question) in (0..).zip(questions) {
+        let next = &mut next[question.shown.kind as usize];
+        if let Some(step) = steps.get_mut(*next) {
+            (step.question, step.number) = (*question, number);
+        }
+        *next += 1;
+    }
+    (mobiles, cards)
+}
+
+#[inline(always)]
+fn find_people(
+    mobiles: &mut [Step<'_>],
+    cards: &mut [Step<'_>],
+    codes: &mut [Step<'_>],
+    tagger: &impl Fn(DoorId, &Digits) -> Tag,
+) {
+    mobiles.iter_mut().for_each(Step::hash_mobile);
+    cards.iter_mut().for_each(Step::hash_card);
+    codes.iter_mut().for_each(|step| step.make_tag(tagger));
+    mobiles.iter_mut().for_each(|step| step.read_displacement_ahead(|view| view.people_displacements));
+    cards.iter_mut().for_each(|step| step.read_displacement_ahead(|view| view.cards_displacements));
+    codes.iter_mut().for_each(Step::read_code_ahead);
+    mobiles.iter_mut().for_each(Step::at_mobile);
+    cards.iter_mut().for_each(Step::at_card);
+    codes.iter_mut().for_each(Step::find_code);
+    codes.iter_mut().for_each(|step| step.read_displacement_ahead(|view| view.by_id_displacements));
+    codes.iter_mut().for_each(Step::at_id);
+    mobiles.iter_mut().for_each(Step::meet_mobile);
+    cards.iter_mut().for_each(Step::find_card);
+    codes.iter_mut().for_each(Step::find_id);
+    cards.iter_mut().for_each(Step::meet);
+    codes.iter_mut().for_each(Step::meet);
+}
+
 impl<'a> Step<'a> {
-    /// Finds the door's line and where to look for the person, and reads ahead there.
     #[inline(always)]
-    fn begin(&mut self, question: &Question, tagger: &impl Fn(DoorId, &Digits) -> Tag) {
-        let Some(view) = self.view else { return };
-        self.door = view.doors.get(self.place.row as usize);
-        black_box(self.door.map_or(0, |door| door.flags));
-        match question.shown.kind {
-            ShownKind::Mobile => {
-                if let Some(mobile) = question.shown.mobile() {
-                    self.at_person(view, view.person_place(mobile));
-                }
-            }
-            ShownKind::Card => {
-                self.at = view.card_place(question.shown.bytes());
-                self.who = Who::AtCard;
-                black_box(view.card_slot(self.at).map_or(0, |slot| slot.length));
-            }
-            ShownKind::Code => {
-                let Some(codes) = self.codes else {
-                    self.who = Who::Retry;
-                    return;
-                };
-                if let Some(digits) = Digits::parse(question.shown.bytes()) {
-                    self.tag = tagger(question.door, &digits);
-                    self.at = codes.line(&self.tag);
-                    self.who = Who::AtCode;
-                    codes.touch(self.at);
-                }
-            }
+    fn find_property(&mut self, portfolio: &'a PortfolioPublication) {
+        self.property = portfolio.at(self.place);
+        if let Some(property) = self.property {
+            property.read_ahead();
         }
     }
 
     #[inline(always)]
-    fn at_person(&mut self, view: &'a View<'a>, place: usize) {
-        self.at = place;
-        self.who = Who::AtLine;
-        black_box(view.people.get(place).map_or(0, |person| person.flags));
+    fn hash_mobile(&mut self) {
+        let Some(property) = self.property else { return };
+        self.door = property.view.doors.get(self.place.row as usize);
+        if let Some(mobile) = self.question.shown.mobile() {
+            self.hash = hash_mobile(property.view.hash_key, mobile);
+        }
     }
 
     #[inline(always)]
-    fn find_card_or_code(&mut self, question: &Question) {
-        let Some(view) = self.view else { return };
-        match self.who {
-            Who::AtCard => {
-                let shown = question.shown.bytes();
-                let slot = view.card_slot(self.at).filter(|slot| {
-                    !shown.is_empty() && slot.bytes.get(..usize::from(slot.length)).is_some_and(|card| card == shown)
-                });
-                match slot {
-                    Some(slot) => self.at_person(view, slot.person.to_native() as usize),
-                    None => self.who = Who::Nobody,
-                }
+    fn hash_card(&mut self) {
+        let Some(property) = self.property else { return };
+        self.door = property.view.doors.get(self.place.row as usize);
+        if let Some(card) = self.question.shown.card() {
+            self.hash = hash_card(property.view.hash_key, card);
+        }
+    }
+
+    #[inline(always)]
+    fn make_tag(&mut self, tagger: &impl Fn(DoorId, &Digits) -> Tag) {
+        let Some(property) = self.property else { return };
+        self.door = property.view.doors.get(self.place.row as usize);
+        if property.codes.is_none() {
+            self.who = Who::Retry;
+        } else if let Some(digits) = Digits::parse(self.question.shown.bytes()) {
+            self.tag = tagger(self.question.door, &digits);
+        }
+    }
+
+    #[inline(always)]
+    fn read_displacement_ahead(&mut self, displacements: impl Fn(&View<'a>) -> &'a [u16_ule]) {
+        let Some(property) = self.property else { return };
+        read_ahead(property.view.doors, self.place.row as usize);
+        read_displacement_ahead(self.hash, displacements(&property.view));
+    }
+
+    #[inline(always)]
+    fn read_code_ahead(&mut self) {
+        let Some(property) = self.property else { return };
+        read_ahead(property.view.doors, self.place.row as usize);
+        if let Some(codes) = property.codes {
+            codes.read_ahead(&self.tag);
+        }
+    }
+
+    #[inline(always)]
+    fn at_mobile(&mut self) {
+        let Some(property) = self.property else { return };
+        self.at_person(&property.view, property.view.person_place(self.hash) as u32);
+    }
+
+    #[inline(always)]
+    fn at_card(&mut self) {
+        let Some(property) = self.property else { return };
+        let place = property.view.card_place(self.hash);
+        self.at = place as u32;
+        read_ahead(property.view.cards, place / CARDS_PER_LINE);
+    }
+
+    #[inline(always)]
+    fn at_id(&mut self) {
+        let Some(property) = self.property else { return };
+        let place = property.view.id_place(self.hash);
+        self.at = place as u32;
+        read_ahead(property.view.by_id, place / IDS_PER_LINE);
+    }
+
+    #[inline(always)]
+    fn at_person(&mut self, view: &View<'a>, place: u32) {
+        self.at = place;
+        read_ahead(view.people, place as usize);
+    }
+
+    #[inline(always)]
+    fn find_card(&mut self) {
+        let Some(property) = self.property else { return };
+        let slot = property.view.card_slot(self.at as usize);
+        let same = slot.filter(|slot| self.question.shown.card() == Some(slot.number()));
+        self.at_person(&property.view, same.map_or(NOWHERE, |slot| slot.person.to_native()));
+    }
+
+    #[inline(always)]
+    fn find_code(&mut self) {
+        let Some(property) = self.property else { return };
+        let Some(codes) = property.codes else { return };
+        match codes.find(&self.tag) {
+            FoundCode::Live(person) => {
+                self.who = Who::Live(person);
+                self.hash = hash_id(property.view.hash_key, person.0);
             }
-            Who::AtCode => match self.codes.map_or(FoundCode::Unknown, |codes| codes.find(&self.tag)) {
-                FoundCode::Live(person) => {
-                    self.at = view.id_place(person.0);
-                    self.who = Who::AtId(person);
-                    black_box(view.id_slot(self.at).map_or(0, |slot| slot.id.to_native()));
-                }
-                FoundCode::Deleted(person, until) => self.who = Who::Deleted(person, until),
-                FoundCode::Unknown => self.who = Who::Nobody,
-            },
-            _ => {}
+            FoundCode::Deleted(person, until) => self.who = Who::Deleted(person, until),
+            FoundCode::Unknown => {}
         }
     }
 
     #[inline(always)]
     fn find_id(&mut self) {
-        if let (Who::AtId(person), Some(view)) = (self.who, self.view)
-            && let Some(slot) = view.id_slot(self.at).filter(|slot| slot.id.to_native() == person.0)
-        {
-            self.at_person(view, slot.person.to_native() as usize);
-        }
+        let Some(property) = self.property else { return };
+        let slot = property.view.id_slot(self.at as usize);
+        let same = slot.filter(|slot| self.who == Who::Live(PersonId(slot.id.to_native())));
+        self.at_person(&property.view, same.map_or(NOWHERE, |slot| slot.person.to_native()));
     }
 
-    /// Reads ahead what the first Key held leads to.
     #[inline(always)]
-    fn look_ahead(&mut self, question: &Question) {
-        let (Some(view), Some(door)) = (self.view, self.door) else { return };
-        let Some(person) = self.person(view, question) else { return };
+    fn meet(&mut self) {
+        let Some(property) = self.property else { return };
+        self.person = property.view.people.get(self.at as usize).filter(|person| person.flags & OCCUPIED != 0);
+    }
+
+    #[inline(always)]
+    fn meet_mobile(&mut self) {
+        self.meet();
+        let mobile = self.question.shown.mobile();
+        self.person = self.person.filter(|person| mobile == Some(person.mobile.to_native()));
+    }
+
+    /// Finds the first Key held that may have the door, and where a wide door's row tells of it.
+    #[inline(always)]
+    fn find_first(&mut self) {
+        let (Some(property), Some(door), Some(person)) = (self.property, self.door, self.person) else { return };
         if person.flags & SPILLED != 0 {
-            black_box(view.spill.get(person.at.to_native() as usize).map_or(0, |holding| holding.slot.to_native()));
+            let view = &property.view;
+            read_ahead(view.spill, person.at.to_native() as usize);
             return;
         }
-        for slot in person.slots.iter().take(usize::from(person.count)).map(|slot| slot.to_native()) {
-            if door.form == KEYS_WIDE {
-                let line = door.at.to_native() as usize + usize::from(slot) / WIDE_PER_LINE;
-                black_box(view.wide.get(line).and_then(|line| line.entries.first()).map_or(0, |e| e.any.to_native()));
-            }
-        }
-    }
-
-    /// The person's line, where it has been found and is theirs.
-    #[inline(always)]
-    fn person(&self, view: &'a View<'a>, question: &Question) -> Option<&'a ArchivedPersonLine> {
-        if self.who != Who::AtLine {
-            return None;
-        }
-        let person = view.people.get(self.at).filter(|person| person.flags & OCCUPIED != 0)?;
-        let same = question.shown.kind != ShownKind::Mobile
-            || question.shown.mobile().is_some_and(|mobile| mobile == person.mobile.to_native());
-        same.then_some(person)
+        let Some((place, slot)) = first_slot(door, person) else { return };
+        self.first = slot;
+        self.first_is_plain = person.detailed.to_native() >> place & 1 == 0;
+        self.key = person.key(place);
+        self.at = match door.form {
+            KEYS_WIDE => door.at.to_native().saturating_add(u32::from(self.first) / WIDE_PER_LINE as u32),
+            _ => NOWHERE,
+        };
     }
 
     #[inline(always)]
-    fn judge(&self, portfolio: &PortfolioPublication, scope: Scope<'_>, now: i64, question: &Question) -> Verdict {
-        let (Some(view), Some(door)) = (self.view, self.door) else { return Verdict::DENIED };
-        if door.id.to_native() != question.door.0 || !scope.has(question.door, view.property) {
+    fn read_first_ahead(&self) {
+        let Some(property) = self.property else { return };
+        let view = &property.view;
+        if self.key.is_none() {
+            read_ahead(view.keys, usize::from(self.first));
+        }
+        read_ahead(view.wide, self.at as usize);
+    }
+
+    /// Finds the schedule by which that Key opens the door, and reads it ahead.
+    #[inline(always)]
+    fn find_schedule(&mut self, now: i64) {
+        let Some(at) = self.at_door() else { return };
+        self.opens = at.opens(self.first).unwrap_or(NEVER);
+        read_ahead(at.view.schedules, line_of(at.view, self.opens, second(at.view, now)));
+    }
+
+    #[inline(always)]
+    fn at_door(&self) -> Option<AtDoor<'a>> {
+        let property = self.property?;
+        let code = self.question.shown.kind == ShownKind::Code;
+        Some(AtDoor { view: &property.view, door: self.door?, row: self.place.row, code })
+    }
+
+    #[inline(always)]
+    fn judge(&self, portfolio: &PortfolioPublication, scope: Scope<'_>, now: i64) -> Verdict {
+        let Some(at) = self.at_door() else { return Verdict::DENIED };
+        let door = self.question.door;
+        if at.door.id.to_native() != door.0 || !scope.has(door, at.view.property) {
             return Verdict::DENIED;
         }
-        if self.who == Who::Retry {
-            return Verdict { outcome: Outcome::Retry, ..Verdict::DENIED };
-        }
-        match self.person(view, question) {
-            Some(person) => {
-                let at = AtDoor { view, door, row: self.place.row, code: question.shown.kind == ShownKind::Code };
-                at.judge(person, now)
+        match self.person {
+            Some(person) if self.grants_at_once(&at, person, now) => {
+                let key = || at.view.keys.get(usize::from(self.first)).map_or(0, |key| key.to_native());
+                let key = self.key.unwrap_or_else(key);
+                Verdict { person: PersonId(person.id.to_native()), ..Verdict::granted(KeyId(key)) }
             }
-            None => self.judge_without_line(portfolio, view, door, now, question),
+            Some(person) => at.judge(person, now),
+            None => self.judge_without_line(portfolio, at.view, at.door, now),
         }
+    }
+
+    /// Whether the first Key opens the door and nothing else need be asked, as most checks go: no period, no share,
+    /// no suspension, no lockdown.
+    #[inline(always)]
+    fn grants_at_once(&self, at: &AtDoor<'_>, person: &ArchivedPersonLine, now: i64) -> bool {
+        let plain = (person.flags == OCCUPIED) & (at.door.lockdown.to_native() == 0) & self.first_is_plain;
+        plain && is_open(at.view, self.opens, now)
     }
 
     /// Somebody who holds nothing here, a carrier, a deleted code, or nobody.
@@ -362,8 +510,8 @@ impl<'a> Step<'a> {
         view: &View<'_>,
         door: &ArchivedDoorLine,
         now: i64,
-        question: &Question,
     ) -> Verdict {
+        let shown = &self.question.shown;
         let locked = door.lockdown.to_native() != 0;
         let deny = |reason, holder: Option<Holder>| {
             let reason = match holder {
@@ -374,20 +522,19 @@ impl<'a> Step<'a> {
             Verdict { person: holder.map_or(PersonId::NONE, |holder| holder.person), ..Verdict::denied(reason) }
         };
         let holder = |person| Holder { person, suspended: portfolio.known().is_suspended(person) };
-        match (self.who, question.shown.kind) {
-            (Who::AtId(person), _) => deny(Reason::NoKey, Some(holder(person))),
+        match (self.who, shown.kind) {
+            (Who::Retry, _) => Verdict { outcome: Outcome::Retry, ..Verdict::DENIED },
+            (Who::Live(person), _) => deny(Reason::NoKey, Some(holder(person))),
             (Who::Deleted(person, until), _) if now < until.as_micros() => {
                 Verdict { wrong_code: true, ..deny(Reason::DeletedCode, Some(holder(person))) }
             }
             (_, ShownKind::Code) => Verdict { wrong_code: true, ..deny(Reason::UnknownCredential, None) },
-            (_, ShownKind::Card) => {
-                match Card::new(question.shown.bytes()).and_then(|card| portfolio.known().by_card(&card)) {
-                    Some(holder) => deny(Reason::NoKey, Some(holder)),
-                    None => deny(Reason::UnknownCredential, None),
-                }
-            }
+            (_, ShownKind::Card) => match Card::new(shown.bytes()).and_then(|card| portfolio.known().by_card(&card)) {
+                Some(holder) => deny(Reason::NoKey, Some(holder)),
+                None => deny(Reason::UnknownCredential, None),
+            },
             (_, ShownKind::Mobile) => {
-                let Some(mobile) = question.shown.mobile() else { return deny(Reason::UnknownCredential, None) };
+                let Some(mobile) = shown.mobile() else { return deny(Reason::UnknownCredential, None) };
                 if let Some(holder) = portfolio.known().by_mobile(mobile) {
                     return deny(Reason::NoKey, Some(holder));
                 }
@@ -412,6 +559,17 @@ impl Scope<'_> {
     }
 }
 
+/// The first Key that a person holds and that may have a door: which of theirs, and its slot.
+#[inline(always)]
+fn first_slot(door: &ArchivedDoorLine, person: &ArchivedPersonLine) -> Option<(usize, u16)> {
+    let held = person.slots.iter().take(usize::from(person.count)).map(|slot| slot.to_native()).enumerate();
+    match door.form {
+        KEYS_WIDE => held.into_iter().find(|(_, slot)| door.is_marked(*slot)),
+        KEYS_INLINE => held.into_iter().find(|(_, slot)| door.inline_places(*slot) != 0),
+        _ => held.into_iter().next(),
+    }
+}
+
 /// A door at which a person of the property shows something.
 struct AtDoor<'a> {
     view: &'a View<'a>,
@@ -421,11 +579,11 @@ struct AtDoor<'a> {
 }
 
 /// A giving or share that has the door.
-struct Candidate<'a> {
+struct Candidate {
     slot: u16,
     /// A schedule, [`ALWAYS`] or [`NEVER`].
     opens: u16,
-    detail: Option<&'a ArchivedDetail>,
+    detail: Option<Detail>,
 }
 
 impl<'a> AtDoor<'a> {
@@ -455,7 +613,7 @@ impl<'a> AtDoor<'a> {
         let verdict = match (granted, excepted) {
             (Some(candidate), _) => {
                 let key = self.view.keys.get(usize::from(candidate.slot)).map_or(0, |key| key.to_native());
-                let host = PersonId(candidate.detail.map_or(0, |detail| detail.host.to_native()));
+                let host = PersonId(candidate.detail.map_or(0, |detail| detail.host));
                 Verdict { host, ..Verdict::granted(KeyId(key)) }
             }
             (None, None) => Verdict::denied(best),
@@ -472,8 +630,8 @@ impl<'a> AtDoor<'a> {
     fn find_candidate(
         &self,
         person: &'a ArchivedPersonLine,
-        mut wanted: impl FnMut(&Candidate<'a>) -> bool,
-    ) -> Option<Candidate<'a>> {
+        mut wanted: impl FnMut(&Candidate) -> bool,
+    ) -> Option<Candidate> {
         if person.flags & SPILLED != 0 {
             return self.find_spilled(person, wanted);
         }
@@ -484,8 +642,11 @@ impl<'a> AtDoor<'a> {
             let mut candidate = Candidate { slot, opens, detail: None };
             if detailed & 1 << i != 0 {
                 candidate.detail = match (detailed & ((1 << i) - 1)).count_ones() as usize {
-                    0 => Some(&person.first),
-                    rank => self.view.details.get(person.at.to_native() as usize + rank - 1),
+                    0 => Some(person.first_detail()),
+                    rank => {
+                        let detail = self.view.details.get(person.at.to_native() as usize + rank - 1);
+                        detail.map(|detail| detail.native())
+                    }
                 };
             }
             if candidate.is_for(self) && wanted(&candidate) {
@@ -499,15 +660,15 @@ impl<'a> AtDoor<'a> {
     fn find_spilled(
         &self,
         person: &'a ArchivedPersonLine,
-        mut wanted: impl FnMut(&Candidate<'a>) -> bool,
-    ) -> Option<Candidate<'a>> {
+        mut wanted: impl FnMut(&Candidate) -> bool,
+    ) -> Option<Candidate> {
         let at = person.at.to_native() as usize;
         self.view.spill.get(at..at + person.len.to_native() as usize)?.iter().find_map(|holding| {
             let slot = u16::try_from(holding.slot.to_native()).ok()?;
             let opens = self.opens(slot)?;
             let detail = match holding.detail.to_native() {
                 0 => None,
-                detail => Some(self.view.details.get(detail as usize - 1)?),
+                detail => Some(self.view.details.get(detail as usize - 1)?.native()),
             };
             let candidate = Candidate { slot, opens, detail };
             (candidate.is_for(self) && wanted(&candidate)).then_some(candidate)
@@ -519,15 +680,18 @@ impl<'a> AtDoor<'a> {
     fn opens(&self, slot: u16) -> Option<u16> {
         let (any, code) = match self.door.form {
             KEYS_INLINE => {
-                let count = u32::from(self.door.count.to_native());
-                let mut equal = 0_u32;
-                for (i, key) in self.door.slots.iter().enumerate() {
-                    equal |= u32::from(key.to_native() == slot) << i;
+                let equal = self.door.inline_places(slot);
+                if equal == 0 {
+                    return None;
                 }
-                let at = (equal & ((1 << count.min(8)) - 1)).trailing_zeros() as usize;
-                (self.door.any.get(at)?.to_native(), self.door.code.get(at)?.to_native())
+                let at = equal.trailing_zeros() as usize;
+                let (any, code) = (at + INLINE_KEYS, at + 2 * INLINE_KEYS);
+                (self.door.keys.get(any)?.to_native(), self.door.keys.get(code)?.to_native())
             }
             KEYS_WIDE => {
+                if !self.door.is_marked(slot) {
+                    return None;
+                }
                 let slot = usize::from(slot);
                 let line = self.view.wide.get(self.door.at.to_native() as usize + slot / WIDE_PER_LINE)?;
                 let entry = line.entries.get(slot % WIDE_PER_LINE)?;
@@ -545,11 +709,11 @@ impl<'a> AtDoor<'a> {
     }
 }
 
-impl Candidate<'_> {
+impl Candidate {
     /// Whether a share that is cut to some doors has this one.
     #[inline(always)]
     fn is_for(&self, at: &AtDoor<'_>) -> bool {
-        match self.detail.map_or(0, |detail| detail.doors.to_native()) {
+        match self.detail.map_or(0, |detail| detail.doors) {
             0 => true,
             rows => at.view.list(rows).is_some_and(|rows| contains(rows, at.row as u16)),
         }
@@ -559,10 +723,10 @@ impl Candidate<'_> {
     #[inline(always)]
     fn reason(&self, view: &View<'_>, now: i64) -> Option<Reason> {
         if let Some(detail) = self.detail {
-            if native(&detail.until) <= now {
+            if detail.until <= now {
                 return Some(Reason::Expired);
             }
-            if now < native(&detail.from) {
+            if now < detail.from {
                 return Some(Reason::NotYetValid);
             }
         }
@@ -572,28 +736,29 @@ impl Candidate<'_> {
 
 #[inline(always)]
 fn is_open(view: &View<'_>, opens: u16, now: i64) -> bool {
-    match opens {
-        ALWAYS => true,
-        NEVER => false,
-        schedule => scheduled_open(view, schedule, now).unwrap_or(false),
+    let Some(line) = view.schedules.get(line_of(view, opens, second(view, now))) else { return false };
+    let head = line.head.to_native();
+    if head & COLD != 0 {
+        return in_horizon(view, now) && is_open_cold(view, line, now).unwrap_or(false);
     }
+    let second = second(view, now);
+    let passed: u32 = line.changes.iter().map(|change| u32::from(change.to_native() <= second)).sum();
+    // Bits, not branches: whether a door is open cannot be guessed.
+    let tells = u32::from(in_horizon(view, now)) | ((head & EVER) / EVER);
+    (head ^ passed) & OPEN_AT_START & tells != 0
 }
 
 #[inline(always)]
-fn scheduled_open(view: &View<'_>, schedule: u16, now: i64) -> Option<bool> {
-    if now < view.horizon.0 || now >= view.horizon.1 {
-        return None;
-    }
-    let second = second(view, now);
-    let line = view.schedules.get(line_of(view, schedule, second))?;
-    let head = line.head.to_native();
-    if head & COLD != 0 {
-        let openings = view.cold(line)?;
-        let begun = openings.partition_point(|opening| native(&opening.from) <= now);
-        return Some(begun > 0 && openings.get(begun - 1).is_some_and(|opening| now < native(&opening.to)));
-    }
-    let passed: u32 = line.changes.iter().map(|change| u32::from(change.to_native() <= second)).sum();
-    Some((head & OPEN_AT_START) ^ (passed & 1) != 0)
+fn in_horizon(view: &View<'_>, now: i64) -> bool {
+    (view.horizon.0 <= now) & (now < view.horizon.1)
+}
+
+#[cold]
+fn is_open_cold(view: &View<'_>, line: &ArchivedScheduleLine, now: i64) -> Option<bool> {
+    let openings = view.cold(line)?;
+    let begun = openings.partition_point(|opening| native(&opening.from) <= now);
+    let last = openings.get(begun.checked_sub(1)?)?;
+    Some(now < native(&last.to))
 }
 
 /// Whole seconds since the base; below `u32::MAX` wherever schedules are kept in seconds.
@@ -622,29 +787,26 @@ pub fn stands_until(
     question: &Question,
     tagger: impl Fn(DoorId, &Digits) -> Tag,
 ) -> Moment {
-    let mut step = Step::START;
-    step.place = portfolio.place(question.door);
-    let Some(property) = portfolio.at(step.place) else { return Moment::MAX };
-    step.view = Some(property.index.view());
-    step.codes = property.codes.as_deref();
-    step.begin(question, &tagger);
-    step.find_card_or_code(question);
-    step.find_id();
-    let (Some(view), Some(door)) = (step.view, step.door) else { return Moment::MAX };
-    if !scope.has(question.door, view.property) {
-        return Moment::MAX;
+    let mut step = Step { question: *question, place: portfolio.place(question.door), ..Step::START };
+    step.find_property(portfolio);
+    let steps = std::slice::from_mut(&mut step);
+    match question.shown.kind {
+        ShownKind::Mobile => find_people(steps, &mut [], &mut [], &tagger),
+        ShownKind::Card => find_people(&mut [], steps, &mut [], &tagger),
+        ShownKind::Code => find_people(&mut [], &mut [], steps, &tagger),
     }
+    let Some(at) = step.at_door().filter(|at| scope.has(question.door, at.view.property)) else { return Moment::MAX };
     match step.who {
         Who::Retry => return now,
         Who::Deleted(_, until) if now < until => return until,
         _ => {}
     }
-    let Some(person) = step.person(view, question) else { return Moment::MAX };
-    let at = AtDoor { view, door, row: step.place.row, code: question.shown.kind == ShownKind::Code };
+    let Some(person) = step.person else { return Moment::MAX };
+    let view = at.view;
     let now = now.as_micros();
     let mut until = i64::MAX;
     at.find_candidate(person, |candidate| {
-        let period = candidate.detail.map(|detail| [native(&detail.from), native(&detail.until)]);
+        let period = candidate.detail.map(|detail| [detail.from, detail.until]);
         let bounds = period.into_iter().flatten().filter(|bound| *bound > now);
         until = bounds.fold(until, i64::min).min(next_change(view, candidate.opens, now));
         false

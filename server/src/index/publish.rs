@@ -15,7 +15,7 @@
 //! either. What stands behind the pointer is reached through shared references to data that nobody writes. The
 //! writer waits for no reader: the old state is dropped by whoever lets go of it last.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, hint::black_box, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 use imbl::OrdMap;
@@ -23,8 +23,13 @@ use keyward_protocol::{
     code::Card,
     id::{CarrierId, DoorId, PersonId, PortfolioId, PropertyId},
 };
+use self_cell::self_cell;
 
-use super::{archive::Loaded, codes::CodeTable, source::KnownPerson};
+use super::{
+    archive::{Loaded, View},
+    codes::CodeTable,
+    source::KnownPerson,
+};
 
 /// What all readers share.
 #[derive(Default)]
@@ -81,18 +86,94 @@ pub struct PortfolioPublication {
     /// The revision that it stands for.
     pub revision: u64,
     doors: DoorTable,
-    properties: Vec<Option<PublishedProperty>>,
+    properties: Properties,
     slots: OrdMap<PropertyId, u32>,
+    /// Slots of properties that went, to be used again.
+    free: Vec<u32>,
     known: KnownCredentials,
     carriers: Arc<Carriers>,
 }
 
 /// A property's index and its codes.
 #[derive(Clone)]
-pub(super) struct PublishedProperty {
-    pub index: Arc<Loaded>,
+struct PublishedProperty {
+    index: Arc<Loaded>,
     /// `None` until the vault was read: codes are answered `retry`.
-    pub codes: Option<Arc<CodeTable>>,
+    codes: Option<Arc<CodeTable>>,
+}
+
+/// The same as a check reads it.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub(super) struct PropertyView<'a> {
+    pub codes: Option<&'a CodeTable>,
+    pub view: View<'a>,
+}
+
+impl PropertyView<'_> {
+    /// Reads a word of each line that a check needs.
+    #[inline(always)]
+    pub fn read_ahead(&self) {
+        black_box(self.view.doors.len());
+        black_box(self.view.people.len());
+        black_box(self.view.horizon.0);
+    }
+}
+
+const PROPERTIES_PER_CHUNK: usize = 64;
+
+type Views<'a> = Vec<Option<PropertyView<'a>>>;
+
+self_cell!(
+    /// Some properties with their views side by side: a check finds a property without following a pointer to each.
+    struct Chunk {
+        owner: Vec<Option<PublishedProperty>>,
+        #[covariant]
+        dependent: Views,
+    }
+);
+
+/// Properties by slot, in chunks that publications share: replacing one copies one chunk and the pointers to the rest.
+#[derive(Clone, Default)]
+struct Properties {
+    chunks: Vec<Arc<Chunk>>,
+}
+
+impl Properties {
+    #[inline(always)]
+    fn view(&self, slot: usize) -> Option<&PropertyView<'_>> {
+        let chunk = self.chunks.get(slot / PROPERTIES_PER_CHUNK)?;
+        chunk.borrow_dependent().get(slot % PROPERTIES_PER_CHUNK)?.as_ref()
+    }
+
+    fn get(&self, slot: usize) -> Option<&PublishedProperty> {
+        let chunk = self.chunks.get(slot / PROPERTIES_PER_CHUNK)?;
+        chunk.borrow_owner().get(slot % PROPERTIES_PER_CHUNK)?.as_ref()
+    }
+
+    /// Puts a property, or nothing, into a slot; slots up to there are made.
+    fn set(&mut self, slot: usize, property: Option<PublishedProperty>) {
+        let at = slot / PROPERTIES_PER_CHUNK;
+        while self.chunks.len() <= at {
+            self.chunks.push(Arc::new(chunk(vec![None; PROPERTIES_PER_CHUNK])));
+        }
+        let Some(to) = self.chunks.get_mut(at) else { return };
+        let mut properties = to.borrow_owner().clone();
+        if let Some(place) = properties.get_mut(slot % PROPERTIES_PER_CHUNK) {
+            *place = property;
+        }
+        *to = Arc::new(chunk(properties));
+    }
+}
+
+fn chunk(properties: Vec<Option<PublishedProperty>>) -> Chunk {
+    Chunk::new(properties, |properties| {
+        properties.iter().map(|property| property.as_ref().map(property_view)).collect()
+    })
+}
+
+fn property_view(property: &PublishedProperty) -> PropertyView<'_> {
+    PropertyView { codes: property.codes.as_deref(), view: *property.index.view() }
 }
 
 impl PortfolioPublication {
@@ -103,8 +184,7 @@ impl PortfolioPublication {
             Some(slot) => *slot as usize,
             None => self.add_slot(property),
         };
-        let Some(place) = self.properties.get_mut(slot) else { return };
-        let before = place.take();
+        let before = self.properties.get(slot).cloned();
         let same_doors = before.as_ref().is_some_and(|before| before.index.doors().eq(index.doors()));
         let codes = before.as_ref().and_then(|before| before.codes.clone());
         if !same_doors {
@@ -115,23 +195,27 @@ impl PortfolioPublication {
                 self.doors.set(door, slot, row);
             }
         }
-        *place = Some(PublishedProperty { index, codes });
+        self.properties.set(slot, Some(PublishedProperty { index, codes }));
     }
 
     /// Takes a property away.
     pub fn remove_property(&mut self, property: PropertyId) {
         let Some(slot) = self.slots.remove(&property) else { return };
-        if let Some(before) = self.properties.get_mut(slot as usize).and_then(Option::take) {
+        if let Some(before) = self.properties.get(slot as usize) {
             before.index.doors().for_each(|door| self.doors.clear(door, slot as usize));
         }
+        self.properties.set(slot as usize, None);
+        self.free.push(slot);
     }
 
     /// Sets a property's codes; `None` while they are being read: codes there are answered `retry` meanwhile. A
     /// property must have been put in before.
     pub fn set_codes(&mut self, property: PropertyId, codes: Option<Arc<CodeTable>>) {
         let slot = self.slots.get(&property).copied();
-        if let Some(Some(place)) = slot.and_then(|slot| self.properties.get_mut(slot as usize)) {
-            place.codes = codes;
+        let Some(slot) = slot.map(|slot| slot as usize) else { return };
+        if let Some(before) = self.properties.get(slot) {
+            let index = Arc::clone(&before.index);
+            self.properties.set(slot, Some(PublishedProperty { index, codes }));
         }
     }
 
@@ -153,16 +237,14 @@ impl PortfolioPublication {
     /// A property's index.
     pub fn property(&self, property: PropertyId) -> Option<&Arc<Loaded>> {
         let slot = *self.slots.get(&property)?;
-        self.properties.get(slot as usize)?.as_ref().map(|property| &property.index)
+        self.properties.get(slot as usize).map(|property| &property.index)
     }
 
     fn add_slot(&mut self, property: PropertyId) -> usize {
-        let slot = self.properties.iter().position(Option::is_none).unwrap_or_else(|| {
-            self.properties.push(None);
-            self.properties.len() - 1
-        });
-        self.slots.insert(property, slot as u32);
-        slot
+        // Without free ones, the slots below the number of properties are all taken.
+        let slot = self.free.pop().unwrap_or(self.slots.len() as u32);
+        self.slots.insert(property, slot);
+        slot as usize
     }
 
     #[inline(always)]
@@ -171,8 +253,8 @@ impl PortfolioPublication {
     }
 
     #[inline(always)]
-    pub(super) fn at(&self, place: Place) -> Option<&PublishedProperty> {
-        self.properties.get((place.property as usize).wrapping_sub(1))?.as_ref()
+    pub(super) fn at(&self, place: Place) -> Option<&PropertyView<'_>> {
+        self.properties.view((place.property as usize).wrapping_sub(1))
     }
 
     pub(super) fn known(&self) -> &KnownCredentials {
