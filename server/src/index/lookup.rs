@@ -814,9 +814,10 @@ pub fn stands_until(
     Moment::from_micros(until)
 }
 
-/// A moment up to which a schedule surely stays as it is at `now`.
+/// A moment up to which a schedule surely stays as it is at `now`. One that does not open within the horizon may
+/// open after it, so [`NEVER`] too is good for no longer than the horizon.
 fn next_change(view: &View<'_>, opens: u16, now: i64) -> i64 {
-    if opens == ALWAYS || opens == NEVER {
+    if opens == ALWAYS {
         return i64::MAX;
     }
     if now < view.horizon.0 {
@@ -1044,6 +1045,26 @@ mod tests {
                 Outcome::Decided(Decision::Denied { reason: Reason::OutsideSchedule })
             );
         }
+    }
+
+    // U4
+    #[test]
+    fn a_schedule_that_is_closed_all_horizon_long_may_open_after_it() {
+        let closed = DoorSource { id: DoorId(5), keys: vec![key(0, Opens::Never)], delivers: false, lockdown: None };
+        let person = PersonSource {
+            id: PersonId(1),
+            suspended: false,
+            mobile: 1,
+            cards: Vec::new(),
+            holdings: vec![holding(0)],
+        };
+        let source = property(vec![closed], vec![person], 1);
+        let portfolio = publication(&source);
+        let question = Question { door: DoorId(5), shown: Shown::new(ShownKind::Mobile, &1_u64.to_le_bytes()) };
+        let until = |now| stands_until(&portfolio, Scope::Portfolio, Moment::from_micros(now), &question, tag);
+        assert_eq!(until(0), source.horizon.1);
+        assert_eq!(until(-5), source.horizon.0);
+        assert_eq!(until(7).as_micros(), 7, "nothing is known past the horizon");
     }
 
     // U1
