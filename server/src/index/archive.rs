@@ -13,8 +13,6 @@
 //! structure is checked by bytecheck, then every offset and meaning by `verify`, so that what is read afterwards
 //! can be trusted; even so every read on the path is a checked one that falls back to a denial.
 
-use std::hint::black_box;
-
 use keyward_protocol::{
     code::Card,
     id::{DoorId, PropertyId},
@@ -29,7 +27,7 @@ use rkyv::{
 };
 use self_cell::self_cell;
 
-use super::place;
+use super::{place, prefetch::prefetch};
 
 /// The version of the layout. Archives of another version are compiled anew.
 pub const FORMAT: u32 = 2;
@@ -541,45 +539,10 @@ impl<'a> View<'a> {
     }
 }
 
-/// Something that is read ahead by its first word.
-pub(super) trait Line {
-    fn word(&self) -> u32;
-}
-
-macro_rules! lines {
-    ($($line:ty: $word:expr;)*) => {$(
-        impl Line for $line {
-            #[inline(always)]
-            fn word(&self) -> u32 {
-                let word: fn(&$line) -> u32 = $word;
-                word(self)
-            }
-        }
-    )*};
-}
-
-lines! {
-    ArchivedPersonLine: |line| line.id.to_native();
-    ArchivedDoorLine: |line| line.id.to_native();
-    ArchivedWideLine: |line| u32::from(line.entries[0].any.to_native());
-    ArchivedScheduleLine: |line| line.head.to_native();
-    ArchivedCardLine: |line| line.slots[0].person.to_native();
-    ArchivedIdLine: |line| line.slots[0].id.to_native();
-    ArchivedSpilledHolding: |holding| holding.slot.to_native();
-    u16_ule: |word| u32::from(word.to_native());
-    u32_ule: |word| word.to_native();
-}
-
-/// Reads a word of a line, so that the line is in the cache when it is wanted. Nothing waits for the word.
-#[inline(always)]
-pub(super) fn read_ahead<T: Line>(lines: &[T], at: usize) {
-    black_box(lines.get(at).map_or(0, Line::word));
-}
-
-/// Reads ahead the displacement that a hash needs.
+/// Asks for the displacement that a hash needs.
 #[inline(always)]
 pub(super) fn read_displacement_ahead(hash: u64, displacements: &[u16_ule]) {
-    read_ahead(displacements, place::bucket(hash, displacements.len()));
+    prefetch(displacements, place::bucket(hash, displacements.len()));
 }
 
 #[inline(always)]

@@ -3,7 +3,7 @@
 use keyward_protocol::{id::PersonId, time::Moment};
 
 use super::{
-    archive::{Line, read_ahead},
+    prefetch::prefetch,
     source::{CodeSource, CodeState},
 };
 
@@ -26,13 +26,6 @@ struct CodeSlot {
 #[repr(C, align(64))]
 struct CodeLine {
     slots: [CodeSlot; CODES_PER_LINE],
-}
-
-impl Line for CodeLine {
-    #[inline(always)]
-    fn word(&self) -> u32 {
-        self.slots[0].person
-    }
 }
 
 /// The codes of one property: the live ones in cache lines, those in quarantine in a cold list.
@@ -80,10 +73,10 @@ impl CodeTable {
         *free.expect("there are more places than live codes") = CodeSlot { tag, person: person.0 };
     }
 
-    /// Reads a little of the line where a tag would stand, so that it is in the cache when it is wanted.
+    /// Asks for the line where a tag would stand.
     #[inline(always)]
     pub(super) fn read_ahead(&self, tag: &Tag) {
-        read_ahead(&self.lines, split(tag, self.lines.len()).0);
+        prefetch(&self.lines, split(tag, self.lines.len()).0);
     }
 
     /// Looks a tag up.

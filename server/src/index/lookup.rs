@@ -1,8 +1,8 @@
 //! Judges checks, many at a time. No lock, no allocation, no wait: reads of a finished publication alone.
 //!
 //! Judging one check follows a chain of reads, each of which is likely to miss the caches; judging many one after
-//! the other would wait for every one of them. So a group takes each step of the chain together: a pass reads the
-//! first word of every line that the next pass needs, and the processor fetches them side by side.
+//! the other would wait for every one of them. So a group takes each step of the chain together: a pass asks for every
+//! line that the next pass needs, and the processor fetches them side by side.
 
 use keyward_protocol::{
     code::{Card, Credential, Digits},
@@ -17,10 +17,11 @@ use super::{
     archive::{
         ABSENT, ALWAYS, ArchivedDoorLine, ArchivedPersonLine, ArchivedScheduleLine, CARDS_PER_LINE, COLD, CardNumber,
         DELIVERS, Detail, EVER, IDS_PER_LINE, INLINE_KEYS, KEYS_INLINE, KEYS_WIDE, NEVER, NO_CODE, OCCUPIED,
-        OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, hash_card, hash_id, hash_mobile, native, read_ahead,
+        OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, hash_card, hash_id, hash_mobile, native,
         read_displacement_ahead,
     },
     codes::{FoundCode, Tag},
+    prefetch::prefetch,
     publish::{Holder, Place, PortfolioPublication, PropertyView},
 };
 
@@ -348,14 +349,14 @@ impl<'a> Step<'a> {
     #[inline(always)]
     fn read_displacement_ahead(&mut self, displacements: impl Fn(&View<'a>) -> &'a [u16_ule]) {
         let Some(property) = self.property else { return };
-        read_ahead(property.view.doors, self.place.row as usize);
+        prefetch(property.view.doors, self.place.row as usize);
         read_displacement_ahead(self.hash, displacements(&property.view));
     }
 
     #[inline(always)]
     fn read_code_ahead(&mut self) {
         let Some(property) = self.property else { return };
-        read_ahead(property.view.doors, self.place.row as usize);
+        prefetch(property.view.doors, self.place.row as usize);
         if let Some(codes) = property.codes {
             codes.read_ahead(&self.tag);
         }
@@ -372,7 +373,7 @@ impl<'a> Step<'a> {
         let Some(property) = self.property else { return };
         let place = property.view.card_place(self.hash);
         self.at = place as u32;
-        read_ahead(property.view.cards, place / CARDS_PER_LINE);
+        prefetch(property.view.cards, place / CARDS_PER_LINE);
     }
 
     #[inline(always)]
@@ -380,13 +381,13 @@ impl<'a> Step<'a> {
         let Some(property) = self.property else { return };
         let place = property.view.id_place(self.hash);
         self.at = place as u32;
-        read_ahead(property.view.by_id, place / IDS_PER_LINE);
+        prefetch(property.view.by_id, place / IDS_PER_LINE);
     }
 
     #[inline(always)]
     fn at_person(&mut self, view: &View<'a>, place: u32) {
         self.at = place;
-        read_ahead(view.people, place as usize);
+        prefetch(view.people, place as usize);
     }
 
     #[inline(always)]
@@ -438,7 +439,7 @@ impl<'a> Step<'a> {
         let (Some(property), Some(door), Some(person)) = (self.property, self.door, self.person) else { return };
         if person.flags & SPILLED != 0 {
             let view = &property.view;
-            read_ahead(view.spill, person.at.to_native() as usize);
+            prefetch(view.spill, person.at.to_native() as usize);
             return;
         }
         let Some((place, slot)) = first_slot(door, person) else { return };
@@ -456,9 +457,9 @@ impl<'a> Step<'a> {
         let Some(property) = self.property else { return };
         let view = &property.view;
         if self.key.is_none() {
-            read_ahead(view.keys, usize::from(self.first));
+            prefetch(view.keys, usize::from(self.first));
         }
-        read_ahead(view.wide, self.at as usize);
+        prefetch(view.wide, self.at as usize);
     }
 
     /// Finds the schedule by which that Key opens the door, and reads it ahead.
@@ -466,7 +467,7 @@ impl<'a> Step<'a> {
     fn find_schedule(&mut self, now: i64) {
         let Some(at) = self.at_door() else { return };
         self.opens = at.opens(self.first).unwrap_or(NEVER);
-        read_ahead(at.view.schedules, line_of(at.view, self.opens, second(at.view, now)));
+        prefetch(at.view.schedules, line_of(at.view, self.opens, second(at.view, now)));
     }
 
     #[inline(always)]

@@ -9,6 +9,7 @@ pub mod compile;
 pub mod flatten;
 pub mod lookup;
 mod place;
+mod prefetch;
 pub mod publish;
 pub mod source;
 #[cfg(test)]

@@ -15,7 +15,7 @@
 //! either. What stands behind the pointer is reached through shared references to data that nobody writes. The
 //! writer waits for no reader: the old state is dropped by whoever lets go of it last.
 
-use std::{collections::HashMap, hint::black_box, sync::Arc};
+use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 use imbl::OrdMap;
@@ -28,6 +28,7 @@ use self_cell::self_cell;
 use super::{
     archive::{Loaded, View},
     codes::CodeTable,
+    prefetch::prefetch_line,
     source::KnownPerson,
 };
 
@@ -111,12 +112,12 @@ pub(super) struct PropertyView<'a> {
 }
 
 impl PropertyView<'_> {
-    /// Reads a word of each line that a check needs.
+    /// Asks for each line that a check needs.
     #[inline(always)]
     pub fn read_ahead(&self) {
-        black_box(self.view.doors.len());
-        black_box(self.view.people.len());
-        black_box(self.view.horizon.0);
+        prefetch_line(&self.codes);
+        prefetch_line(&self.view.people);
+        prefetch_line(&self.view.horizon);
     }
 }
 
