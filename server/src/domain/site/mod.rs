@@ -1,4 +1,4 @@
-//! Site files: a portfolio written down in TOML, read into the causes that make it.
+//! Site files: a portfolio written down in TOML, read into the causes that make it, and written again from it.
 //!
 //! Reading reports everything that is wrong at once, each with its line, what is wrong and what would be right, and
 //! yields nothing unless the whole file is right. Ids are given in the order of the file, so that its order of givings
@@ -6,10 +6,13 @@
 
 mod entries;
 mod fields;
+mod write;
 
 use keyward_protocol::{id::PortfolioId, time::Moment};
 
 use super::{directory::Portfolio, effects, event::Cause};
+
+pub use write::write;
 
 /// Something wrong in a site file. Shown as `FILE:LINE: what is wrong and what would be right`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
