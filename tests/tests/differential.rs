@@ -1,5 +1,6 @@
-//! The judge, slow and obvious, against the compiled index: random portfolios, random checks, every kind of
-//! credential, at the edges of windows and periods and inside changes of the clock.
+//! The judge, slow and obvious, against the compiled index and against `keyward-server evaluate` on the site file that
+//! the portfolio is written down as: random portfolios, random checks, every kind of credential (a site file has no
+//! codes), at the edges of windows and periods and inside changes of the clock.
 //!
 //! `KEYWARD_DIFFERENTIAL_CHECKS` asks for a longer run, `KEYWARD_SEED` repeats one.
 
@@ -20,8 +21,10 @@ use keyward_server::{
         effects,
         event::Cause,
         hours::{days_later, openings},
-        policy::{self, Shown},
+        policy::{self, Judgement, Shown},
+        site,
     },
+    evaluate,
     index::{
         archive::Loaded,
         codes::CodeTable,
@@ -34,7 +37,8 @@ use keyward_server::{
 };
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 
-const CHECKS: u64 = 120_000;
+/// Checks that all three judge; those by code, which two judge, come on top.
+const CHECKS: u64 = 100_000;
 const CHECKS_PER_WORLD: u64 = 400;
 const ZONES: [&str; 6] = [
     "America/New_York",
@@ -50,8 +54,22 @@ struct World {
     portfolio: Portfolio,
     /// The digits of every code ever made, by code.
     codes: BTreeMap<CodeId, (DoorId, Digits)>,
+    /// Some givings are in the books as ended: before now, a site file says otherwise.
+    clock_ended: bool,
     now: Moment,
     random: StdRng,
+}
+
+/// A check that the judge and the index agree on, kept for `evaluate`.
+struct Asked {
+    /// As a line of a file of checks.
+    line: String,
+    property: PropertyId,
+    door: DoorId,
+    shown: Shown,
+    moment: Moment,
+    expected: Judgement,
+    context: String,
 }
 
 // K2, K7, K10, K11, C1, C6, S1, S3, S4, G1, G4, G5, U1, U2, U8, V3
@@ -62,22 +80,29 @@ fn the_index_answers_as_the_judge() {
     let seed = number("KEYWARD_SEED", rand::rng().next_u64());
     let checks = number("KEYWARD_DIFFERENTIAL_CHECKS", CHECKS);
     println!("KEYWARD_SEED={seed} KEYWARD_DIFFERENTIAL_CHECKS={checks}");
-    let (mut done, mut granted) = (0, 0);
+    let (mut done, mut evaluated, mut granted) = (0, 0, 0);
     let mut reasons: BTreeMap<String, u64> = BTreeMap::new();
-    for number in 0..checks.div_ceil(CHECKS_PER_WORLD) {
+    for number in 0.. {
         let mut world = World::new(seed.wrapping_add(number));
         let publication = world.publish();
+        let mut asked = Vec::new();
         for _ in 0..CHECKS_PER_WORLD {
-            let answer = world.compare(&publication, seed, number);
+            let (answer, check) = world.compare(&publication, seed, number);
+            asked.extend(check);
             done += 1;
             match answer {
                 Decision::Granted { .. } => granted += 1,
                 Decision::Denied { reason } => *reasons.entry(reason.to_string()).or_default() += 1,
             }
         }
+        world.compare_evaluate(&asked);
+        evaluated += asked.len() as u64;
+        if evaluated >= checks {
+            break;
+        }
     }
-    println!("{done} checks agree: {granted} granted, denied: {reasons:?}");
-    assert!(done >= checks && granted > done / 20, "the worlds are too closed to show much");
+    println!("{done} checks agree, {evaluated} of them by all three: {granted} granted, denied: {reasons:?}");
+    assert!(granted > done / 20, "the worlds are too closed to show much");
     assert!(reasons.len() >= 9, "not every reason came up: {reasons:?}");
 }
 
@@ -95,7 +120,7 @@ impl World {
         };
         let now = days_later(start, day).plus_seconds(random.random_range(0..86_400));
         let portfolio = Portfolio::new(PortfolioId(1), String::new());
-        let mut world = World { portfolio, codes: BTreeMap::new(), now, random };
+        let mut world = World { portfolio, codes: BTreeMap::new(), clock_ended: false, now, random };
         let causes = world.causes();
         world.step(&causes);
         world.change_something();
@@ -114,7 +139,7 @@ impl World {
     }
 
     fn causes(&mut self) -> Vec<Cause> {
-        let mut causes = Vec::new();
+        let mut causes = vec![Cause::PortfolioMade { name: "Harbor".into() }];
         let people: u32 = self.random.random_range(3..14);
         for id in 1..=people {
             let cards = (0..self.random.random_range(0..3)).map(|n| Card::new(&[id as u8, n, 7, 7]).unwrap()).collect();
@@ -129,6 +154,7 @@ impl World {
                 mobile: u64::from(id) * 1_000_003,
             }));
         }
+        causes.push(Cause::PortfolioManagerSet { person: PersonId(1), on: true });
         let mut door = 1;
         let mut giving = 1;
         let mut share = 1;
@@ -168,18 +194,22 @@ impl World {
         }
         let doors: Vec<DoorId> = (0..self.random.random_range(2..12)).map(|n| DoorId(*next_door + n)).collect();
         *next_door += doors.len() as u32;
+        let mut built: Vec<Door> = Vec::new();
         for id in &doors {
             let kind = *DoorKind::ALL.choose(&mut self.random).unwrap();
             let occupied = kind == DoorKind::Unit && self.random.random();
             let labels = if self.random.random_range(0..3) == 0 { vec![DELIVERIES_LABEL.to_owned()] } else { vec![] };
-            causes.push(Cause::DoorPut {
-                property,
-                door: Door { id: *id, name: id.to_string(), kind, occupied, labels },
-            });
+            built.push(Door { id: *id, name: id.to_string(), kind, occupied, labels });
         }
+        causes.extend(built.iter().map(|door| Cause::DoorPut { property, door: door.clone() }));
         let keys: Vec<KeyId> = (0..self.random.random_range(1..16)).map(|n| KeyId(property.0 * 1_000 + n)).collect();
+        let mut doors_of: BTreeMap<KeyId, Vec<DoorId>> = BTreeMap::new();
         for id in &keys {
             let key = self.key(*id, &doors, &schedules);
+            let has = |door: &&Door| {
+                key.doors.iter().any(|entry| entry.door == door.id) || key.rules.iter().any(|rule| rule.names(door))
+            };
+            doors_of.insert(*id, built.iter().filter(has).map(|door| door.id).collect());
             causes.push(Cause::KeyPut { property, key });
         }
         if self.random.random() {
@@ -203,14 +233,14 @@ impl World {
                     *next_giving += 1;
                     causes.push(Cause::Given { property, giving });
                     if giving.may_share && self.random.random_range(0..3) == 0 {
-                        self.share(property, &giving, people, &doors, next_share, causes);
+                        self.share(property, &giving, people, &doors_of[&key], next_share, causes);
                     }
                 }
             }
         }
         for id in 1..=self.random.random_range(0..3_u32) {
             if self.random.random_range(0..4) == 0 {
-                let some = self.random.random::<bool>().then(|| self.some(&doors));
+                let some = self.random.random::<bool>().then(|| self.some(&doors)).filter(|some| !some.is_empty());
                 let lockdown =
                     Lockdown { id: LockdownId(property.0 * 10 + id), doors: some, except_keys: self.some(&keys) };
                 causes.push(Cause::LockedDown { property, lockdown });
@@ -278,13 +308,18 @@ impl World {
             };
             Opening { schedule, code: random.random_range(0..5) != 0 }
         };
-        let listed = self.some(doors);
+        let mut listed = self.some(doors);
         let mut rules = Vec::new();
-        for _ in 0..self.random.random_range(0..3) {
+        let count = self.random.random_range(0..3);
+        if listed.is_empty() && count == 0 {
+            listed.push(*doors.choose(&mut self.random).unwrap());
+        }
+        for _ in 0..count {
             let kind = self.random.random::<bool>().then(|| *DoorKind::ALL.choose(&mut self.random).unwrap());
             let occupied = (kind == Some(DoorKind::Unit) && self.random.random::<bool>()).then(|| self.random.random());
             let except = if self.random.random_range(0..4) == 0 { self.some(doors) } else { vec![] };
-            rules.push(DoorRule { kind, occupied, labels: vec![], except, opening: opening(&mut self.random) });
+            let labels = if self.random.random_range(0..4) == 0 { vec![DELIVERIES_LABEL.to_owned()] } else { vec![] };
+            rules.push(DoorRule { kind, occupied, labels, except, opening: opening(&mut self.random) });
         }
         let doors = listed.into_iter().map(|door| KeyDoor { door, opening: opening(&mut self.random) }).collect();
         Key { id, name: id.to_string(), may_share: false, doors, rules }
@@ -304,11 +339,13 @@ impl World {
     /// Revokes some and lets the clock's ends into the books of others, so that deleted codes and ended givings exist.
     fn change_something(&mut self) {
         let mut causes = Vec::new();
+        let clock = self.random.random_range(0..3) == 0;
         for property in self.portfolio.properties.values() {
             for giving in property.givings.values() {
                 if self.random.random_range(0..6) == 0 {
                     causes.push(Cause::Revoked { property: property.id(), giving: giving.id });
-                } else if giving.until.is_some_and(|until| until <= self.now) && self.random.random() {
+                } else if clock && giving.until.is_some_and(|until| until <= self.now) && self.random.random() {
+                    self.clock_ended = true;
                     let (givings, shares) = (vec![giving.id], vec![]);
                     causes.push(Cause::Expired { property: property.id(), givings, shares });
                 }
@@ -345,32 +382,123 @@ impl World {
         publication
     }
 
-    fn compare(&mut self, publication: &PortfolioPublication, seed: u64, number: u64) -> Decision {
+    /// Asks the judge and the index something; yields what `evaluate` can be asked too.
+    fn compare(&mut self, publication: &PortfolioPublication, seed: u64, number: u64) -> (Decision, Option<Asked>) {
         let moment = self.moment();
         let door = DoorId(self.random.random_range(1..24));
         let (credential, shown) = self.credential(door);
-        let expected = match self.portfolio.property_with_door(door) {
-            Some(property) => policy::judge(&self.portfolio, property, door, shown, moment),
-            None => {
-                policy::judge(&self.portfolio, self.portfolio.properties.values().next().unwrap(), door, shown, moment)
-            }
-        };
+        let property = self.portfolio.property_with_door(door);
+        let property = property.unwrap_or_else(|| self.portfolio.properties.values().next().unwrap());
+        let expected = policy::judge(&self.portfolio, property, door, shown, moment);
         let question = Question { door, shown: lookup::Shown::from(&credential) };
         let mut out = [Verdict::DENIED];
         check_batch(publication, Scope::Portfolio, moment, &[question], tag, &mut out);
-        let context =
-            || format!("KEYWARD_SEED={seed} world {number}: {credential:?} ({shown:?}) at {door} at {moment}");
-        assert_eq!(out[0].outcome, Outcome::Decided(expected.decision), "{}", context());
-        assert_eq!(out[0].host.some(), expected.host, "{}", context());
+        let context = format!("KEYWARD_SEED={seed} world {number}: {credential:?} ({shown:?}) at {door} at {moment}");
+        assert_eq!(out[0].outcome, Outcome::Decided(expected.decision), "{context}");
+        assert_eq!(out[0].host.some(), expected.host, "{context}");
         let until = lookup::stands_until(publication, Scope::Portfolio, moment, &question, tag);
         if self.random.random_range(0..50) == 0
-            && let Some(property) = self.portfolio.property_with_door(door)
             && let Some(flip) = policy::next_flip(&self.portfolio, property, door, shown, moment)
         {
             // U4: never later than the answer really stands.
-            assert!(until <= flip, "{}: stands until {until}, flips at {flip}", context());
+            assert!(until <= flip, "{context}: stands until {until}, flips at {flip}");
         }
-        expected.decision
+        let (decision, property) = (expected.decision, property.id());
+        let line = self.line(property, door, &credential, shown, moment);
+        let asked = line.map(|line| Asked { line, property, door, shown, moment, expected, context });
+        (decision, asked)
+    }
+
+    /// The check as a line for `evaluate`, where a site file can say what it is about.
+    fn line(
+        &mut self,
+        property: PropertyId,
+        door: DoorId,
+        credential: &Credential,
+        shown: Shown,
+        moment: Moment,
+    ) -> Option<String> {
+        if self.clock_ended && moment < self.now {
+            return None;
+        }
+        let (field, value) = match (credential, shown) {
+            (Credential::Code(_), _) => return None,
+            (Credential::Card(card), _) => ("card", card.to_string()),
+            (Credential::Mobile(_), Shown::Person(person)) => ("person", self.portfolio.people[&person].email.clone()),
+            (Credential::Mobile(_), Shown::Carrier) => ("carrier", "UPS".to_owned()),
+            (Credential::Mobile(_), _) => ("person", "nobody@example.example".to_owned()),
+        };
+        let found = &self.portfolio.properties[&property];
+        let at = if self.random.random() { moment.rfc3339(&found.zone) } else { moment.to_string() };
+        let mut names = [found.facts.name.clone(), door.to_string(), value];
+        for name in &mut names {
+            if self.random.random_range(0..4) == 0 && field != "carrier" {
+                *name = name.to_uppercase();
+            }
+        }
+        let [property, door, value] = names;
+        let mut check = serde_json::json!({ "property": property, "door": door, "at": at });
+        check[field] = value.into();
+        Some(check.to_string())
+    }
+
+    /// Writes the portfolio down and lets `evaluate` judge by that.
+    fn compare_evaluate(&mut self, asked: &[Asked]) {
+        let written = site::write(&self.portfolio);
+        let checks: String = asked.iter().map(|asked| format!("{}\n", asked.line)).collect();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit =
+            evaluate::run(("site", &written), ("checks", &mut checks.as_bytes()), false, &mut out, &mut err).unwrap();
+        let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
+        assert_eq!((exit, err.as_str(), out.lines().count()), (evaluate::EXIT_DONE, "", asked.len()), "{written}");
+        for (asked, line) in asked.iter().zip(out.lines()) {
+            let answer: serde_json::Value = serde_json::from_str(line).unwrap();
+            let next =
+                answer.get("next_change").or(answer.get("next_opening")).expect("every answer says what is next");
+            let next = next.as_str().map(|text| Moment::parse_exact(text).unwrap());
+            assert_eq!(answer, self.answer(asked, next), "{}: {}", asked.context, asked.line);
+            self.check_flip(asked, next);
+        }
+    }
+
+    /// What `evaluate` must answer, by the judge, if `next` is the moment at which that flips.
+    fn answer(&self, asked: &Asked, next: Option<Moment>) -> serde_json::Value {
+        let property = &self.portfolio.properties[&asked.property];
+        let next = next.map(|next| next.rfc3339(&property.zone));
+        match asked.expected.decision {
+            Decision::Granted { key } => serde_json::json!({
+                "decision": "granted",
+                "key": property.key_name(key).unwrap(),
+                "host": asked.expected.host.map(|host| self.portfolio.people[&host].email.clone()),
+                "next_change": next,
+            }),
+            Decision::Denied { reason } => serde_json::json!({
+                "decision": "denied",
+                "reason": reason.as_str(),
+                "next_opening": next,
+            }),
+        }
+    }
+
+    /// That the judge's answer flips at `next`, neither a microsecond earlier nor, as far as is looked, in between.
+    fn check_flip(&mut self, asked: &Asked, next: Option<Moment>) {
+        let property = &self.portfolio.properties[&asked.property];
+        let flipped = |moment| {
+            let judged = policy::judge(&self.portfolio, property, asked.door, asked.shown, moment);
+            judged.is_granted() != asked.expected.is_granted()
+        };
+        let end = days_later(asked.moment, policy::HORIZON_DAYS);
+        if let Some(next) = next {
+            let stands = next > asked.moment && next <= end && !flipped(next.plus_micros(-1));
+            assert!(stands && flipped(next), "{}: does not flip first at {next}", asked.context);
+        }
+        // Mostly near, where periods and holidays are.
+        let last = next.map_or(end, |next| next.plus_micros(-1));
+        for reach in [last, last.min(days_later(asked.moment, 8)), last.min(days_later(asked.moment, 1))] {
+            let between = self.random.random_range(asked.moment.as_micros()..=reach.as_micros());
+            let between = Moment::from_micros(between);
+            assert!(!flipped(between), "{}: flips by {between}, not first at {next:?}", asked.context);
+        }
     }
 
     /// A moment near now: any, or at an edge of some opening or period, or a microsecond or a second beside one.

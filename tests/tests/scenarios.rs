@@ -8,7 +8,10 @@ use std::{
 };
 
 use keyward_protocol::id::PortfolioId;
-use keyward_server::{domain::site::Site, evaluate};
+use keyward_server::{
+    domain::site::{self, Site},
+    evaluate,
+};
 
 fn scenarios() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
@@ -69,6 +72,15 @@ fn the_runner_fails_on_a_scenario_that_is_wrong() {
     let (exit, _, err) = run(&fs::read_to_string(site).unwrap(), &wrong);
     assert_eq!(exit, evaluate::EXIT_DIFFERS);
     assert!(err.contains("expected denied, got granted"), "{err}");
+}
+
+#[test]
+fn every_site_is_written_down_as_it_was_read() {
+    for (path, _) in pairs() {
+        let read = |text: &str| Site::parse("site", text).unwrap().portfolio(PortfolioId(1));
+        let portfolio = read(&fs::read_to_string(&path).unwrap());
+        assert_eq!(read(&site::write(&portfolio)), portfolio, "{}", path.display());
+    }
 }
 
 // K1, K10

@@ -229,20 +229,29 @@ pub fn schedule_open(property: &Property, schedule: ScheduleRef, at: Moment) -> 
 /// The first later moment, at most 400 times 24 hours on, at which the check would be answered the other way
 /// (denied for a grant, granted for a denial), if nothing is changed.
 pub fn next_flip(portfolio: &Portfolio, property: &Property, door: DoorId, shown: Shown, at: Moment) -> Option<Moment> {
-    let granted = judge(portfolio, property, door, shown, at).is_granted();
-    turning_points(portfolio, property, door, shown, at)
-        .into_iter()
-        .find(|moment| judge(portfolio, property, door, shown, *moment).is_granted() != granted)
+    let granted = |moment| judge(portfolio, property, door, shown, moment).is_granted();
+    let now = granted(at);
+    let mut from = at;
+    // Most answers flip within days: schedules are written out for the rest of the year only where one does not.
+    for days in [2, 16, HORIZON_DAYS] {
+        let to = days_later(at, days);
+        let points = turning_points(portfolio, property, door, shown, (from, to));
+        if let Some(flip) = points.into_iter().find(|moment| granted(*moment) != now) {
+            return Some(flip);
+        }
+        from = to;
+    }
+    None
 }
 
-/// Every moment after `at` and within the horizon at which the answer could change: the bounds of periods and the
-/// edges of openings of everything that has the door.
+/// Every moment after `after` and up to `to` at which the answer could flip: the bounds of periods and the edges of
+/// openings of everything that has the door and could open it then.
 fn turning_points(
     portfolio: &Portfolio,
     property: &Property,
     door: DoorId,
     shown: Shown,
-    at: Moment,
+    (after, to): (Moment, Moment),
 ) -> BTreeSet<Moment> {
     let (person, by_code) = match shown {
         Shown::Person(person) => (person, false),
@@ -250,22 +259,49 @@ fn turning_points(
         Shown::DeletedCode(..) | Shown::Carrier | Shown::Unknown | Shown::UnlookedCode => return BTreeSet::new(),
     };
     let Some(door) = property.doors.get(&door) else { return BTreeSet::new() };
-    let end = days_later(at, HORIZON_DAYS);
-    let yields = yields(portfolio, property, door, person, by_code, at);
+    let yields = could_open(portfolio, property, door, person, by_code, after);
+    let schedules_of = |yielded: &Yield| {
+        let openings = property.keys.get(&yielded.key).map(|key| property.openings_of(key, door)).unwrap_or_default();
+        openings.into_iter().filter(|opening| opening.code || !by_code).map(|opening| opening.schedule)
+    };
+    // Where one stands open without a schedule, nothing closes the door before that one's end.
+    let always =
+        |yielded: &&Yield| yielded.refuses.is_none() && schedules_of(yielded).any(|s| s == ScheduleRef::Always);
+    let open_until = yields.iter().filter(always).map(|yielded| yielded.period.1).max();
+    let from = open_until.map_or(after, |until| until.plus_micros(-1).max(after));
+    if from >= to {
+        return BTreeSet::new();
+    }
     let mut points: BTreeSet<Moment> = yields.iter().flat_map(|yielded| [yielded.period.0, yielded.period.1]).collect();
-    let keys: BTreeSet<KeyId> = yields.iter().map(|yielded| yielded.key).collect();
-    let schedules: BTreeSet<ScheduleRef> = keys
-        .iter()
-        .filter_map(|key| property.keys.get(key))
-        .flat_map(|key| property.openings_of(key, door))
-        .map(|opening| opening.schedule)
-        .collect();
+    let schedules: BTreeSet<ScheduleRef> = yields.iter().flat_map(schedules_of).collect();
     for schedule in schedules {
         let ScheduleRef::Named(id) = schedule else { continue };
         let Some(schedule) = property.schedules.get(&id) else { continue };
-        // A microsecond more, so that an opening that begins exactly at the end of the horizon is seen.
-        let stretches = openings(&schedule.hours, &property.holidays, &property.zone, at, end.plus_micros(1));
+        // A microsecond more, so that an opening that begins exactly at the end is seen.
+        let stretches = openings(&schedule.hours, &property.holidays, &property.zone, from, to.plus_micros(1));
         points.extend(stretches.into_iter().flat_map(|(from, to)| [from, to]));
     }
-    points.into_iter().filter(|moment| at < *moment && *moment <= end).collect()
+    points.into_iter().filter(|moment| from < *moment && *moment <= to).collect()
+}
+
+/// What of a person's might open the door at `after` or later: neither over nor locked out, and nothing while the
+/// person is suspended.
+fn could_open(
+    portfolio: &Portfolio,
+    property: &Property,
+    door: &Door,
+    person: PersonId,
+    by_code: bool,
+    after: Moment,
+) -> Vec<Yield> {
+    if portfolio.is_suspended(person) {
+        return Vec::new();
+    }
+    let excepted = excepted_keys(property, door.id);
+    let mut yields = yields(portfolio, property, door, person, by_code, after);
+    yields.retain(|yielded| {
+        let locked_out = excepted.as_ref().is_some_and(|excepted| !excepted.contains(&yielded.key));
+        yielded.refuses != Some(Reason::Expired) && !locked_out
+    });
+    yields
 }
