@@ -90,6 +90,11 @@ impl Card {
     pub fn bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
+
+    /// Whether this is a card that [`Card::new`] could have made: one that came in an archive may be anything.
+    pub(crate) fn is_sound(&self) -> bool {
+        Card::new(self.bytes()).is_some_and(|same| same == *self)
+    }
 }
 
 /// Lower-case hex.

@@ -8,6 +8,7 @@ pub mod client;
 pub mod code;
 pub mod codec;
 pub mod decision;
+pub mod entry;
 pub mod error;
 pub mod frame;
 pub mod id;

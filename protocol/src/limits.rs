@@ -46,7 +46,11 @@ pub const WINDOWS_PER_SCHEDULE_MAX: usize = 200;
 pub const HOLIDAYS_PER_PROPERTY_MAX: usize = 2_000;
 /// The most cards of a person.
 pub const CARDS_PER_PERSON_MAX: usize = 16;
-/// The most labels of a door.
+/// The most rules of a Key (K10).
+pub const RULES_PER_KEY_MAX: usize = 64;
+/// The most rows of one answer to a list, and of each list of effects in one answer.
+pub const ROWS_PER_ANSWER_MAX: u32 = 10_000;
+/// The most labels of a door, and of a rule.
 pub const LABELS_PER_DOOR_MAX: usize = 64;
 
 const _: () = assert!(CHECKS_PER_FRAME_MAX <= u16::MAX as usize);

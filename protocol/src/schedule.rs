@@ -197,6 +197,17 @@ pub struct Hours {
 }
 
 impl Hours {
+    /// Whether every window is one that could have been entered: those that came in an archive may be anything.
+    pub(crate) fn is_sound(&self) -> bool {
+        let own = match &self.on_holidays {
+            OnHolidays::Own(spans) => spans.as_slice(),
+            OnHolidays::AsUsual | OnHolidays::Closed => &[],
+        };
+        let days = self.windows.iter().all(|window| Days::from_bits(window.days.bits()).is_some());
+        let mut spans = self.windows.iter().map(|window| &window.span).chain(own);
+        days && spans.all(|span| Span::new(span.from, span.to).is_some())
+    }
+
     /// Whether there are no more windows than a schedule may have.
     pub fn within_limits(&self) -> bool {
         let own = match &self.on_holidays {

@@ -54,6 +54,11 @@ impl Moment {
         Moment(self.0.saturating_add(seconds.saturating_mul(1_000_000)))
     }
 
+    /// Whether it lies in the years that civil time is kept for. [`Moment::MIN`] and [`Moment::MAX`] do not.
+    pub fn is_civil(self) -> bool {
+        Timestamp::from_microsecond(self.0).is_ok()
+    }
+
     /// This moment as jiff's, cut to the years that it keeps.
     pub fn timestamp(self) -> Timestamp {
         Timestamp::from_microsecond(self.0).unwrap_or(if self.0 < 0 { Timestamp::MIN } else { Timestamp::MAX })

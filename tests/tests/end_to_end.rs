@@ -14,8 +14,9 @@ use std::{
 use keyward_protocol::{
     client::{ClientIdentity, Connection},
     code::{Card, Credential},
-    id::{DoorId, PortfolioId},
-    message::check::Outcome,
+    entry::{Command as Edit, DoorKind, Period},
+    id::{DoorId, PortfolioId, PropertyId},
+    message::{check::Outcome, manage::Rows},
 };
 use keyward_server::{
     access_log::{AccessLog, Mode, Span},
@@ -74,6 +75,16 @@ impl Site {
         site
     }
 
+    /// The identity of a Portfolio Manager.
+    fn operator(&self, email: &str) -> ClientIdentity {
+        let out = self.dir.path().join(email);
+        let (data, to) = (self.data(), out.to_str().unwrap());
+        let arguments = ["issue", "operator", "--data", data.to_str().unwrap(), "--email", email, "--out", to];
+        let issued = run(SERVER, &arguments);
+        assert!(issued.status.success(), "{}", text(&issued.stderr));
+        identity(&out)
+    }
+
     fn data(&self) -> PathBuf {
         self.dir.path().join("data")
     }
@@ -83,8 +94,7 @@ impl Site {
     }
 
     fn identity(&self) -> ClientIdentity {
-        let read = |name: &str| fs::read_to_string(self.identity_dir().join(name)).unwrap();
-        ClientIdentity::new(read("ca.pem"), read("certificate.pem"), read("key.pem"))
+        identity(&self.identity_dir())
     }
 
     fn serve(&self) -> Serving {
@@ -115,6 +125,11 @@ impl Site {
         assert!(report.damage.is_empty(), "{report:?}");
         log.totals(Some(PortfolioId(1)), &Span::Sequences(0..u64::MAX)).unwrap().records()
     }
+}
+
+fn identity(folder: &Path) -> ClientIdentity {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    ClientIdentity::new(read("ca.pem"), read("certificate.pem"), read("key.pem"))
 }
 
 impl Serving {
@@ -155,6 +170,48 @@ async fn kill_9_loses_no_answered_attempt() {
         if round == 4 {
             assert_eq!(lock.check(DoorId(1), tracys_card()).await.outcome, Outcome::Denied, "no server, no entry");
         }
+    }
+}
+
+// K3 C4 L5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_loses_no_acknowledged_change_and_brings_nothing_back() {
+    let site = Site::new("1800-main-st.toml", "1800 Main St");
+    let operator = site.operator("dana@harbor.example");
+    let property = PropertyId(1);
+    let mut held = false;
+    let mut revision = 0;
+    let mut codes_before = Vec::new();
+    for round in 0..4 {
+        let serving = site.serve();
+        let lock = connect(&site, &serving).await;
+        let dana = Connection::connect(serving.address, &operator, Duration::from_secs(10)).await.unwrap();
+        let overview = dana.overview().await.unwrap();
+        assert!(round == 0 || overview.revision == revision, "{} is not {revision}", overview.revision);
+        let search = |text: &str| Rows { search: text.to_owned(), ..Rows::all() };
+        let keys = dana.keys(property, search("Employee All Access")).await.unwrap();
+        let people = dana.people(None, search("tracy@mail.example")).await.unwrap();
+        let (key, tracy) = (keys.rows[0].id, people.rows[0].id);
+        let shown = dana.person(tracy).await.unwrap();
+        assert!(round == 0 || shown.codes == codes_before, "the same ids are the same digits");
+        assert_eq!(shown.holds.iter().any(|row| row.key == key), held);
+        // A service door, which only employees open.
+        let doors = dana.doors(property, Rows::all()).await.unwrap();
+        let service = doors.rows.iter().find(|door| door.kind == DoorKind::Service).unwrap().id;
+        for _ in 0..3 + round {
+            let opens = if held { Outcome::Granted } else { Outcome::Denied };
+            assert_eq!(lock.check(service, tracys_card()).await.outcome, opens);
+            let command = match held {
+                true => Edit::Revoke { key, person: tracy },
+                false => Edit::Give { key, person: tracy, may_share: None, period: Period::default() },
+            };
+            revision = dana.carry_out(command, None).await.unwrap().revision;
+            held = !held;
+        }
+        let opens = if held { Outcome::Granted } else { Outcome::Denied };
+        assert_eq!(lock.check(service, tracys_card()).await.outcome, opens);
+        codes_before = dana.person(tracy).await.unwrap().codes;
+        serving.kill();
     }
 }
 

@@ -18,12 +18,14 @@
 
 mod connection;
 mod error;
+mod manage;
 mod shared;
 mod stream;
 mod tls;
 
 pub use connection::{Connection, Watching};
 pub use error::{ClientError, IdentityError};
+pub use manage::{LiveView, ManageError};
 pub use stream::{CheckReceiver, CheckSender, CheckStream, ReceivedAnswers};
 pub use tls::{ClientIdentity, client_tls};
 

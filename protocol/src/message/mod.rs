@@ -1,3 +1,5 @@
 //! What goes over the wire, one file for each kind of stream.
 
 pub mod check;
+pub mod manage;
+pub mod watch;

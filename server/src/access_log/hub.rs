@@ -200,6 +200,15 @@ impl Subscription {
         }
     }
 
+    /// Resolves when something may have come since the last look; `false` once the log was shut down. What came may
+    /// be nothing that this viewer sees: [`Subscription::take`] tells. May be dropped and called again.
+    pub async fn arrived(&mut self) -> bool {
+        if self.backlog.is_empty() && !self.backlog.closed.load(Ordering::Acquire) {
+            self.backlog.arrival.notified().await;
+        }
+        !self.backlog.closed.load(Ordering::Acquire)
+    }
+
     /// What is there now, if anything.
     pub fn take(&mut self) -> Option<LiveBatch> {
         let waiting = self.backlog.take();
@@ -243,6 +252,11 @@ impl Backlog {
 
     fn take(&self) -> Waiting {
         mem::take(&mut *lock(&self.waiting))
+    }
+
+    fn is_empty(&self) -> bool {
+        let waiting = lock(&self.waiting);
+        waiting.parts.is_empty() && waiting.overflow.0.is_empty()
     }
 
     fn close(&self) {

@@ -1,11 +1,10 @@
 //! Decides a command: the causes it comes to, or why it is refused. Pure; `now` is only used for periods that are
 //! over before they begin, and lists of effects never depend on it (K9).
 
-#![allow(missing_docs, reason = "rkyv's derive writes twins without documentation")]
-
 use std::collections::BTreeSet;
 
 use jiff::tz::TimeZone;
+pub use keyward_protocol::entry::Refusal;
 use keyward_protocol::{
     code::Card,
     id::*,
@@ -21,47 +20,6 @@ use super::{
     effects::{self, Effects, Stepped},
     event::Cause,
 };
-
-/// Why a command changes nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub enum Refusal {
-    /// What is named is not there (or may not be seen).
-    #[error("there is no such {0}: list what there is and name one of them")]
-    NotFound(String),
-    /// What was entered can't be.
-    #[error("{0}")]
-    Invalid(String),
-    /// Something else has this name, email or card.
-    #[error("{0} is taken: choose another")]
-    Taken(String),
-    /// The Deliveries Key is managed by the system (V2).
-    #[error("the Deliveries Key is managed by the system: nobody edits, gives, shares or deletes it")]
-    Deliveries,
-    /// More codes would be live at a door than may be (C2).
-    #[error(
-        "door `{door}` would have {wanted} live codes and may have {most}: set the property to {digits} digits, or give \
-         the Key to fewer people"
-    )]
-    TooManyCodes {
-        /// The door's name.
-        door: String,
-        /// How many there would be.
-        wanted: u64,
-        /// How many there may be.
-        most: u64,
-        /// A length whose limit would do.
-        digits: u8,
-    },
-    /// What would follow differs from the preview that the step was pinned to (K9).
-    #[error("the data moved on since the preview: look at it again")]
-    MovedOn,
-    /// The actor may not do this (M7).
-    #[error("not permitted: {0} is missing")]
-    NotPermitted(String),
-    /// The server can't make it durable now; nothing was changed.
-    #[error("the server can't make changes at the moment: {0}")]
-    Unavailable(String),
-}
 
 /// What a command comes to: what was done, and what follows.
 #[derive(Clone, Debug)]
@@ -369,8 +327,13 @@ fn clean_text(text: &str) -> Result<String, Refusal> {
 }
 
 fn suspend(portfolio: &Portfolio, person: PersonId, on: bool) -> Result<Vec<Cause>, Refusal> {
-    let person = find_person(portfolio, person)?;
-    Ok(vec![Cause::PersonPut(Person { suspended: on, ..person.clone() })])
+    let found = find_person(portfolio, person)?;
+    // M6: someone must be left who can undo it.
+    let others = || portfolio.managers.iter().any(|other| *other != person && !portfolio.is_suspended(*other));
+    if on && portfolio.managers.contains(&person) && !others() {
+        return Err(invalid("a portfolio keeps at least one Portfolio Manager who is not suspended".to_owned()));
+    }
+    Ok(vec![Cause::PersonPut(Person { suspended: on, ..found.clone() })])
 }
 
 fn delete_person(portfolio: &Portfolio, person: PersonId) -> Result<Vec<Cause>, Refusal> {
@@ -401,7 +364,7 @@ fn property_facts(portfolio: &Portfolio, id: PropertyId, spec: &PropertySpec) ->
         return Err(Refusal::Taken(format!("the property name `{name}`")));
     }
     if TimeZone::get(&spec.zone).is_err() {
-        return Err(invalid(format!("`{}` is no IANA time zone: write one like America/New_York", spec.zone)));
+        return Err(invalid("that is no IANA time zone: write one like America/New_York".to_owned()));
     }
     check_code_policy(&spec.codes)?;
     Ok(PropertyFacts { id, name, zone: spec.zone.clone(), codes: spec.codes, on_log_failure: spec.on_log_failure })
@@ -431,13 +394,15 @@ fn set_holidays(portfolio: &Portfolio, property: PropertyId, holidays: &[Holiday
     if holidays.len() > limits::HOLIDAYS_PER_PROPERTY_MAX {
         return Err(invalid(format!("a property has at most {} holidays", limits::HOLIDAYS_PER_PROPERTY_MAX)));
     }
-    for holiday in holidays {
-        name::clean(&holiday.name).map_err(bad_name)?;
+    let checked = |holiday: &Holiday| {
+        let name = name::clean(&holiday.name).map_err(bad_name)?;
         if holiday.from.civil().is_none() || holiday.to.civil().is_none() || holiday.to < holiday.from {
-            return Err(invalid(format!("holiday `{}` must run from a date to the same or a later one", holiday.name)));
+            return Err(invalid(format!("holiday `{name}` must run from a date to the same or a later one")));
         }
-    }
-    Ok(vec![Cause::HolidaysSet { property, holidays: holidays.to_vec() }])
+        Ok(Holiday { name, ..holiday.clone() })
+    };
+    let holidays = holidays.iter().map(checked).collect::<Result<_, _>>()?;
+    Ok(vec![Cause::HolidaysSet { property, holidays }])
 }
 
 fn set_deliveries(portfolio: &Portfolio, property: PropertyId, on: bool) -> Result<Vec<Cause>, Refusal> {
@@ -458,12 +423,18 @@ fn checked_door(property: &Property, id: DoorId, spec: &DoorSpec) -> Result<Door
     if spec.occupied && spec.kind != DoorKind::Unit {
         return Err(invalid("only a unit can be occupied".to_owned()));
     }
-    if spec.labels.len() > limits::LABELS_PER_DOOR_MAX {
-        return Err(invalid(format!("a door has at most {} labels", limits::LABELS_PER_DOOR_MAX)));
+    let labels = clean_labels(&spec.labels, "a door")?;
+    Ok(Door { id, name, kind: spec.kind, occupied: spec.occupied, labels })
+}
+
+/// Labels sorted, each once.
+fn clean_labels(labels: &[String], whose: &str) -> Result<Vec<String>, Refusal> {
+    if labels.len() > limits::LABELS_PER_DOOR_MAX {
+        return Err(invalid(format!("{whose} has at most {} labels", limits::LABELS_PER_DOOR_MAX)));
     }
-    let labels: Result<BTreeSet<String>, Refusal> =
-        spec.labels.iter().map(|label| name::clean(label).map_err(bad_name)).collect();
-    Ok(Door { id, name, kind: spec.kind, occupied: spec.occupied, labels: labels?.into_iter().collect() })
+    let cleaned: Result<BTreeSet<String>, Refusal> =
+        labels.iter().map(|label| name::clean(label).map_err(bad_name)).collect();
+    Ok(cleaned?.into_iter().collect())
 }
 
 fn remove_door(portfolio: &Portfolio, door: DoorId) -> Result<Vec<Cause>, Refusal> {
@@ -533,6 +504,9 @@ fn checked_key(property: &Property, id: KeyId, spec: &KeySpec) -> Result<Key, Re
     if spec.doors.is_empty() && spec.rules.is_empty() {
         return Err(invalid("a Key needs at least one door or rule".to_owned()));
     }
+    if spec.rules.len() > limits::RULES_PER_KEY_MAX {
+        return Err(invalid(format!("a Key has at most {} rules", limits::RULES_PER_KEY_MAX)));
+    }
     let mut seen = BTreeSet::new();
     for entry in &spec.doors {
         if !property.doors.contains_key(&entry.door) {
@@ -562,6 +536,7 @@ fn checked_key(property: &Property, id: KeyId, spec: &KeySpec) -> Result<Key, Re
     for rule in &mut rules {
         rule.except.sort_unstable();
         rule.except.dedup();
+        rule.labels = clean_labels(&rule.labels, "a rule")?;
     }
     Ok(Key { id, name, may_share: spec.may_share, doors, rules })
 }

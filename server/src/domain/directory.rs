@@ -7,13 +7,15 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use imbl::{OrdMap, OrdSet};
 use jiff::tz::TimeZone;
+pub use keyward_protocol::entry::{
+    CodePolicy, DoorKind, DoorRule, Holiday, KeyDoor, Level, LockScope, OnLogFailure, Opening, ScheduleRef,
+};
 use keyward_protocol::{
     code::Card,
     id::*,
-    limits,
     name::{fold, fold_email},
     schedule::Hours,
-    time::{Date, Moment},
+    time::Moment,
 };
 
 /// Everything a server holds.
@@ -143,15 +145,6 @@ pub struct Lock {
     pub disabled: bool,
 }
 
-/// What a lock may ask about.
-#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub enum LockScope {
-    /// Every door of a property, future ones too: a gateway.
-    Property(PropertyId),
-    /// These doors, sorted.
-    Doors(Vec<DoorId>),
-}
-
 /// One site.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Property {
@@ -210,101 +203,6 @@ pub struct PropertyFacts {
     pub on_log_failure: OnLogFailure,
 }
 
-/// How door codes are made at a property.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub struct CodePolicy {
-    /// Digits of new codes, 4 to 10 (C2).
-    pub digits: u8,
-    /// The most live codes at a door; one in 5,000 of what the length allows unless told (C2).
-    pub limit: Option<u32>,
-    /// Days before a deleted code may be handed out again (C6).
-    pub quarantine_days: u16,
-}
-
-impl Default for CodePolicy {
-    fn default() -> Self {
-        CodePolicy {
-            digits: limits::CODE_DIGITS_DEFAULT,
-            limit: None,
-            quarantine_days: limits::CODE_QUARANTINE_DAYS_DEFAULT,
-        }
-    }
-}
-
-impl CodePolicy {
-    /// The most codes that may be live at a door (C2).
-    pub fn live_max(&self) -> u64 {
-        self.limit.map_or(10_u64.pow(self.digits.into()) / limits::CODE_SHARE, u64::from)
-    }
-
-    /// The fewest digits whose own limit holds `codes` at a door, up to the longest.
-    pub fn digits_for(codes: u64) -> u8 {
-        (limits::CODE_DIGITS_WITHOUT_LIMIT_MIN..limits::CODE_DIGITS_MAX)
-            .find(|digits| 10_u64.pow((*digits).into()) / limits::CODE_SHARE >= codes)
-            .unwrap_or(limits::CODE_DIGITS_MAX)
-    }
-}
-
-/// What checks are answered with when the access log can't be written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub enum OnLogFailure {
-    /// Nobody is let in without a record.
-    #[default]
-    Deny,
-    /// Answer, and count what was not recorded.
-    AnswerAndCount,
-}
-
-/// A date range on which schedules may do otherwise (S3).
-#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub struct Holiday {
-    /// For people.
-    pub name: String,
-    /// First date.
-    pub from: Date,
-    /// Last date, inclusive.
-    pub to: Date,
-}
-
-/// What kind of place a door leads to.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
-)]
-pub enum DoorKind {
-    /// A way into the building.
-    Entrance,
-    /// Pool, gym, roof deck.
-    Amenity,
-    /// Where staff and vendors work.
-    Service,
-    /// A home; vacant or occupied.
-    Unit,
-    /// An office.
-    Office,
-}
-
-impl DoorKind {
-    /// Every kind.
-    pub const ALL: [DoorKind; 5] =
-        [DoorKind::Entrance, DoorKind::Amenity, DoorKind::Service, DoorKind::Unit, DoorKind::Office];
-
-    /// The word for it in files and answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            DoorKind::Entrance => "entrance",
-            DoorKind::Amenity => "amenity",
-            DoorKind::Service => "service",
-            DoorKind::Unit => "unit",
-            DoorKind::Office => "office",
-        }
-    }
-
-    /// The kind that `word` names.
-    pub fn parse(word: &str) -> Option<DoorKind> {
-        DoorKind::ALL.into_iter().find(|kind| kind.as_str() == word)
-    }
-}
-
 /// One lock of one property.
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Door {
@@ -330,6 +228,14 @@ impl Door {
     pub fn takes_deliveries(&self) -> bool {
         self.labels.iter().any(|label| label == DELIVERIES_LABEL)
     }
+
+    /// Whether a Key's rule names this door (K10): every condition that is given must match.
+    pub fn is_named_by(&self, rule: &DoorRule) -> bool {
+        let kind = rule.kind.is_none_or(|kind| kind == self.kind);
+        let vacancy = rule.occupied.is_none_or(|occupied| self.kind == DoorKind::Unit && self.occupied == occupied);
+        let labels = rule.labels.iter().all(|label| self.labels.contains(label));
+        kind && vacancy && labels && !rule.except.contains(&self.id)
+    }
 }
 
 /// A named schedule (S2).
@@ -341,17 +247,6 @@ pub struct Schedule {
     pub name: String,
     /// When it opens.
     pub hours: Hours,
-}
-
-/// Which schedule an entry uses.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
-)]
-pub enum ScheduleRef {
-    /// Open at every moment.
-    Always,
-    /// A named schedule of the property.
-    Named(ScheduleId),
 }
 
 /// A Key: doors of one property, each with its schedule, and rules that name more of them.
@@ -367,51 +262,6 @@ pub struct Key {
     pub doors: Vec<KeyDoor>,
     /// Doors by rule (K10).
     pub rules: Vec<DoorRule>,
-}
-
-/// A listed door of a Key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub struct KeyDoor {
-    /// The door.
-    pub door: DoorId,
-    /// When it may be opened.
-    pub opening: Opening,
-}
-
-/// When an entry or rule of a Key opens its doors, and whether by door code too.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
-)]
-pub struct Opening {
-    /// When.
-    pub schedule: ScheduleRef,
-    /// Whether it makes, keeps and is opened by a door code (C1).
-    pub code: bool,
-}
-
-/// Doors by what they are (K10): every condition given must match.
-#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub struct DoorRule {
-    /// Doors of this kind only.
-    pub kind: Option<DoorKind>,
-    /// Occupied or vacant units only.
-    pub occupied: Option<bool>,
-    /// Doors that have all of these.
-    pub labels: Vec<String>,
-    /// But not these, sorted.
-    pub except: Vec<DoorId>,
-    /// When they may be opened.
-    pub opening: Opening,
-}
-
-impl DoorRule {
-    /// Whether the rule names this door.
-    pub fn names(&self, door: &Door) -> bool {
-        let kind = self.kind.is_none_or(|kind| kind == door.kind);
-        let vacancy = self.occupied.is_none_or(|occupied| door.kind == DoorKind::Unit && door.occupied == occupied);
-        let labels = self.labels.iter().all(|label| door.labels.contains(label));
-        kind && vacancy && labels && !self.except.contains(&door.id)
-    }
 }
 
 /// One person holds one Key.
@@ -468,17 +318,6 @@ impl Lockdown {
     pub fn covers(&self, door: DoorId) -> bool {
         self.doors.as_ref().is_none_or(|doors| doors.contains(&door))
     }
-}
-
-/// A manager's level in one property (M2-M4).
-#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-pub enum Level {
-    /// Everything with the property's Keys.
-    Full,
-    /// Give and revoke all Keys.
-    Limited,
-    /// Give and revoke these Keys only, sorted.
-    Specific(Vec<KeyId>),
 }
 
 /// A live door code: that it is, not what it is (C8). The vault has the digits.
@@ -629,7 +468,7 @@ impl Property {
             return doors;
         }
         for door in self.doors.values().filter(|door| key.doors.iter().all(|entry| entry.door != door.id)) {
-            for rule in key.rules.iter().filter(|rule| rule.names(door)) {
+            for rule in key.rules.iter().filter(|rule| door.is_named_by(rule)) {
                 let openings = doors.entry(door.id).or_default();
                 if !openings.contains(&rule.opening) {
                     openings.push(rule.opening);
@@ -644,7 +483,7 @@ impl Property {
         if let Some(entry) = key.doors.iter().find(|entry| entry.door == door.id) {
             return vec![entry.opening];
         }
-        key.rules.iter().filter(|rule| rule.names(door)).map(|rule| rule.opening).collect()
+        key.rules.iter().filter(|rule| door.is_named_by(rule)).map(|rule| rule.opening).collect()
     }
 
     /// The givings of a person, earliest made first (U2).

@@ -32,6 +32,8 @@ pub fn put(portfolio: &mut Portfolio, cause: &Cause, touched: &mut Touched) {
         Cause::PersonPut(person) => put_person(portfolio, person, touched),
         Cause::PersonDeleted(person) => delete_person(portfolio, *person, touched),
         Cause::PortfolioManagerSet { person, on } => {
+            // Full everywhere comes and goes with it (M2), and so does the sight of logs.
+            touched.sight.extend(portfolio.properties.keys().copied());
             if *on {
                 portfolio.managers.insert(*person);
             } else {

@@ -15,6 +15,7 @@ use super::{
     edit::{self, Touched},
     event::Cause,
     hours::days_later,
+    permission,
 };
 
 /// A door code that a step makes.
@@ -334,8 +335,7 @@ fn sight_lost(before: &Portfolio, after: &Portfolio, touched: &Touched) -> Vec<A
 
 /// The doors whose log a manager may see: those in a Key that they manage (L2). The Deliveries Key is nobody's (L4).
 pub fn doors_in_sight(portfolio: &Portfolio, property: &Property, person: PersonId) -> BTreeSet<DoorId> {
-    let by_default = portfolio.managers.contains(&person).then_some(Level::Full);
-    let level = property.levels.get(&person).cloned().or(by_default);
+    let level = permission::level(portfolio, property, person);
     let keys: Vec<&Arc<Key>> = match &level {
         None => Vec::new(),
         Some(Level::Full | Level::Limited) => property.keys.values().collect(),

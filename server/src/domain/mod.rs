@@ -12,6 +12,7 @@ pub mod edit;
 pub mod effects;
 pub mod event;
 pub mod hours;
+pub mod permission;
 pub mod policy;
 pub mod site;
 

@@ -20,6 +20,7 @@ use crate::{
         directory::{Carrier, Directory, Portfolio},
         effects,
         event::{Actor, Cause, Change},
+        permission,
         site::Site,
     },
     identity::Authority,
@@ -361,6 +362,9 @@ impl Books {
     ) -> Result<Done, Refusal> {
         let seeds = std::array::from_fn(|_| rand::Rng::next_u64(&mut self.random));
         let before = self.portfolio(portfolio)?;
+        if let Actor::Person(person) = actor {
+            permission::authorize(&before, person, command)?;
+        }
         let decided = decide::decide(&before, command, now, seeds, pinned)?;
         self.enter(portfolio, actor, decided, now)
     }

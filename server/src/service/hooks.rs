@@ -2,17 +2,23 @@
 
 use std::sync::Arc;
 
-use super::judge::Judge;
+use super::{judge::Judge, manage::Manage, watch::Watch};
 use crate::{
+    access_log::AccessLog,
+    clock::Clock,
     engine::Engine,
     identity::Principal,
-    net::{self, Feed, Hooks, Later, Peer},
+    net::{self, Hooks, Peer},
 };
 
 /// Everything that the network asks of this server.
-pub fn hooks(engine: Engine, judge: Judge) -> Hooks<Judge> {
-    let closed = Arc::new(Closed);
-    Hooks { judge, manage: Arc::clone(&closed) as _, watch: closed, directory: Arc::new(Admission { engine }) }
+pub fn hooks(engine: Engine, log: AccessLog, clock: Clock, judge: Judge) -> Hooks<Judge> {
+    Hooks {
+        judge,
+        manage: Arc::new(Manage::new(engine.clone(), clock)),
+        watch: Arc::new(Watch::new(engine.clone(), log)),
+        directory: Arc::new(Admission { engine }),
+    }
 }
 
 /// Admits registered, enabled locks, and Portfolio Managers.
@@ -34,23 +40,5 @@ impl net::Directory for Admission {
                 manages.then(|| Peer { bulk: true, ..Peer::new(*principal) })
             }
         }
-    }
-}
-
-/// Management and live views over the network are refused in words: this version changes a portfolio from its own
-/// machine only.
-struct Closed;
-
-const CLOSED: &str = "this version of keyward-server takes no management requests over the network";
-
-impl net::Manage for Closed {
-    fn request<'a>(&'a self, _: &'a Peer, _: Vec<u8>) -> Later<'a, Vec<u8>> {
-        Box::pin(async { CLOSED.as_bytes().to_vec() })
-    }
-}
-
-impl net::Watch for Closed {
-    fn subscribe(&self, _: &Peer, _: Vec<u8>) -> Result<Box<dyn Feed>, String> {
-        Err(CLOSED.to_owned())
     }
 }

@@ -2,6 +2,8 @@
 
 mod hooks;
 mod judge;
+mod manage;
+mod watch;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
 
@@ -63,6 +65,7 @@ pub struct Server {
     authority: Arc<Authority>,
     listener: Listener,
     judge: Judge,
+    clock: Clock,
     report: OpenReport,
 }
 
@@ -106,8 +109,9 @@ impl Server {
         let publisher = Publisher::new(&books, now, hash_key());
         let (engine, running) = Engine::start(books, publisher, Arc::clone(&options.clock));
         let producers = (0..shards).map(|shard| log.producer(shard)).collect();
+        let clock = Arc::clone(&options.clock);
         let judge = Judge::new(engine.clone(), taggers, producers, options.mode, options.clock);
-        Ok(Server { engine, running, log, authority, listener, judge, report })
+        Ok(Server { engine, running, log, authority, listener, judge, clock, report })
     }
 
     /// What was found when the books were opened.
@@ -129,7 +133,7 @@ impl Server {
     /// Serves until `shutdown` resolves; then no more connections, frames in hand are finished, the log is flushed and
     /// the engine ends.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let hooks = hooks::hooks(self.engine.clone(), self.judge);
+        let hooks = hooks::hooks(self.engine.clone(), self.log.clone(), self.clock, self.judge);
         self.listener.serve(hooks, shutdown).await;
         let (log, running) = (self.log, self.running);
         let ended = tokio::task::spawn_blocking(move || {

@@ -3,11 +3,17 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use keyward_protocol::{
-    client::{ClientIdentity, Connection},
+    client::{ClientError, ClientIdentity, Connection, LiveView, ManageError},
     code::Credential,
+    codec::Status,
     decision::Reason,
-    id::{DoorId, KeyId, PropertyId},
-    message::check::{Check, Outcome},
+    entry::{DoorKind, DoorSpec, KeyDoor, KeySpec, Level, Opening, Period, PersonSpec, ScheduleRef},
+    id::{DoorId, GivingId, KeyId, PropertyId},
+    message::{
+        check::{Check, Outcome},
+        manage::{Answer, At, Effects, Made, Part, Request, Rows},
+        watch::{LiveBatch, LiveRow, Subscribe},
+    },
 };
 use tokio::sync::oneshot;
 
@@ -194,5 +200,339 @@ async fn only_portfolio_managers_get_an_operators_certificate() {
     let identity = server.identity(&issue("ana@harbor.example").unwrap());
     let operator = connect(&server, &identity).await;
     assert_eq!(ask(&operator, 1, server.mobile(TRACY)).await, Outcome::Granted);
+    server.stop().await;
+}
+
+const MAIN: PropertyId = PropertyId(1);
+const KEY_A: KeyId = KeyId(1);
+const KEY_B: KeyId = KeyId(2);
+
+impl Running {
+    /// Ana's connection: she is the Portfolio Manager.
+    async fn operator(&self) -> Connection {
+        let directory = self.inside.engine.directory();
+        let issued =
+            issue_operator(&directory, &self.inside.authority, PORTFOLIO, "ana@harbor.example", clock::now()).unwrap();
+        connect(self, &self.identity(&issued)).await
+    }
+
+    /// The digits of Tracy's code at a door, as its owner would be shown them.
+    fn tracys_code(&self, door: u32) -> Credential {
+        let directory = self.inside.engine.directory();
+        let property = &directory.portfolios[&PORTFOLIO].properties[&MAIN];
+        let code = property.code_of[&(self.person(TRACY), DoorId(door))];
+        Credential::Code(self.inside.engine.reveal(PORTFOLIO, code).unwrap())
+    }
+}
+
+fn give(key: KeyId, person: PersonId) -> Command {
+    Command::Give { key, person, may_share: None, period: Period::default() }
+}
+
+fn refusal<T: std::fmt::Debug>(answer: Result<T, ManageError>) -> Refusal {
+    match answer {
+        Err(ManageError::Refused(refusal)) => refusal,
+        other => panic!("{other:?} is no refusal"),
+    }
+}
+
+// K9 U1 U4
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_gives_and_revokes_and_the_very_next_check_knows() {
+    let (_, server) = fresh().await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let operator = server.operator().await;
+    let (sam, tracy) = (server.person("sam@mail.example"), server.person(TRACY));
+    let mobile = server.mobile("ana@harbor.example");
+    let ana = server.person("ana@harbor.example");
+    assert_eq!(ask(&lock, 2, mobile.clone()).await, Outcome::Denied);
+    let given = operator.carry_out(give(KEY_B, ana), None).await.unwrap();
+    assert!(matches!(given.made, Some(Made::Giving(GivingId(2)))), "{given:?}");
+    assert_eq!(given.effects.totals.doors_gained, 2);
+    let check = [Check { door: DoorId(2), credential: mobile.clone() }];
+    assert_eq!(lock.check_batch_at(&check, given.revision).await.outcomes, [Outcome::Granted]);
+    let revoked = operator.carry_out(Command::Revoke { key: KEY_B, person: ana }, None).await.unwrap();
+    assert_eq!(revoked.revision, given.revision + 1);
+    assert_eq!(ask(&lock, 2, mobile).await, Outcome::Denied);
+
+    // A preview changes nothing and lists what the step then reports.
+    let revoke = Command::Revoke { key: KEY_A, person: tracy };
+    let preview = operator.preview(revoke.clone(), Part::FIRST).await.unwrap();
+    assert_eq!(preview.revision, revoked.revision);
+    let lost = |person, door| At { property: MAIN, person, door: DoorId(door) };
+    let all = [lost(tracy, 1), lost(tracy, 2), lost(sam, 1), lost(sam, 2)];
+    assert_eq!(preview.doors_lost, all, "the guest loses what the host's giving gave");
+    assert_eq!((preview.totals.codes_deleted, preview.totals.people_losing), (4, 2));
+    assert!(preview.people.contains(&(tracy, "Tracy".to_owned())) && preview.doors.len() == 2);
+    let totals = operator.preview(revoke.clone(), Part { skip: 0, most: 0 }).await.unwrap();
+    assert_eq!((totals.totals, totals.doors_lost.len()), (preview.totals, 0));
+    let second = operator.preview(revoke.clone(), Part { skip: 3, most: 5 }).await.unwrap();
+    assert_eq!(second.doors_lost, all[3..]);
+
+    // Pinned to a preview: something that changes the list is in the way, something else is not.
+    let pinned = Some(preview.digest);
+    operator.carry_out(give(KEY_B, tracy), None).await.unwrap();
+    let moved_on = refusal(operator.carry_out(revoke.clone(), pinned).await);
+    assert_eq!(moved_on, Refusal::MovedOn, "with Key B, Tracy would keep her doors");
+    operator.carry_out(Command::Revoke { key: KEY_B, person: tracy }, None).await.unwrap();
+    let suspend = || Command::Suspend(ana, true);
+    assert!(matches!(refusal(operator.carry_out(suspend(), None).await), Refusal::Invalid(_)), "nobody would be left");
+    operator.carry_out(Command::SetPortfolioManager(sam, true), None).await.unwrap();
+    operator.carry_out(suspend(), None).await.unwrap();
+    let refused = refusal(operator.carry_out(revoke, pinned).await);
+    assert!(matches!(refused, Refusal::NotPermitted(_)), "a suspended manager does nothing any more: {refused:?}");
+    assert!(matches!(refusal(operator.overview().await), Refusal::NotPermitted(_)));
+    server.stop().await;
+}
+
+// K9 L5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pinned_step_reports_the_list_of_its_preview() {
+    let (_, server) = fresh().await;
+    let operator = server.operator().await;
+    for command in
+        [Command::DeletePerson(server.person(TRACY)), Command::DeleteKey(KEY_B), Command::RemoveProperty(MAIN)]
+    {
+        let preview = operator.preview(command.clone(), Part::FIRST).await.unwrap();
+        let done = operator.carry_out(command, Some(preview.digest)).await.unwrap();
+        assert_eq!(done.effects, Effects { revision: done.revision, ..preview });
+    }
+    server.stop().await;
+}
+
+// C3 C4 C5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tracys_codes_through_management_are_kept_by_give_then_revoke_and_new_after_revoke_then_give() {
+    let (_, server) = fresh().await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let operator = server.operator().await;
+    let tracy = server.person(TRACY);
+    let codes = || [1, 2].map(|door| server.tracys_code(door));
+    let first = codes();
+    let shown = operator.person(tracy).await.unwrap().codes;
+    operator.carry_out(give(KEY_B, tracy), None).await.unwrap();
+    let done = operator.carry_out(Command::Revoke { key: KEY_A, person: tracy }, None).await.unwrap();
+    assert_eq!(done.effects.totals.codes_deleted, 2, "only the guest's, who had them by Key A");
+    assert_eq!(codes(), first);
+    let back = Command::Move { person: tracy, from: KEY_B, to: KEY_A, may_share: None, period: Period::default() };
+    let preview = operator.preview(back.clone(), Part::FIRST).await.unwrap();
+    assert!(preview.totals.is_harmless(), "{preview:?}");
+    operator.carry_out(back, Some(preview.digest)).await.unwrap();
+    assert_eq!(codes(), first);
+    assert_eq!(operator.person(tracy).await.unwrap().codes, shown, "the same ids are the same digits");
+    operator.carry_out(Command::Revoke { key: KEY_A, person: tracy }, None).await.unwrap();
+    operator.carry_out(give(KEY_A, tracy), None).await.unwrap();
+    for (door, (old, new)) in (1..).zip(first.into_iter().zip(codes())) {
+        assert_ne!(old, new);
+        assert_eq!(ask(&lock, door, old).await, Outcome::Denied);
+        assert_eq!(ask(&lock, door, new).await, Outcome::Granted);
+    }
+    server.stop().await;
+}
+
+// M7 U3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_locks_certificate_manages_nothing_and_watches_nothing() {
+    let (_, server) = fresh().await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let before = server.inside.engine.directory().portfolios[&PORTFOLIO].revision;
+    let rejected = |error: ManageError| match error {
+        ManageError::Connection(ClientError::Rejected { status, message }) => (status, message),
+        other => panic!("{other}"),
+    };
+    let asked = lock.carry_out(give(KEY_B, server.person(TRACY)), None).await.unwrap_err();
+    let (status, message) = rejected(asked);
+    assert!(status == Status::NotPermitted && message.contains("operator"), "{message}");
+    assert_eq!(rejected(lock.overview().await.unwrap_err()).0, Status::NotPermitted);
+    assert_eq!(rejected(lock.watch_log(&Subscribe::all()).await.err().unwrap()).0, Status::NotPermitted);
+    assert_eq!(server.inside.engine.directory().portfolios[&PORTFOLIO].revision, before);
+    server.stop().await;
+}
+
+// K4 K10 S2 G1 U8 V2
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_an_operator_makes_is_listed_shown_and_in_force() {
+    let (_, server) = fresh().await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let operator = server.operator().await;
+    let person = PersonSpec {
+        name: " Cafe\u{301} Owner ".to_owned(),
+        email: "owner@cafe.example".to_owned(),
+        phone: None,
+        note: None,
+        cards: vec![keyward_protocol::code::Card::new(&[1, 2, 3, 4]).unwrap()],
+    };
+    let made = operator.carry_out(Command::MakePerson(person.clone()), None).await.unwrap().made;
+    let Some(Made::Person(owner)) = made else { panic!("{made:?}") };
+    assert!(matches!(refusal(operator.carry_out(Command::MakePerson(person), None).await), Refusal::Taken(_)));
+    let found = operator.people(None, Rows { search: "CAF\u{e9}".to_owned(), ..Rows::all() }).await.unwrap();
+    assert_eq!((found.total, found.rows[0].id, found.rows[0].name.as_str()), (1, owner, "Caf\u{e9} Owner"));
+
+    let hours = keyward_protocol::schedule::Hours::default();
+    let schedule = operator.carry_out(Command::MakeSchedule(MAIN, "never".to_owned(), hours), None).await.unwrap();
+    let Some(Made::Schedule(never)) = schedule.made else { panic!() };
+    let door = DoorSpec { name: "Unit 1".to_owned(), kind: DoorKind::Unit, occupied: false, labels: Vec::new() };
+    let Some(Made::Door(unit)) = operator.carry_out(Command::MakeDoor(MAIN, door), None).await.unwrap().made else {
+        panic!()
+    };
+    let always = Opening { schedule: ScheduleRef::Always, code: true };
+    let mut spec = KeySpec {
+        name: "Unit 1".to_owned(),
+        may_share: true,
+        doors: vec![KeyDoor { door: unit, opening: always }],
+        rules: Vec::new(),
+    };
+    let Some(Made::Key(key)) = operator.carry_out(Command::MakeKey(MAIN, spec.clone()), None).await.unwrap().made
+    else {
+        panic!()
+    };
+    operator.carry_out(give(key, owner), None).await.unwrap();
+    let sam = server.person("sam@mail.example");
+    let share = Command::Share { key, host: owner, guest: sam, doors: None, period: Period::default() };
+    operator.carry_out(share, None).await.unwrap();
+    let card = || Credential::Card(keyward_protocol::code::Card::new(&[1, 2, 3, 4]).unwrap());
+    assert_eq!(ask(&lock, unit.0, card()).await, Outcome::Granted);
+    assert_eq!(ask(&lock, unit.0, server.mobile("sam@mail.example")).await, Outcome::Granted);
+
+    let keys = operator.keys(MAIN, Rows::all()).await.unwrap();
+    let names: Vec<(&str, bool)> = keys.rows.iter().map(|row| (row.name.as_str(), row.system)).collect();
+    assert_eq!(names, [("Key A", false), ("Key B", false), ("Deliveries", true), ("Unit 1", false)]);
+    let row = keys.rows.iter().find(|row| row.id == key).unwrap();
+    assert_eq!((row.doors, row.people, row.guests, row.hours.as_deref()), (1, 1, 1, Some("always")));
+    let holders = operator.holders(key, Rows::all()).await.unwrap();
+    assert_eq!((holders.rows[0].person, holders.rows[0].guests[0].guest), (owner, sam));
+    let page = operator.keys(MAIN, Rows { most: 3, ..Rows::all() }).await.unwrap();
+    assert_eq!((page.rows.len(), page.total, page.next), (3, 4, Some(3)));
+    let rest = operator.keys(MAIN, Rows { most: 3, after: 3, ..Rows::all() }).await.unwrap();
+    assert_eq!((rest.rows.len(), rest.next), (1, None));
+
+    spec.doors[0].opening.schedule = ScheduleRef::Named(never);
+    operator.carry_out(Command::EditKey(key, spec), None).await.unwrap();
+    assert_eq!(ask(&lock, unit.0, card()).await, Outcome::Denied, "K3: at once");
+    assert_eq!(operator.key(key).await.unwrap().row.hours.as_deref(), Some("never"));
+    assert_eq!(operator.schedules(MAIN, Rows::all()).await.unwrap().rows.last().unwrap().keys, 1);
+    assert_eq!(operator.door(unit).await.unwrap().keys[0].key, key);
+
+    let lockdown = Command::LockDown { property: MAIN, doors: Some(vec![DoorId(1)]), except_keys: vec![] };
+    let Some(Made::Lockdown(lockdown)) = operator.carry_out(lockdown, None).await.unwrap().made else { panic!() };
+    assert_eq!(ask(&lock, 1, server.mobile(TRACY)).await, Outcome::Denied);
+    assert!(operator.doors(MAIN, Rows::all()).await.unwrap().rows[0].locked_down);
+    operator.carry_out(Command::LiftLockdown(MAIN, lockdown), None).await.unwrap();
+    assert_eq!(ask(&lock, 1, server.mobile(TRACY)).await, Outcome::Granted);
+
+    let deliveries = operator.property(MAIN).await.unwrap().deliveries.unwrap();
+    assert_eq!(refusal(operator.carry_out(give(deliveries, owner), None).await), Refusal::Deliveries);
+    assert_eq!(operator.key(deliveries).await.unwrap().opens.len(), 1);
+    let overview = operator.overview().await.unwrap();
+    assert_eq!((overview.properties[0].keys, overview.properties[0].system_keys), (3, 1), "M1");
+    assert_eq!(operator.locks(Rows::all()).await.unwrap().rows.len(), 1);
+    server.stop().await;
+}
+
+// M6 M8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn levels_hold_on_the_wire_for_portfolio_managers_too() {
+    let (_, server) = fresh().await;
+    let operator = server.operator().await;
+    let ana = server.person("ana@harbor.example");
+    let level = |level| Command::SetLevel(MAIN, ana, level);
+    operator.carry_out(level(Some(Level::Specific(vec![KEY_A]))), None).await.unwrap();
+    assert!(matches!(refusal(operator.carry_out(level(None), None).await), Refusal::NotPermitted(_)));
+    assert!(matches!(refusal(operator.preview(level(Some(Level::Full)), Part::FIRST).await), Refusal::NotPermitted(_)));
+    let keys = operator.keys(MAIN, Rows::all()).await.unwrap();
+    assert_eq!(keys.rows.iter().map(|row| row.id).collect::<Vec<_>>(), [KEY_A]);
+    let unknown = refusal(operator.key(KeyId(99)).await);
+    assert_eq!(refusal(operator.key(KEY_B).await), unknown, "what may not be seen does not exist");
+    assert_eq!(refusal(operator.carry_out(give(KEY_B, ana), None).await), unknown);
+    operator.carry_out(give(KEY_A, ana), None).await.unwrap();
+    server.stop().await;
+}
+
+// M10
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whatever_is_sent_as_a_request_is_answered_in_words() {
+    use rand::{RngExt, SeedableRng};
+    let (_, server) = fresh().await;
+    let operator = server.operator().await;
+    let mut random = rand::rngs::StdRng::seed_from_u64(20_261_123);
+    let spec = PersonSpec {
+        name: "N".to_owned(),
+        email: "n@mail.example".to_owned(),
+        phone: None,
+        note: None,
+        cards: vec![keyward_protocol::code::Card::new(&[1, 2]).unwrap()],
+    };
+    let asked = Request::Preview(Command::MakePerson(spec), Part::FIRST).encode();
+    let mut unreadable = 0;
+    for _ in 0..300 {
+        let mut payload = asked.clone();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..payload.len());
+            payload[at] = random.random();
+        }
+        if random.random_bool(0.2) {
+            payload.truncate(random.random_range(0..payload.len()));
+        }
+        let answer = Answer::decode(&operator.request(&payload).await.unwrap()).unwrap();
+        unreadable += u32::from(matches!(answer, Answer::Unreadable(_)));
+    }
+    assert!(unreadable > 50, "{unreadable}");
+    let newer = [&[9, 0, 0, 0][..], &asked[4..]].concat();
+    let answer = Answer::decode(&operator.request(&newer).await.unwrap()).unwrap();
+    assert!(matches!(answer, Answer::Unreadable(why) if why.contains("version 9")));
+    assert_eq!(operator.overview().await.unwrap().people, 3, "nothing was changed, and the connection goes on");
+    server.stop().await;
+}
+
+/// Rows until `count` of them are there.
+async fn rows(view: &mut LiveView, count: usize) -> (Vec<LiveRow>, LiveBatch) {
+    let mut rows = Vec::new();
+    loop {
+        let next = tokio::time::timeout(Duration::from_secs(20), view.next()).await.expect("what happened is shown");
+        let batch = next.unwrap().expect("the view goes on");
+        rows.extend(batch.rows.iter().copied());
+        if rows.len() >= count {
+            return (rows, batch);
+        }
+    }
+}
+
+// L1 L2 L3 L6 G5
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_live_view_shows_what_its_owner_may_see_and_no_more() {
+    let (_, server) = fresh().await;
+    let (lock_id, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let operator = server.operator().await;
+    let ana = server.person("ana@harbor.example");
+    let quick = Subscribe { every_ms: 50, ..Subscribe::all() };
+    let mut view = operator.watch_log(&quick).await.unwrap();
+    ask(&lock, 1, server.mobile("sam@mail.example")).await;
+    ask(&lock, 2, server.mobile("ana@harbor.example")).await;
+    ask(&lock, 99, server.mobile(TRACY)).await;
+    let (seen, batch) = rows(&mut view, 3).await;
+    let by_guest = |row: &LiveRow| matches!(row.who, keyward_protocol::message::watch::Who::Guest { .. });
+    assert!(by_guest(&seen[0]) && seen[0].key == Some(KEY_A) && seen[0].lock == Some(lock_id));
+    assert_eq!((seen[1].denied, seen[2].denied), (Some(Reason::NoKey), Some(Reason::UnknownDoor)));
+    assert!(batch.sequence >= 1 && batch.dropped == 0);
+
+    // Specific to Key B, and Key B loses door 1: only door 2 is seen, and Key A is "another Key".
+    operator.carry_out(Command::SetLevel(MAIN, ana, Some(Level::Specific(vec![KEY_B]))), None).await.unwrap();
+    let always = Opening { schedule: ScheduleRef::Always, code: true };
+    let doors = vec![KeyDoor { door: DoorId(2), opening: always }];
+    let spec = KeySpec { name: "Key B".to_owned(), may_share: false, doors, rules: Vec::new() };
+    server.inside.engine.run(PORTFOLIO, Actor::Administrator, Command::EditKey(KEY_B, spec)).unwrap();
+    ask(&lock, 1, server.mobile(TRACY)).await;
+    ask(&lock, 2, server.mobile(TRACY)).await;
+    let (seen, batch) = rows(&mut view, 1).await;
+    assert_eq!((seen[0].door, seen[0].key, seen[0].another_key), (DoorId(2), None, true));
+    assert!(batch.counts.iter().all(|count| count.door == Some(DoorId(2))) && batch.keys.is_empty());
+
+    // The view of somebody who is suspended ends.
+    let another = Command::SetPortfolioManager(server.person(TRACY), true);
+    server.inside.engine.run(PORTFOLIO, Actor::Administrator, another).unwrap();
+    server.inside.engine.run(PORTFOLIO, Actor::Administrator, Command::Suspend(ana, true)).unwrap();
+    ask(&lock, 2, server.mobile(TRACY)).await;
+    let ended = tokio::time::timeout(Duration::from_secs(20), view.next()).await.expect("it ends");
+    assert!(matches!(ended, Ok(None)), "{ended:?}");
     server.stop().await;
 }

@@ -1,0 +1,137 @@
+//! Management calls and live views, typed.
+
+use super::{ClientError, Connection, Watching};
+use crate::{
+    entry::{Command, Refusal},
+    id::*,
+    message::{
+        manage::{
+            Answer, Digest, Done, DoorDetail, DoorRow, Effects, HolderRow, KeyDetail, KeyRow, List, LockRow, Overview,
+            Part, PayloadError, PersonDetail, PersonRow, PropertyDetail, Request, Rows, ScheduleRow,
+        },
+        watch::{LiveBatch, Subscribe},
+    },
+};
+
+/// Why a management call has no answer.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ManageError {
+    /// Nothing was changed, and why.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The server can't read the request. Nothing was changed.
+    #[error("the server can't read the request: {0}")]
+    Unreadable(String),
+    /// No whole answer came. Whether a change was made is open: look before asking again.
+    #[error(transparent)]
+    Connection(#[from] ClientError),
+    /// An answer came that can't be read, or one to something else. Whether a change was made is open.
+    #[error("the server's answer can't be read: {0}")]
+    Answer(#[from] PayloadError),
+}
+
+/// Sends a request and takes its one right answer.
+macro_rules! ask {
+    ($connection:expr, $request:expr, $answer:path) => {
+        match $connection.ask_for(&$request).await? {
+            $answer(found) => Ok(found),
+            Answer::Refused(refusal) => Err(refusal.into()),
+            Answer::Unreadable(why) => Err(ManageError::Unreadable(why)),
+            _ => Err(PayloadError::Malformed("it answers something else".to_owned()).into()),
+        }
+    };
+}
+
+impl Connection {
+    /// Sends a request and returns its answer, refusals among them.
+    pub async fn ask_for(&self, request: &Request) -> Result<Answer, ManageError> {
+        let answer = self.request(&request.encode()).await?;
+        Ok(Answer::decode(&answer)?)
+    }
+
+    /// The portfolio at a glance.
+    pub async fn overview(&self) -> Result<Overview, ManageError> {
+        ask!(self, Request::Overview, Answer::Overview)
+    }
+
+    /// A property's facts.
+    pub async fn property(&self, property: PropertyId) -> Result<PropertyDetail, ManageError> {
+        ask!(self, Request::Property(property), Answer::Property)
+    }
+
+    /// A property's Keys.
+    pub async fn keys(&self, property: PropertyId, rows: Rows) -> Result<List<KeyRow>, ManageError> {
+        ask!(self, Request::Keys(property, rows), Answer::Keys)
+    }
+
+    /// One Key.
+    pub async fn key(&self, key: KeyId) -> Result<KeyDetail, ManageError> {
+        ask!(self, Request::Key(key), Answer::Key)
+    }
+
+    /// Who holds a Key.
+    pub async fn holders(&self, key: KeyId, rows: Rows) -> Result<List<HolderRow>, ManageError> {
+        ask!(self, Request::Holders(key, rows), Answer::Holders)
+    }
+
+    /// People: all of the portfolio's, or those who hold something in a property.
+    pub async fn people(&self, property: Option<PropertyId>, rows: Rows) -> Result<List<PersonRow>, ManageError> {
+        ask!(self, Request::People(property, rows), Answer::People)
+    }
+
+    /// One person.
+    pub async fn person(&self, person: PersonId) -> Result<PersonDetail, ManageError> {
+        ask!(self, Request::Person(person), Answer::Person)
+    }
+
+    /// A property's doors.
+    pub async fn doors(&self, property: PropertyId, rows: Rows) -> Result<List<DoorRow>, ManageError> {
+        ask!(self, Request::Doors(property, rows), Answer::Doors)
+    }
+
+    /// One door.
+    pub async fn door(&self, door: DoorId) -> Result<DoorDetail, ManageError> {
+        ask!(self, Request::Door(door), Answer::Door)
+    }
+
+    /// A property's named schedules.
+    pub async fn schedules(&self, property: PropertyId, rows: Rows) -> Result<List<ScheduleRow>, ManageError> {
+        ask!(self, Request::Schedules(property, rows), Answer::Schedules)
+    }
+
+    /// Registered locks.
+    pub async fn locks(&self, rows: Rows) -> Result<List<LockRow>, ManageError> {
+        ask!(self, Request::Locks(rows), Answer::Locks)
+    }
+
+    /// What would follow from a command (K9). Changes nothing.
+    pub async fn preview(&self, command: Command, part: Part) -> Result<Effects, ManageError> {
+        ask!(self, Request::Preview(command, part), Answer::Preview)
+    }
+
+    /// Carries a command out; refused when `pinned` is the digest of a preview and something else would follow now.
+    /// When this returns, the change is durable and in force for every check that starts afterwards.
+    pub async fn carry_out(&self, command: Command, pinned: Option<Digest>) -> Result<Done, ManageError> {
+        ask!(self, Request::Do { command, pinned, part: Part::FIRST }, Answer::Done)
+    }
+
+    /// Watches the access log live.
+    pub async fn watch_log(&self, subscribe: &Subscribe) -> Result<LiveView, ManageError> {
+        Ok(LiveView { watching: self.watch(&subscribe.encode()).await? })
+    }
+}
+
+/// A live view of the access log.
+pub struct LiveView {
+    watching: Watching,
+}
+
+impl LiveView {
+    /// The next batch; `None` when the server has ended the view. May be dropped and called again without loss.
+    pub async fn next(&mut self) -> Result<Option<LiveBatch>, ManageError> {
+        match self.watching.next().await? {
+            Some(payload) => Ok(Some(LiveBatch::decode(&payload)?)),
+            None => Ok(None),
+        }
+    }
+}

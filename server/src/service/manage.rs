@@ -1,0 +1,671 @@
+//! Management requests: answered from the Directory's last durable snapshot, or handed to the engine.
+//!
+//! Here, and nowhere else, the Directory's records become what an operator is shown. Who asks is looked up at each
+//! request: what they may not see is left out or not there (M8).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use keyward_protocol::{
+    entry::{Command, LockScope, Opening, Refusal, ScheduleRef},
+    id::*,
+    message::manage::*,
+    name::fold,
+    time::Moment,
+};
+use tokio::sync::oneshot;
+
+use crate::{
+    clock::Clock,
+    domain::{
+        decide,
+        directory::{DELIVERIES_NAME, Door, Giving, Key, Person, Portfolio, Property, Share},
+        effects,
+        event::{Actor, Cause},
+        permission::{self, Managed},
+    },
+    engine::Engine,
+    identity::Principal,
+    net::{self, Later, Peer},
+};
+
+/// Answers operators.
+pub struct Manage {
+    engine: Engine,
+    clock: Clock,
+}
+
+impl Manage {
+    /// Answers from this engine's Directory, by this clock.
+    pub fn new(engine: Engine, clock: Clock) -> Manage {
+        Manage { engine, clock }
+    }
+
+    async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
+        let Principal::Operator { portfolio, person } = who.principal else {
+            return Answer::Refused(Refusal::NotPermitted("an operator's certificate".to_owned()));
+        };
+        let request = match Request::decode(&payload) {
+            Ok(request) => request,
+            Err(error) => return Answer::Unreadable(error.to_string()),
+        };
+        match request {
+            Request::Do { command, pinned, part } => self.carry_out(portfolio, person, command, pinned, part).await,
+            look => {
+                let (engine, clock) = (self.engine.clone(), self.clock.clone());
+                // Lists may be long: not on a thread that serves locks.
+                let looked = tokio::task::spawn_blocking(move || look_up(&engine, &clock, portfolio, person, look));
+                looked.await.unwrap_or_else(|_| Answer::Refused(Refusal::Unavailable("it is shutting down".to_owned())))
+            }
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        portfolio: PortfolioId,
+        person: PersonId,
+        command: Command,
+        pinned: Option<Digest>,
+        part: Part,
+    ) -> Answer {
+        let (send, receive) = oneshot::channel();
+        // Names of what the step takes away are there before it only.
+        let before = self.engine.directory();
+        let (engine, actor) = (self.engine.clone(), Actor::Person(person));
+        // The engine's queue may be full, which holds up whoever hands something over.
+        let handed = tokio::task::spawn_blocking(move || {
+            engine.submit(portfolio, actor, command, pinned, Box::new(move |done| _ = send.send(done)));
+        });
+        let stopped = || Err(Refusal::Unavailable("the server is shutting down".to_owned()));
+        let done = match handed.await {
+            Ok(()) => receive.await.unwrap_or_else(|_| stopped()),
+            Err(_) => stopped(),
+        };
+        match done {
+            Ok(done) => {
+                let after = self.engine.directory();
+                let names = [before, after].map(|directory| directory.portfolios.get(&portfolio).cloned());
+                let names = names.each_ref().map(|portfolio| portfolio.as_deref());
+                let effects = effects_shown(&done.effects, done.revision, part, &names);
+                Answer::Done(Done { revision: done.revision, made: done.causes.iter().find_map(made), effects })
+            }
+            Err(refusal) => Answer::Refused(refusal),
+        }
+    }
+}
+
+impl net::Manage for Manage {
+    fn request<'a>(&'a self, who: &'a Peer, payload: Vec<u8>) -> Later<'a, Vec<u8>> {
+        Box::pin(async move { self.answer(who, payload).await.encode() })
+    }
+}
+
+/// What a step made or put, by its first cause that has an id of its own.
+fn made(cause: &Cause) -> Option<Made> {
+    match cause {
+        Cause::PersonPut(person) => Some(Made::Person(person.id)),
+        Cause::PropertyPut(facts) => Some(Made::Property(facts.id)),
+        Cause::DoorPut { door, .. } => Some(Made::Door(door.id)),
+        Cause::SchedulePut { schedule, .. } => Some(Made::Schedule(schedule.id)),
+        Cause::KeyPut { key, .. } => Some(Made::Key(key.id)),
+        Cause::DeliveriesSet { key: Some(key), .. } => Some(Made::Key(*key)),
+        Cause::Given { giving, .. } => Some(Made::Giving(giving.id)),
+        Cause::Shared { share, .. } => Some(Made::Share(share.id)),
+        Cause::LockedDown { lockdown, .. } => Some(Made::Lockdown(lockdown.id)),
+        Cause::LockPut(lock) => Some(Made::Lock(lock.id)),
+        _ => None,
+    }
+}
+
+fn look_up(engine: &Engine, clock: &Clock, portfolio: PortfolioId, person: PersonId, request: Request) -> Answer {
+    let directory = engine.directory();
+    let now = clock();
+    let found = directory.portfolios.get(&portfolio).filter(|found| permission::is_manager(found, person));
+    let Some(portfolio) = found else {
+        return Answer::Refused(Refusal::NotPermitted("being a manager".to_owned()));
+    };
+    let viewer = Viewer { portfolio, person };
+    viewer.answer(request, now).unwrap_or_else(Answer::Refused)
+}
+
+/// A manager who looks at their portfolio.
+struct Viewer<'a> {
+    portfolio: &'a Portfolio,
+    person: PersonId,
+}
+
+impl<'a> Viewer<'a> {
+    fn answer(&self, request: Request, now: Moment) -> Result<Answer, Refusal> {
+        Ok(match request {
+            Request::Overview => Answer::Overview(self.overview(now)),
+            Request::Property(property) => Answer::Property(self.property(property)?),
+            Request::Keys(property, rows) => Answer::Keys(self.keys(property, &rows)?),
+            Request::Key(key) => Answer::Key(self.key(key)?),
+            Request::Holders(key, rows) => Answer::Holders(self.holders(key, &rows)?),
+            Request::People(property, rows) => Answer::People(self.people(property, &rows)?),
+            Request::Person(person) => Answer::Person(self.person_detail(person)?),
+            Request::Doors(property, rows) => Answer::Doors(self.doors(property, &rows)?),
+            Request::Door(door) => Answer::Door(self.door(door)?),
+            Request::Schedules(property, rows) => Answer::Schedules(self.schedules(property, &rows)?),
+            Request::Locks(rows) => Answer::Locks(self.locks(&rows)?),
+            Request::Preview(command, part) => Answer::Preview(self.preview(&command, part, now)?),
+            Request::Do { .. } => return Err(Refusal::Unavailable("a change is made elsewhere".to_owned())),
+        })
+    }
+
+    fn is_portfolio_manager(&self) -> bool {
+        self.portfolio.managers.contains(&self.person)
+    }
+
+    fn sees_property(&self, property: &Property) -> bool {
+        self.is_portfolio_manager() || property.levels.contains_key(&self.person)
+    }
+
+    fn find_property(&self, property: PropertyId) -> Result<&'a Property, Refusal> {
+        let found = self.portfolio.properties.get(&property).map(AsRef::as_ref);
+        found.filter(|property| self.sees_property(property)).ok_or_else(|| not_found("property"))
+    }
+
+    fn managed(&self, property: &Property) -> Managed {
+        Managed::of(self.portfolio, property, self.person)
+    }
+
+    /// The doors that exist for the viewer: all for Portfolio, Full and Limited managers, else those in Keys they
+    /// manage.
+    fn doors_seen(&self, property: &Property) -> Option<BTreeSet<DoorId>> {
+        match self.managed(property) {
+            _ if self.is_portfolio_manager() => None,
+            Managed::All => None,
+            Managed::Nothing | Managed::Some(_) => Some(effects::doors_in_sight(self.portfolio, property, self.person)),
+        }
+    }
+
+    fn overview(&self, now: Moment) -> Overview {
+        let properties = self.portfolio.properties.values().filter(|property| self.sees_property(property));
+        let people = if self.is_portfolio_manager() { self.portfolio.people.len() } else { self.people_seen().len() };
+        Overview {
+            name: self.portfolio.name.clone(),
+            revision: self.portfolio.revision,
+            now,
+            me: self.person,
+            my_name: self.name(self.person),
+            people: people as u64,
+            locks: if self.is_portfolio_manager() { self.portfolio.locks.len() as u64 } else { 0 },
+            properties: properties.map(|property| self.property_row(property)).collect(),
+        }
+    }
+
+    fn property_row(&self, property: &Property) -> PropertyRow {
+        let managed = self.managed(property);
+        let doors = self.doors_seen(property).map_or(property.doors.len(), |doors| doors.len());
+        PropertyRow {
+            id: property.id(),
+            name: property.facts.name.clone(),
+            zone: property.facts.zone.clone(),
+            doors: doors as u64,
+            keys: property.keys.keys().filter(|key| managed.has(**key)).count() as u64,
+            system_keys: u64::from(property.deliveries.is_some() && managed.sees_deliveries()),
+            lockdowns: property.lockdowns.len() as u64,
+            level: permission::level(self.portfolio, property, self.person),
+        }
+    }
+
+    fn property(&self, property: PropertyId) -> Result<PropertyDetail, Refusal> {
+        let property = self.find_property(property)?;
+        let managed = self.managed(property);
+        let doors = self.doors_seen(property);
+        let sees = |door: &DoorId| doors.as_ref().is_none_or(|doors| doors.contains(door));
+        let lockdowns = property.lockdowns.values().map(|lockdown| LockdownRow {
+            id: lockdown.id,
+            doors: lockdown.doors.as_ref().map(|doors| doors.iter().copied().filter(sees).collect()),
+            except_keys: lockdown.except_keys.iter().copied().filter(|key| managed.has(*key)).collect(),
+        });
+        let levels =
+            property.levels.iter().filter(|(person, _)| self.is_portfolio_manager() || **person == self.person);
+        Ok(PropertyDetail {
+            revision: self.portfolio.revision,
+            row: self.property_row(property),
+            codes: property.facts.codes,
+            on_log_failure: property.facts.on_log_failure,
+            holidays: property.holidays.clone(),
+            deliveries: property.deliveries.filter(|_| managed.sees_deliveries()),
+            lockdowns: lockdowns.collect(),
+            levels: levels.map(|(person, level)| (*person, self.name(*person), level.clone())).collect(),
+        })
+    }
+
+    fn keys(&self, property: PropertyId, rows: &Rows) -> Result<List<KeyRow>, Refusal> {
+        let property = self.find_property(property)?;
+        let managed = self.managed(property);
+        let own = property.keys.values().filter(|key| managed.has(key.id));
+        let mut found: Vec<(KeyId, &str)> = own.map(|key| (key.id, key.name.as_str())).collect();
+        found.extend(property.deliveries.filter(|_| managed.sees_deliveries()).map(|key| (key, DELIVERIES_NAME)));
+        found.sort_unstable();
+        let chosen = Chosen::of(found, rows, |(key, _)| key.0, |(_, name)| vec![name]);
+        Ok(chosen.list(self.portfolio, |(key, _)| self.key_row(property, *key)))
+    }
+
+    fn key_row(&self, property: &Property, id: KeyId) -> KeyRow {
+        let Some(key) = property.keys.get(&id) else {
+            let doors = property.doors.values().filter(|door| door.takes_deliveries()).count() as u64;
+            let (name, hours) = (DELIVERIES_NAME.to_owned(), Some(ALWAYS.to_owned()));
+            return KeyRow { id, name, doors, people: 0, guests: 0, may_share: false, hours, system: true };
+        };
+        let doors = property.key_doors(key);
+        let schedules: BTreeSet<ScheduleRef> = doors.values().flatten().map(|opening| opening.schedule).collect();
+        let hours = match schedules.iter().collect::<Vec<_>>().as_slice() {
+            [one] => Some(schedule_name(property, **one)),
+            _ => None,
+        };
+        let live: Vec<&Giving> = property.holders_of(id).filter(|giving| !giving.ended).collect();
+        let guests = live.iter().flat_map(|giving| property.shares_from(giving.id)).filter(|share| !share.ended);
+        KeyRow {
+            id,
+            name: key.name.clone(),
+            doors: doors.len() as u64,
+            people: live.len() as u64,
+            guests: guests.count() as u64,
+            may_share: key.may_share,
+            hours,
+            system: false,
+        }
+    }
+
+    /// A Key that the viewer may see, with its property; the system's has no record of its own.
+    fn find_key(&self, key: KeyId) -> Result<(&'a Property, Option<&'a Key>), Refusal> {
+        let property = self.portfolio.property_with_key(key).ok_or_else(|| not_found("Key"))?;
+        if !self.managed(property).has(key) {
+            return Err(not_found("Key"));
+        }
+        Ok((property, property.keys.get(&key).map(AsRef::as_ref)))
+    }
+
+    fn key(&self, id: KeyId) -> Result<KeyDetail, Refusal> {
+        let (property, key) = self.find_key(id)?;
+        let always = || vec![Opening { schedule: ScheduleRef::Always, code: false }];
+        let doors: BTreeMap<DoorId, Vec<Opening>> = match key {
+            Some(key) => property.key_doors(key),
+            None => {
+                let doors = property.doors.values().filter(|door| door.takes_deliveries());
+                doors.map(|door| (door.id, always())).collect()
+            }
+        };
+        let listed = key.map(|key| key.doors.clone()).unwrap_or_default();
+        let opens = doors.into_iter().map(|(door, openings)| KeyOpens {
+            door,
+            name: door_name(property, door),
+            by_rule: listed.iter().all(|entry| entry.door != door),
+            openings,
+        });
+        Ok(KeyDetail {
+            revision: self.portfolio.revision,
+            property: property.id(),
+            row: self.key_row(property, id),
+            opens: opens.collect(),
+            rules: key.map(|key| key.rules.clone()).unwrap_or_default(),
+            listed,
+        })
+    }
+
+    fn holders(&self, key: KeyId, rows: &Rows) -> Result<List<HolderRow>, Refusal> {
+        let (property, _) = self.find_key(key)?;
+        let person = |giving: &Giving| self.portfolio.people.get(&giving.person).map(AsRef::as_ref);
+        let found: Vec<(&Giving, &Person)> =
+            property.holders_of(key).filter_map(|giving| Some((giving, person(giving)?))).collect();
+        let chosen = Chosen::of(found, rows, |(giving, _)| giving.id.0, |(_, person)| names(person));
+        Ok(chosen.list(self.portfolio, |(giving, person)| HolderRow {
+            giving: giving.id,
+            person: person.id,
+            name: person.name.clone(),
+            email: person.email.clone(),
+            suspended: person.suspended,
+            terms: terms(giving),
+            guests: self.guests(property, giving),
+        }))
+    }
+
+    fn guests(&self, property: &Property, giving: &Giving) -> Vec<GuestRow> {
+        property.shares_from(giving.id).map(|share| self.guest_row(giving, share)).collect()
+    }
+
+    fn guest_row(&self, giving: &Giving, share: &Share) -> GuestRow {
+        GuestRow {
+            share: share.id,
+            key: giving.key,
+            host: giving.person,
+            host_name: self.name(giving.person),
+            guest: share.guest,
+            guest_name: self.name(share.guest),
+            doors: share.doors.clone(),
+            from: share.from,
+            until: share.until,
+            ended: share.ended || giving.ended,
+        }
+    }
+
+    /// The people who hold, or are guests of, a Key that the viewer manages.
+    fn people_seen(&self) -> BTreeSet<PersonId> {
+        self.portfolio.properties.values().flat_map(|property| self.people_of(property)).collect()
+    }
+
+    fn people_of(&self, property: &Property) -> BTreeSet<PersonId> {
+        let managed = self.managed(property);
+        let givings = || property.givings.values().filter(|giving| managed.has(giving.key));
+        let guests = givings().flat_map(|giving| property.shares_from(giving.id)).map(|share| share.guest);
+        givings().map(|giving| giving.person).chain(guests).collect()
+    }
+
+    fn people(&self, property: Option<PropertyId>, rows: &Rows) -> Result<List<PersonRow>, Refusal> {
+        let among: Vec<&Property> = match property {
+            Some(property) => vec![self.find_property(property)?],
+            None => self.portfolio.properties.values().map(AsRef::as_ref).collect(),
+        };
+        let of_portfolio = property.is_none() && self.is_portfolio_manager();
+        let ids: Vec<PersonId> = match property {
+            _ if of_portfolio => self.portfolio.people.keys().copied().collect(),
+            Some(_) => among.iter().flat_map(|property| self.people_of(property)).collect(),
+            None => self.people_seen().into_iter().collect(),
+        };
+        let found: Vec<&Person> =
+            ids.iter().filter_map(|id| self.portfolio.people.get(id)).map(AsRef::as_ref).collect();
+        let chosen = Chosen::of(found, rows, |person| person.id.0, |person| names(person));
+        Ok(chosen.list(self.portfolio, |person| self.person_row(person, &among)))
+    }
+
+    fn person_row(&self, person: &Person, among: &[&Property]) -> PersonRow {
+        let mut row = PersonRow {
+            id: person.id,
+            name: person.name.clone(),
+            email: person.email.clone(),
+            suspended: person.suspended,
+            portfolio_manager: self.portfolio.managers.contains(&person.id),
+            keys: 0,
+            shares: 0,
+        };
+        for property in among {
+            let managed = self.managed(property);
+            let held = property.givings_of(person.id).filter(|giving| !giving.ended && managed.has(giving.key));
+            row.keys += held.count() as u64;
+            row.shares += self.guest_of(property, &managed, person.id).filter(|share| !share.ended).count() as u64;
+        }
+        row
+    }
+
+    fn guest_of(&self, property: &Property, managed: &Managed, person: PersonId) -> impl Iterator<Item = GuestRow> {
+        property.shares_to(person).filter_map(move |share| {
+            let giving = property.givings.get(&share.giving).filter(|giving| managed.has(giving.key))?;
+            Some(self.guest_row(giving, share))
+        })
+    }
+
+    fn person_detail(&self, id: PersonId) -> Result<PersonDetail, Refusal> {
+        let person = self.portfolio.people.get(&id).ok_or_else(|| not_found("person"))?;
+        if !self.is_portfolio_manager() && !self.people_seen().contains(&id) {
+            return Err(not_found("person"));
+        }
+        let properties: Vec<&Property> = self.portfolio.properties.values().map(AsRef::as_ref).collect();
+        let mut detail = PersonDetail {
+            revision: self.portfolio.revision,
+            row: self.person_row(person, &properties),
+            phone: person.phone.clone(),
+            note: person.note.clone(),
+            cards: if self.is_portfolio_manager() { person.cards.clone() } else { Vec::new() },
+            holds: Vec::new(),
+            guest_of: Vec::new(),
+            codes: Vec::new(),
+            levels: Vec::new(),
+        };
+        for property in properties.into_iter().filter(|property| self.sees_property(property)) {
+            let managed = self.managed(property);
+            let held = property.givings_of(id).filter(|giving| managed.has(giving.key));
+            detail.holds.extend(held.map(|giving| HeldRow {
+                property: property.id(),
+                giving: giving.id,
+                key: giving.key,
+                name: property.key_name(giving.key).unwrap_or_default().to_owned(),
+                terms: terms(giving),
+                guests: self.guests(property, giving),
+            }));
+            detail.guest_of.extend(self.guest_of(property, &managed, id));
+            let doors = self.doors_seen(property);
+            let codes = property.code_of.range((id, DoorId::NONE)..=(id, DoorId(u32::MAX)));
+            let codes = codes.filter(|((_, door), _)| doors.as_ref().is_none_or(|doors| doors.contains(door)));
+            detail.codes.extend(codes.filter_map(|((_, door), code)| {
+                let made_at = property.codes.get(code)?.made_at;
+                let name = door_name(property, *door);
+                Some(CodeRow { id: *code, property: property.id(), door: *door, name, made_at })
+            }));
+            if self.is_portfolio_manager() || id == self.person {
+                detail.levels.extend(property.levels.get(&id).map(|level| (property.id(), level.clone())));
+            }
+        }
+        Ok(detail)
+    }
+
+    fn doors(&self, property: PropertyId, rows: &Rows) -> Result<List<DoorRow>, Refusal> {
+        let property = self.find_property(property)?;
+        let seen = self.doors_seen(property);
+        let sees = |door: &&Door| seen.as_ref().is_none_or(|seen| seen.contains(&door.id));
+        let found: Vec<&Door> = property.doors.values().map(AsRef::as_ref).filter(sees).collect();
+        let chosen = Chosen::of(found, rows, |door| door.id.0, |door| vec![door.name.as_str()]);
+        let mut keys: BTreeMap<DoorId, u64> = BTreeMap::new();
+        for key in self.keys_seen(property) {
+            property.key_doors(key).into_keys().for_each(|door| *keys.entry(door).or_default() += 1);
+        }
+        Ok(chosen.list(self.portfolio, |door| door_row(property, door, keys.get(&door.id).copied().unwrap_or(0))))
+    }
+
+    fn keys_seen(&self, property: &'a Property) -> impl Iterator<Item = &'a Key> {
+        let managed = self.managed(property);
+        property.keys.values().map(AsRef::as_ref).filter(move |key: &&Key| managed.has(key.id))
+    }
+
+    fn door(&self, door: DoorId) -> Result<DoorDetail, Refusal> {
+        let property = self.portfolio.property_with_door(door).ok_or_else(|| not_found("door"))?;
+        let seen = self.sees_property(property) && self.doors_seen(property).is_none_or(|doors| doors.contains(&door));
+        let found = property.doors.get(&door).filter(|_| seen).ok_or_else(|| not_found("door"))?;
+        let keys = self.keys_seen(property).filter_map(|key| {
+            let openings = property.openings_of(key, found);
+            (!openings.is_empty()).then(|| DoorKeyRow { key: key.id, name: key.name.clone(), openings })
+        });
+        let mut keys: Vec<DoorKeyRow> = keys.collect();
+        let count = keys.len() as u64;
+        let delivers = found.takes_deliveries() && self.managed(property).sees_deliveries();
+        keys.extend(property.deliveries.filter(|_| delivers).map(|key| DoorKeyRow {
+            key,
+            name: DELIVERIES_NAME.to_owned(),
+            openings: vec![Opening { schedule: ScheduleRef::Always, code: false }],
+        }));
+        Ok(DoorDetail {
+            revision: self.portfolio.revision,
+            property: property.id(),
+            row: door_row(property, found, count),
+            keys,
+            codes_max: property.facts.codes.live_max(),
+        })
+    }
+
+    fn schedules(&self, property: PropertyId, rows: &Rows) -> Result<List<ScheduleRow>, Refusal> {
+        let property = self.find_property(property)?;
+        let mut keys: BTreeMap<ScheduleId, u64> = BTreeMap::new();
+        for key in self.keys_seen(property) {
+            let openings = key.doors.iter().map(|entry| entry.opening).chain(key.rules.iter().map(|rule| rule.opening));
+            let used: BTreeSet<ScheduleId> = openings
+                .filter_map(|opening| match opening.schedule {
+                    ScheduleRef::Named(schedule) => Some(schedule),
+                    ScheduleRef::Always => None,
+                })
+                .collect();
+            used.into_iter().for_each(|schedule| *keys.entry(schedule).or_default() += 1);
+        }
+        // Below Limited, only the schedules of Keys that are managed exist.
+        let all = self.is_portfolio_manager() || self.managed(property) == Managed::All;
+        let found = property.schedules.values().filter(|schedule| all || keys.contains_key(&schedule.id)).collect();
+        let chosen = Chosen::of(found, rows, |schedule| schedule.id.0, |schedule| vec![schedule.name.as_str()]);
+        Ok(chosen.list(self.portfolio, |schedule| ScheduleRow {
+            id: schedule.id,
+            name: schedule.name.clone(),
+            hours: schedule.hours.clone(),
+            keys: keys.get(&schedule.id).copied().unwrap_or(0),
+        }))
+    }
+
+    fn locks(&self, rows: &Rows) -> Result<List<LockRow>, Refusal> {
+        if !self.is_portfolio_manager() {
+            return Err(Refusal::NotPermitted("being a Portfolio Manager".to_owned()));
+        }
+        let found = self.portfolio.locks.values().collect();
+        let chosen = Chosen::of(found, rows, |lock| lock.id.0, |lock| vec![lock.name.as_str()]);
+        Ok(chosen.list(self.portfolio, |lock| LockRow {
+            id: lock.id,
+            name: lock.name.clone(),
+            scope: LockScope::clone(&lock.scope),
+            disabled: lock.disabled,
+        }))
+    }
+
+    /// What would follow (K9), worked out exactly as the step would: ends that are due come first.
+    fn preview(&self, command: &Command, part: Part, now: Moment) -> Result<Effects, Refusal> {
+        let due = decide::due(self.portfolio, now);
+        let settled = (!due.is_empty()).then(|| {
+            let stepped = effects::step(self.portfolio, &due, now);
+            let unknown = vec![[0; 32]; stepped.effects.codes_made.len()];
+            effects::finish(stepped, &unknown, now)
+        });
+        let portfolio = settled.as_ref().unwrap_or(self.portfolio);
+        permission::authorize(portfolio, self.person, command)?;
+        // Only a new person's identity depends on them, and nobody is shown that.
+        let seeds = core::array::from_fn(|at| u64::MAX - at as u64);
+        let decided = decide::decide(portfolio, command, now, seeds, None)?;
+        let names = [Some(portfolio), Some(&decided.stepped.after)];
+        Ok(effects_shown(decided.effects(), self.portfolio.revision, part, &names))
+    }
+
+    fn name(&self, person: PersonId) -> String {
+        self.portfolio.people.get(&person).map(|person| person.name.clone()).unwrap_or_default()
+    }
+}
+
+/// The schedule that every property has.
+const ALWAYS: &str = "always";
+
+fn not_found(what: &str) -> Refusal {
+    Refusal::NotFound(what.to_owned())
+}
+
+fn names(person: &Person) -> Vec<&str> {
+    vec![&person.name, &person.email]
+}
+
+fn terms(giving: &Giving) -> Terms {
+    Terms { may_share: giving.may_share, from: giving.from, until: giving.until, ended: giving.ended }
+}
+
+fn door_name(property: &Property, door: DoorId) -> String {
+    property.doors.get(&door).map(|door| door.name.clone()).unwrap_or_default()
+}
+
+fn schedule_name(property: &Property, schedule: ScheduleRef) -> String {
+    match schedule {
+        ScheduleRef::Always => ALWAYS.to_owned(),
+        ScheduleRef::Named(id) => property.schedules.get(&id).map(|found| found.name.clone()).unwrap_or_default(),
+    }
+}
+
+fn door_row(property: &Property, door: &Door, keys: u64) -> DoorRow {
+    DoorRow {
+        id: door.id,
+        name: door.name.clone(),
+        kind: door.kind,
+        occupied: door.occupied,
+        labels: door.labels.clone(),
+        keys,
+        codes: property.live_codes.get(&door.id).copied().unwrap_or(0).into(),
+        locked_down: property.lockdowns.values().any(|lockdown| lockdown.covers(door.id)),
+    }
+}
+
+/// The rows of a list that were asked for.
+struct Chosen<T> {
+    total: u64,
+    rows: Vec<T>,
+    next: Option<u32>,
+}
+
+impl<T> Chosen<T> {
+    /// `found` is in the order of `id`.
+    fn of(found: Vec<T>, rows: &Rows, id: impl Fn(&T) -> u32, names: impl Fn(&T) -> Vec<&str>) -> Chosen<T> {
+        let wanted = fold(&rows.search);
+        let matches = |item: &T| wanted.is_empty() || names(item).into_iter().any(|name| fold(name).contains(&wanted));
+        let mut chosen = Chosen { total: 0, rows: Vec::new(), next: None };
+        for item in found.into_iter().filter(matches) {
+            chosen.total += 1;
+            if id(&item) <= rows.after {
+                continue;
+            }
+            match chosen.rows.last() {
+                Some(last) if chosen.rows.len() >= rows.most as usize => chosen.next = Some(id(last)),
+                _ => chosen.rows.push(item),
+            }
+        }
+        chosen
+    }
+
+    fn list<R>(self, portfolio: &Portfolio, row: impl Fn(&T) -> R) -> List<R> {
+        let rows = self.rows.iter().map(row).collect();
+        List { revision: portfolio.revision, total: self.total, rows, next: self.next }
+    }
+}
+
+/// A part of what follows, with the names in it: of people and doors that may be gone afterwards, or there only then.
+fn effects_shown(effects: &effects::Effects, revision: u64, part: Part, names: &[Option<&Portfolio>]) -> Effects {
+    fn cut<T, R>(all: &[T], part: Part, row: impl Fn(&T) -> R) -> Vec<R> {
+        let skip = usize::try_from(part.skip).unwrap_or(usize::MAX);
+        all.iter().skip(skip).take(part.most as usize).map(row).collect()
+    }
+    let at = |at: &effects::At| At { property: at.property, person: at.person, door: at.door };
+    let losing: BTreeSet<PersonId> = (effects.doors_lost.iter().map(|lost| lost.person))
+        .chain(effects.codes_deleted.iter().map(|code| code.person))
+        .chain(effects.shares_ended.iter().map(|share| share.guest))
+        .collect();
+    let mut shown = Effects {
+        revision,
+        digest: effects.digest(),
+        totals: Totals {
+            doors_lost: effects.doors_lost.len() as u64,
+            doors_gained: effects.doors_gained.len() as u64,
+            codes_deleted: effects.codes_deleted.len() as u64,
+            codes_made: effects.codes_made.len() as u64,
+            shares_ended: effects.shares_ended.len() as u64,
+            sight_lost: effects.sight_lost.len() as u64,
+            people_losing: losing.len() as u64,
+        },
+        doors_lost: cut(&effects.doors_lost, part, at),
+        doors_gained: cut(&effects.doors_gained, part, at),
+        codes_deleted: cut(&effects.codes_deleted, part, |code| At {
+            property: code.property,
+            person: code.person,
+            door: code.door,
+        }),
+        codes_made: cut(&effects.codes_made, part, |code| At {
+            property: code.property,
+            person: code.person,
+            door: code.door,
+        }),
+        shares_ended: cut(&effects.shares_ended, part, |share| (share.share, share.guest)),
+        sight_lost: cut(&effects.sight_lost, part, at),
+        people: Vec::new(),
+        doors: Vec::new(),
+    };
+    let lists = [&shown.doors_lost, &shown.doors_gained, &shown.codes_deleted, &shown.codes_made, &shown.sight_lost];
+    let guests = shown.shares_ended.iter().map(|(_, guest)| *guest);
+    let people: BTreeSet<PersonId> =
+        lists.iter().flat_map(|list| list.iter()).map(|at| at.person).chain(guests).collect();
+    let doors: BTreeSet<DoorId> = lists.iter().flat_map(|list| list.iter()).map(|at| at.door).collect();
+    let places = || names.iter().flatten();
+    let person = |id: &PersonId| places().find_map(|found| Some(found.people.get(id)?.name.clone()));
+    let door =
+        |id: &DoorId| places().find_map(|found| Some(found.property_with_door(*id)?.doors.get(id)?.name.clone()));
+    shown.people = people.iter().filter_map(|id| Some((*id, person(id)?))).collect();
+    shown.doors = doors.iter().filter_map(|id| Some((*id, door(id)?))).collect();
+    shown
+}
