@@ -328,11 +328,6 @@ fn clean_text(text: &str) -> Result<String, Refusal> {
 
 fn suspend(portfolio: &Portfolio, person: PersonId, on: bool) -> Result<Vec<Cause>, Refusal> {
     let found = find_person(portfolio, person)?;
-    // M6: someone must be left who can undo it.
-    let others = || portfolio.managers.iter().any(|other| *other != person && !portfolio.is_suspended(*other));
-    if on && portfolio.managers.contains(&person) && !others() {
-        return Err(invalid("a portfolio keeps at least one Portfolio Manager who is not suspended".to_owned()));
-    }
     Ok(vec![Cause::PersonPut(Person { suspended: on, ..found.clone() })])
 }
 

@@ -67,7 +67,8 @@ pub fn authorize(portfolio: &Portfolio, person: PersonId, command: &Command) -> 
         C::MakeProperty(_) | C::SetPortfolioManager(..) | C::MakeLock { .. } | C::DisableLock(..) => {
             by.portfolio_manager()
         }
-        C::Suspend(..) | C::DeletePerson(_) => by.portfolio_manager(),
+        C::DeletePerson(_) | C::Suspend(_, false) => by.portfolio_manager(),
+        C::Suspend(other, true) => by.portfolio_manager().and_then(|()| by.leaves_a_manager(*other)),
         C::EditProperty(property, _)
         | C::RemoveProperty(property)
         | C::SetDeliveries(property, _)
@@ -146,6 +147,16 @@ impl By<'_> {
         let property = self.portfolio.property_with_key(key).ok_or_else(|| not_found("Key"))?;
         let managed = Managed::of(self.portfolio, property, self.person);
         managed.has(key).then(|| property.id()).ok_or_else(|| not_found("Key"))
+    }
+
+    /// Someone must be left over the network who can undo it (M6).
+    fn leaves_a_manager(&self, without: PersonId) -> Result<(), Refusal> {
+        let works = |other: &PersonId| *other != without && !self.portfolio.is_suspended(*other);
+        if self.portfolio.managers.contains(&without) && !self.portfolio.managers.iter().any(works) {
+            let why = "a portfolio keeps at least one Portfolio Manager who is not suspended: make another one first";
+            return Err(Refusal::Invalid(why.to_owned()));
+        }
+        Ok(())
     }
 
     /// M6: nobody raises their own level.
