@@ -207,7 +207,8 @@ impl World {
         for id in &keys {
             let key = self.key(*id, &doors, &schedules);
             let has = |door: &&Door| {
-                key.doors.iter().any(|entry| entry.door == door.id) || key.rules.iter().any(|rule| rule.names(door))
+                key.doors.iter().any(|entry| entry.door == door.id)
+                    || key.rules.iter().any(|rule| door.is_named_by(rule))
             };
             doors_of.insert(*id, built.iter().filter(has).map(|door| door.id).collect());
             causes.push(Cause::KeyPut { property, key });
