@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use jiff::tz::TimeZone;
 pub use keyward_protocol::entry::Refusal;
 use keyward_protocol::{
     code::Card,
@@ -358,7 +357,7 @@ fn property_facts(portfolio: &Portfolio, id: PropertyId, spec: &PropertySpec) ->
     if portfolio.property_by_name(&name).is_some_and(|other| other.id() != id) {
         return Err(Refusal::Taken(format!("the property name `{name}`")));
     }
-    if TimeZone::get(&spec.zone).is_err() {
+    if time_zone(&spec.zone).is_none() {
         return Err(invalid("that is no IANA time zone: write one like America/New_York".to_owned()));
     }
     check_code_policy(&spec.codes)?;

@@ -3,7 +3,10 @@
 //! Cloning any part is cheap; the engine edits a clone and publishes it. Only [`edit`](super::edit) and
 //! [`effects`](super::effects) change a Directory, everything else reads it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use imbl::{OrdMap, OrdSet};
 use jiff::tz::TimeZone;
@@ -400,11 +403,16 @@ impl Portfolio {
     }
 }
 
+/// The IANA time zone of this name. The database's `Etc/Unknown` is the place of nothing, and no zone here.
+pub fn time_zone(name: &str) -> Option<TimeZone> {
+    TimeZone::get(name).ok().filter(|zone| !zone.is_unknown())
+}
+
 impl Property {
     /// A property without anything in it; `None` where the zone is not an IANA time zone.
     pub fn new(facts: PropertyFacts) -> Option<Property> {
         Some(Property {
-            zone: TimeZone::get(&facts.zone).ok()?,
+            zone: time_zone(&facts.zone)?,
             facts,
             holidays: Vec::new(),
             deliveries: None,
@@ -467,7 +475,8 @@ impl Property {
         if key.rules.is_empty() {
             return doors;
         }
-        for door in self.doors.values().filter(|door| key.doors.iter().all(|entry| entry.door != door.id)) {
+        let listed: BTreeSet<DoorId> = doors.keys().copied().collect();
+        for door in self.doors.values().filter(|door| !listed.contains(&door.id)) {
             for rule in key.rules.iter().filter(|rule| door.is_named_by(rule)) {
                 let openings = doors.entry(door.id).or_default();
                 if !openings.contains(&rule.opening) {

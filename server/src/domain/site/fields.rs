@@ -1,10 +1,13 @@
 //! Reads fields out of TOML tables and keeps what is wrong with its line. No rule of keyward's stands here.
 
-use std::{cell::RefCell, ops::Range};
+use std::{
+    cell::{Cell, RefCell},
+    ops::{Range, RangeInclusive},
+};
 
 use jiff::civil;
 use keyward_protocol::{
-    name,
+    limits, name,
     time::{Date, Moment},
 };
 use toml::{
@@ -15,12 +18,17 @@ use toml::{
 
 use super::SiteError;
 
+/// How much likeness is worked out for one file, in pairs of characters: well under a second of work. The first wrong
+/// names get a suggestion, and a file with thousands of them is refused as quickly as any other.
+const LIKENESS_MAX: usize = 200_000_000;
+
 /// A file that is being read, with what was found wrong so far.
 pub struct Reader<'t> {
     file: String,
     text: &'t str,
     line_starts: Vec<usize>,
     errors: RefCell<Vec<SiteError>>,
+    likeness_left: Cell<usize>,
 }
 
 /// A table of the file, with the fields that were asked for so far.
@@ -47,7 +55,18 @@ impl<'t> Reader<'t> {
     pub fn new(file: &str, text: &'t str) -> Self {
         let line_starts =
             std::iter::once(0).chain(text.bytes().enumerate().filter(|(_, b)| *b == b'\n').map(|(n, _)| n + 1));
-        Reader { file: file.to_owned(), text, line_starts: line_starts.collect(), errors: RefCell::default() }
+        Reader {
+            file: file.to_owned(),
+            text,
+            line_starts: line_starts.collect(),
+            errors: RefCell::default(),
+            likeness_left: Cell::new(LIKENESS_MAX),
+        }
+    }
+
+    /// How much was found wrong so far.
+    pub fn faults(&self) -> usize {
+        self.errors.borrow().len()
     }
 
     /// What was found wrong.
@@ -80,6 +99,26 @@ impl<'t> Reader<'t> {
         self.errors.borrow_mut().push(SiteError { file: self.file.clone(), line, message });
     }
 
+    /// The candidate that is most like `word`, if any is like it; `None` too once enough was compared for this file.
+    pub fn nearest<T: AsRef<str>>(&self, word: &str, candidates: impl Iterator<Item = T>) -> Option<T> {
+        if word.len() > limits::NAME_CHARS_MAX {
+            return None;
+        }
+        let word = word.to_lowercase();
+        let mut best: Option<(f64, T)> = None;
+        for candidate in candidates {
+            let cost = (word.len() + 1) * (candidate.as_ref().len() + 1);
+            let left = self.likeness_left.get().checked_sub(cost);
+            self.likeness_left.set(left.unwrap_or(0));
+            left?;
+            let likeness = strsim::jaro_winkler(&word, &candidate.as_ref().to_lowercase());
+            if likeness > best.as_ref().map_or(0.8, |(likeness, _)| *likeness) {
+                best = Some((likeness, candidate));
+            }
+        }
+        best.map(|(_, candidate)| candidate)
+    }
+
     fn line_of(&self, span: &Range<usize>) -> usize {
         self.line_starts.partition_point(|start| *start <= span.start)
     }
@@ -106,7 +145,7 @@ impl<'r, 't> Fields<'r, 't> {
         let (value, line) = self.value(name)?;
         let taken = take(value);
         if taken.is_none() {
-            self.reader.wrong(line, format!("`{name}` must be {wanted}, not {}", value.type_str()));
+            self.reader.wrong(line, format!("`{name}` must be {wanted}, not {}", shown(value)));
         }
         taken.map(|value| At { value, line })
     }
@@ -122,6 +161,13 @@ impl<'r, 't> Fields<'r, 't> {
         self.text(name)
     }
 
+    /// A text as it stands there, without a word about it where it is none.
+    pub fn peek_text(&self, name: &'static str) -> Option<At<String>> {
+        let value = self.table.get(name)?;
+        let text = value.get_ref().as_str()?.to_owned();
+        Some(At { value: text, line: self.reader.line_of(&value.span()) })
+    }
+
     /// Notes it when a field that must be there is not.
     pub fn missing(&self, name: &'static str) {
         if !self.table.contains_key(name) {
@@ -134,26 +180,33 @@ impl<'r, 't> Fields<'r, 't> {
         self.typed(name, "true or false", DeValue::as_bool)
     }
 
-    /// A whole number, not negative.
-    pub fn number(&self, name: &'static str) -> Option<At<u64>> {
-        self.typed(name, "a whole number from 0", |value| {
+    /// A whole number in a range; `like` is one that it could be.
+    pub fn number(&self, name: &'static str, range: RangeInclusive<u64>, like: u64) -> Option<At<u64>> {
+        let bounds = match *range.end() {
+            u64::MAX => format!("from {}", range.start()),
+            end => format!("from {} to {end}", range.start()),
+        };
+        self.typed(name, &format!("a whole number {bounds}, like `{name} = {like}`"), |value| {
             let number = value.as_integer()?;
-            u64::from_str_radix(number.as_str(), number.radix()).ok()
+            u64::from_str_radix(number.as_str(), number.radix()).ok().filter(|number| range.contains(number))
         })
     }
 
-    /// A list of texts.
-    pub fn texts(&self, name: &'static str) -> Option<At<Vec<At<String>>>> {
-        self.typed(name, "a list of texts in quotes", |value| {
-            value
-                .as_array()?
-                .iter()
-                .map(|item| {
-                    let line = self.reader.line_of(&item.span());
-                    item.get_ref().as_str().map(|text| At { value: text.to_owned(), line })
-                })
-                .collect()
-        })
+    /// A list of texts; `like` is one that could stand in it.
+    pub fn texts(&self, name: &'static str, like: &str) -> Option<At<Vec<At<String>>>> {
+        let wanted = format!("a list of texts in quotes, like `{name} = [\"{like}\"]`");
+        let items = self.typed(name, &wanted, DeValue::as_array)?;
+        let texts = items.value.iter().map(|item| {
+            let line = self.reader.line_of(&item.span());
+            match item.get_ref().as_str() {
+                Some(text) => Some(At { value: text.to_owned(), line }),
+                None => {
+                    self.reader.wrong(line, format!("`{name}` must be {wanted}: it holds {}", shown(item.get_ref())));
+                    None
+                }
+            }
+        });
+        texts.collect::<Option<Vec<_>>>().map(|value| At { value, line: items.line })
     }
 
     /// A field that is either a text or a list of texts.
@@ -162,7 +215,7 @@ impl<'r, 't> Fields<'r, 't> {
         if is_text {
             return self.text(name).map(|text| At { value: Ok(text.value), line: text.line });
         }
-        self.texts(name).map(|texts| At { value: Err(texts.value), line: texts.line })
+        self.texts(name, "10:00-14:00").map(|texts| At { value: Err(texts.value), line: texts.line })
     }
 
     /// A list of tables, `[[…]]` or inline.
@@ -190,7 +243,7 @@ impl<'r, 't> Fields<'r, 't> {
         let read = match value {
             DeValue::Datetime(moment) => moment_of(moment),
             DeValue::String(text) => Moment::parse_exact(text).map_err(|error| error.to_string()),
-            other => Err(format!("a moment is needed, not {}", other.type_str())),
+            other => Err(format!("write a moment like 2026-11-23T10:00:00-05:00, not {}", shown(other))),
         };
         match read {
             Ok(value) => Some(At { value, line }),
@@ -220,7 +273,7 @@ impl<'r, 't> Fields<'r, 't> {
             if asked.iter().any(|known| *known == key.get_ref()) {
                 continue;
             }
-            let hint = match nearest(key.get_ref(), asked.iter().copied()) {
+            let hint = match self.reader.nearest(key.get_ref(), asked.iter().copied()) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("it may have {}", asked.join(", ")),
             };
@@ -230,13 +283,18 @@ impl<'r, 't> Fields<'r, 't> {
     }
 }
 
-/// The candidate that is most like `word`, if any is like it.
-pub fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    candidates
-        .map(|candidate| (strsim::jaro_winkler(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
+/// A value as an error shows it: what is written there, unless that is long.
+fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::Integer(number) => format!("`{number}`"),
+        DeValue::Float(number) => format!("`{number}`"),
+        DeValue::Boolean(flag) => format!("`{flag}`"),
+        DeValue::Datetime(moment) => format!("`{moment}`"),
+        DeValue::String(text) if text.chars().count() <= 40 => format!("`\"{text}\"`"),
+        DeValue::String(_) => "a text".to_owned(),
+        DeValue::Array(_) => "a list".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
 }
 
 fn moment_of(moment: &Datetime) -> Result<Moment, String> {

@@ -1,6 +1,7 @@
 //! Files that are wrong, line by line, and one that is right.
 
 use super::*;
+use crate::domain::directory::time_zone;
 
 const RIGHT: &str = r#"keyward = 1
 [portfolio]
@@ -108,6 +109,131 @@ fn what_is_wrong_is_named_with_its_line_and_its_cure() {
     wrong("deliveries = true", "deliveries = \"yes\"", "site.toml:18: `deliveries` must be true or false");
     wrong("deliveries = true", "code_digits = 5", "5 digits need an explicit limit");
     wrong("keyward = 1", "keyward = ", "site.toml:1: this is no TOML");
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_told_with_what_to_write() {
+    let digits = "site.toml:18: `code_digits` must be a whole number from 4 to 10, like `code_digits = 7`, not ";
+    for (wrong_one, shown) in [("-3", "`-3`"), ("3", "`3`"), ("7.5", "`7.5`"), ("\"7\"", "`\"7\"`"), ("[7]", "a list")]
+    {
+        wrong("deliveries = true", &format!("code_digits = {wrong_one}"), &format!("{digits}{shown}"));
+    }
+    let days =
+        "`code_quarantine_days` must be a whole number from 0 to 3650, like `code_quarantine_days = 90`, not `-1`";
+    wrong("deliveries = true", "code_quarantine_days = -1", days);
+    let cards = "site.toml:9: `cards` must be a list of texts in quotes, like `cards = [\"04a2b9c1d2\"]`";
+    wrong("[\"04a2b9c1d2\"]", "[42]", &format!("{cards}: it holds `42`"));
+    wrong("[\"04a2b9c1d2\"]", "42", &format!("{cards}, not `42`"));
+    wrong("keyward = 1", "keyward = -1", "`keyward` must be a whole number from 0, like `keyward = 1`, not `-1`");
+    wrong("until = 2026-12-31T18:00:00-05:00", "until = 5", "write a moment like 2026-11-23T10:00:00-05:00, not `5`");
+}
+
+#[test]
+fn a_period_of_no_length_is_called_empty() {
+    let until = "until = 2026-12-31T18:00:00-05:00";
+    wrong(until, &format!("from = 2026-12-31T23:00:00Z\n  {until}"), "the period is empty");
+    assert!(
+        Site::parse("site.toml", &RIGHT.replace(until, &format!("from = 2026-12-31T22:59:59Z\n  {until}"))).is_ok()
+    );
+}
+
+// S4
+#[test]
+fn the_zone_of_nowhere_is_no_zone() {
+    wrong("America/New_York", "Etc/Unknown", "site.toml:17: `Etc/Unknown` is no IANA time zone");
+    wrong("America/New_York", "Etc/Unknwn", "is no IANA time zone");
+    let unknown = errors(&RIGHT.replace("America/New_York", "Etc/Unknwn"));
+    assert!(!unknown[0].contains("`Etc/Unknown`"), "{unknown:?}");
+    assert!(time_zone("Etc/UTC").is_some() && time_zone("Etc/Unknown").is_none());
+}
+
+#[test]
+fn what_leans_on_something_wrong_is_not_called_wrong_too() {
+    for (from, to) in [
+        ("name = \"Lobby\"", "name = \"Lob\\u001bby\""),
+        ("name = \"business\"", "name = \"busi\\u202eness\""),
+        ("name = \"Vendors\"", "name = \"Ven\\u0000dors\""),
+        ("name = \"Vendors\"", "name = \"DELIVERIES\""),
+        ("name = \"business\"", "name = \"Always\""),
+        ("door = \"lobby\"", "door = \"loby\""),
+        ("person = \"ana@harbor.example\"", "person = \"anna@harbor.example\""),
+        ("may_share = true", "may_share = \"yes\""),
+        ("email = \"sam@mail.example\"", "email = \"sam mail\""),
+        ("guest = \"sam@mail.example\"", "guest = \"sam@mail.example\"\n  doors = [\"Loby\"]"),
+    ] {
+        assert!(RIGHT.contains(from), "{from}");
+        let name = |text: &str| text.split_once(" = ").map(|(_, name)| name.to_owned()).unwrap();
+        // References are changed with the name that they lead to.
+        let reference = |field: &str| (format!("{field} = {}", name(from)), format!("{field} = {}", name(to)));
+        let mut text = RIGHT.replacen(from, to, 1);
+        let referring: &[&str] = match from {
+            "name = \"Lobby\"" => &["door"],
+            "name = \"business\"" => &["schedule"],
+            "name = \"Vendors\"" => &["key"],
+            "email = \"sam@mail.example\"" => &["guest"],
+            _ => &[],
+        };
+        let lower = text
+            .replace("door = \"lobby\"", "door = \"Lobby\"")
+            .replace("schedule = \"Business\"", "schedule = \"business\"");
+        text = if referring.is_empty() { text } else { lower.replace("key = \"vendors\"", "key = \"Vendors\"") };
+        for field in referring {
+            let (old, new) = reference(field);
+            assert!(text.contains(&old), "{old}");
+            text = text.replace(&old, &new);
+        }
+        let found = errors(&text);
+        assert_eq!(found.len(), 1, "{to}: {found:#?}");
+    }
+}
+
+/// How many errors offer a name that was perhaps meant.
+fn suggestions(errors: &[String]) -> usize {
+    errors.iter().filter(|error| error.contains("did you mean")).count()
+}
+
+#[test]
+fn thousands_of_wrong_names_are_refused_without_comparing_each_with_each() {
+    let person = |n: usize| format!("[[person]]\nname = \"P\"\nemail = \"person-{n}@mail.example\"\n");
+    let giving =
+        |n: usize| format!("  [[property.giving]]\n  key = \"Vendors\"\n  person = \"persn-{n}@mail.example\"\n");
+    let people: String = (0..20_000).map(person).collect();
+    let givings: String = (0..3_000).map(giving).collect();
+    let found = errors(&RIGHT.replacen("[[person]]", &format!("{people}[[person]]"), 1).replacen(
+        "  [[property.share]]",
+        &format!("{givings}  [[property.share]]"),
+        1,
+    ));
+    assert_eq!(found.len(), 3_000);
+    assert!((5..300).contains(&suggestions(&found)), "{}", suggestions(&found));
+    // A file of a usual size gets one for each.
+    let few: String = (0..100).map(giving).collect();
+    let found = errors(&RIGHT.replacen("[[person]]", &format!("{}[[person]]", person(7)), 1).replacen(
+        "  [[property.share]]",
+        &format!("{few}  [[property.share]]"),
+        1,
+    ));
+    assert_eq!((found.len(), suggestions(&found)), (100, 100));
+}
+
+// G1
+#[test]
+fn thousands_of_shares_of_a_key_with_thousands_of_doors_are_read() {
+    let door = |n: usize| format!("  [[property.door]]\n  name = \"Door {n}\"\n  kind = \"service\"\n");
+    let guest = |n: usize| format!("[[person]]\nname = \"G\"\nemail = \"guest-{n}@mail.example\"\n");
+    let share = |n: usize| {
+        let people = format!("host = \"ana@harbor.example\"\n  guest = \"guest-{n}@mail.example\"");
+        format!("  [[property.share]]\n  key = \"Vendors\"\n  {people}\n  doors = [\"Door {n}\"]\n")
+    };
+    let all = |entry: &dyn Fn(usize) -> String| (0..2_000).map(entry).collect::<String>();
+    let text = RIGHT
+        .replacen("[[person]]", &format!("{}[[person]]", all(&guest)), 1)
+        .replacen("  [[property.door]]", &format!("{}  [[property.door]]", all(&door)), 1)
+        .replacen("schedule = \"Business\" }]", "schedule = \"Business\" }]\n  rules = [{ schedule = \"always\" }]", 1);
+    let site = Site::parse("site.toml", &format!("{text}{}", all(&share))).unwrap();
+    let portfolio = site.portfolio(PortfolioId(1));
+    let property = portfolio.property_by_name("1800 Main St").unwrap();
+    assert_eq!((property.doors.len(), property.shares.len()), (2_001, 2_001));
 }
 
 #[test]
