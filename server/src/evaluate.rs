@@ -3,13 +3,17 @@
 //! One check a line comes in, one answer a line goes out, in the same order. People keep such files as tests of their
 //! site: a check may say what it expects.
 
-use std::io::{self, BufRead, Write};
+use std::{
+    collections::BTreeMap,
+    io::{self, BufRead, Write},
+};
 
 use jiff::tz::TimeZone;
 use keyward_protocol::{
     code::Card,
     decision::{Decision, Reason},
-    id::PortfolioId,
+    id::{DoorId, PortfolioId, PropertyId},
+    name::fold,
     time::Moment,
 };
 use serde::{Deserialize, Serialize};
@@ -69,6 +73,27 @@ struct Because {
     yields: &'static str,
 }
 
+/// A portfolio with its names folded once, so that a check on a large site need not go through all of them.
+struct Named {
+    portfolio: Portfolio,
+    properties: BTreeMap<String, (PropertyId, BTreeMap<String, DoorId>)>,
+}
+
+impl Named {
+    fn new(portfolio: Portfolio) -> Named {
+        let doors_of = |property: &Property| property.doors.values().map(|door| (fold(&door.name), door.id)).collect();
+        let named = |property: &Property| (fold(&property.facts.name), (property.id(), doors_of(property)));
+        let properties = portfolio.properties.values().map(|property| named(property)).collect();
+        Named { portfolio, properties }
+    }
+
+    /// The property and the door that a check is about, as far as they are known.
+    fn find(&self, check: &Check) -> Option<(&Property, DoorId)> {
+        let (property, doors) = self.properties.get(&fold(&check.property))?;
+        Some((self.portfolio.properties.get(property)?, *doors.get(&fold(&check.door))?))
+    }
+}
+
 /// Judges every line of `checks` by the site in `site_text` and writes the answers to `out`, what differs or is wrong
 /// to `err`. Returns the exit code: [`EXIT_DONE`], [`EXIT_DIFFERS`] or [`EXIT_INVALID`]; fails only where reading or
 /// writing does.
@@ -88,7 +113,7 @@ pub fn run(
             return Ok(EXIT_INVALID);
         }
     };
-    let portfolio = site.portfolio(PortfolioId(1));
+    let named = Named::new(site.portfolio(PortfolioId(1)));
     let mut exit = EXIT_DONE;
     let mut line = Vec::new();
     for number in 1.. {
@@ -104,7 +129,7 @@ pub fn run(
         if text.trim().is_empty() {
             continue;
         }
-        let (answer, differs) = match judge_line(&portfolio, text, explain) {
+        let (answer, differs) = match judge_line(&named, text, explain) {
             Ok(judged) => judged,
             Err(error) => {
                 exit = EXIT_INVALID;
@@ -130,20 +155,19 @@ fn write_answer(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
 type Difference = (String, &'static str);
 
 /// The answer to one line, and how it differs from what was expected; or why the line is no check.
-fn judge_line(portfolio: &Portfolio, text: &str, explain: bool) -> Result<(Answer, Option<Difference>), String> {
+fn judge_line(named: &Named, text: &str, explain: bool) -> Result<(Answer, Option<Difference>), String> {
     let check: Check = serde_json::from_str(text).map_err(|error| format!("this is no check: {error}"))?;
     let at = Moment::parse(&check.at).map_err(|error| error.to_string())?;
     let expected = check.expect.as_deref().map(expectation).transpose()?;
-    let property = portfolio.property_by_name(&check.property);
-    let shown = shown(portfolio, &check)?;
-    let answer = match property {
+    let shown = shown(&named.portfolio, &check)?;
+    let answer = match named.find(&check) {
+        Some((property, door)) => judge(&named.portfolio, property, door, shown, at, explain),
         None => Answer::Denied {
             decision: "denied",
             reason: Reason::UnknownDoor.as_str(),
             next_opening: None,
             because: explain.then(Vec::new),
         },
-        Some(property) => judge(portfolio, property, &check.door, shown, at, explain),
     };
     let got = match &answer {
         Answer::Denied { reason, .. } => reason,
@@ -178,15 +202,7 @@ fn shown(portfolio: &Portfolio, check: &Check) -> Result<Shown, String> {
     }
 }
 
-fn judge(portfolio: &Portfolio, property: &Property, door: &str, shown: Shown, at: Moment, explain: bool) -> Answer {
-    let Some(door) = property.door_by_name(door).map(|door| door.id) else {
-        return Answer::Denied {
-            decision: "denied",
-            reason: Reason::UnknownDoor.as_str(),
-            next_opening: None,
-            because: explain.then(Vec::new),
-        };
-    };
+fn judge(portfolio: &Portfolio, property: &Property, door: DoorId, shown: Shown, at: Moment, explain: bool) -> Answer {
     let judgement = policy::judge(portfolio, property, door, shown, at);
     let next = policy::next_flip(portfolio, property, door, shown, at);
     let next = next.map(|moment| shown_moment(moment, &property.zone));

@@ -1,6 +1,6 @@
-//! The judge, slow and obvious, against the compiled index and against `keyward-server evaluate` on the site file that
-//! the portfolio is written down as: random portfolios, random checks, every kind of credential (a site file has no
-//! codes), at the edges of windows and periods and inside changes of the clock.
+//! The judge, slow and obvious, against the compiled index, and against `keyward-server evaluate --explain` on the site
+//! file that the portfolio is written down as: random portfolios, random checks, every kind of credential (a site file
+//! has no codes), at the edges of windows and periods and inside changes of the clock.
 //!
 //! `KEYWARD_DIFFERENTIAL_CHECKS` asks for a longer run, `KEYWARD_SEED` repeats one.
 
@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, env, sync::Arc};
 
 use keyward_protocol::{
     code::{Card, Credential, Digits},
-    decision::Decision,
+    decision::{Decision, Reason},
     id::*,
     schedule::{Days, Hours, OnHolidays, Span, Window},
     time::{Date, Moment},
@@ -452,7 +452,7 @@ impl World {
         let checks: String = asked.iter().map(|asked| format!("{}\n", asked.line)).collect();
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let exit =
-            evaluate::run(("site", &written), ("checks", &mut checks.as_bytes()), false, &mut out, &mut err).unwrap();
+            evaluate::run(("site", &written), ("checks", &mut checks.as_bytes()), true, &mut out, &mut err).unwrap();
         let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
         assert_eq!((exit, err.as_str(), out.lines().count()), (evaluate::EXIT_DONE, "", asked.len()), "{written}");
         for (asked, line) in asked.iter().zip(out.lines()) {
@@ -465,21 +465,32 @@ impl World {
         }
     }
 
-    /// What `evaluate` must answer, by the judge, if `next` is the moment at which that flips.
+    /// What `evaluate --explain` must answer, by the judge, if `next` is the moment at which that flips.
     fn answer(&self, asked: &Asked, next: Option<Moment>) -> serde_json::Value {
         let property = &self.portfolio.properties[&asked.property];
         let next = next.map(|next| next.rfc3339(&property.zone));
+        let email = |host: Option<PersonId>| host.map(|host| self.portfolio.people[&host].email.clone());
+        let because = asked.expected.because.iter().map(|yielded| {
+            serde_json::json!({
+                "key": property.key_name(yielded.key).unwrap(),
+                "host": email(yielded.host),
+                "yields": yielded.refuses.map_or("granted", Reason::as_str),
+            })
+        });
+        let because: Vec<serde_json::Value> = because.collect();
         match asked.expected.decision {
             Decision::Granted { key } => serde_json::json!({
                 "decision": "granted",
                 "key": property.key_name(key).unwrap(),
-                "host": asked.expected.host.map(|host| self.portfolio.people[&host].email.clone()),
+                "host": email(asked.expected.host),
                 "next_change": next,
+                "because": because,
             }),
             Decision::Denied { reason } => serde_json::json!({
                 "decision": "denied",
                 "reason": reason.as_str(),
                 "next_opening": next,
+                "because": because,
             }),
         }
     }
