@@ -32,6 +32,12 @@ impl Digits {
         self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 
+    /// The digits as ASCII, zeros after them. As secret as they are.
+    #[inline]
+    pub fn padded(&self) -> &[u8; CODE_DIGITS_MAX as usize] {
+        &self.bytes
+    }
+
     /// Whether the code is one that people try first, and so is never handed out (C2): all the same digit, a run
     /// of four or more up or down anywhere in it, a two-digit repeat, or fewer than three different digits.
     pub fn is_trivial(&self) -> bool {
