@@ -9,9 +9,12 @@
 //! card     4 cards with the place of their person          by_id   8 ids with the place of their person
 //! ```
 //!
-//! People, cards and ids stand where `place` puts them. Bytes enter through [`Loaded::new`] alone:
+//! People stand where `place` puts them. A card or an id stands in the line that its hash chooses or, where that is
+//! full, in the next one with room. Bytes enter through [`Loaded::new`] alone:
 //! structure is checked by bytecheck, then every offset and meaning by `verify`, so that what is read afterwards
 //! can be trusted; even so every read on the path is a checked one that falls back to a denial.
+
+use std::mem::offset_of;
 
 use keyward_protocol::{
     code::Card,
@@ -22,15 +25,15 @@ use keyward_protocol::{
 use rkyv::{
     Archive, Serialize,
     rancor::Error,
-    rend::unaligned::{i64_ule, u16_ule, u32_ule},
+    rend::unaligned::{i64_ule, u16_ule, u32_ule, u64_ule},
     util::AlignedVec,
 };
 use self_cell::self_cell;
 
-use super::{place, prefetch::prefetch};
+use super::{codes::CodeLine, place, prefetch::prefetch};
 
 /// The version of the layout. Archives of another version are compiled anew.
-pub const FORMAT: u32 = 2;
+pub const FORMAT: u32 = 3;
 
 /// Slots that stand in a person's line.
 pub(super) const INLINE_HOLDINGS: usize = 8;
@@ -160,10 +163,10 @@ pub(super) struct SortedEntry {
 #[derive(Archive, Serialize, Clone, Copy)]
 #[rkyv(attr(repr(C, align(64))))]
 pub(super) struct ScheduleLine {
-    pub(super) head: u32,
-    /// Seconds from the base at which it opens or closes, ascending, `u32::MAX` where there are no more.
-    /// Cold: where in `openings` the schedule stands, and how many openings it has.
-    pub(super) changes: [u32; INLINE_CHANGES],
+    /// First the head. Then the seconds from the base at which it opens or closes, ascending, `u32::MAX` where there
+    /// are no more. Cold: where in `openings` the schedule stands, and how many openings it has. One array, so that all
+    /// of it is compared at once.
+    pub(super) words: [u32; 1 + INLINE_CHANGES],
 }
 
 #[derive(Archive, Serialize, Clone, Copy, Default)]
@@ -185,20 +188,15 @@ pub(super) struct CardLine {
     pub(super) slots: [CardSlot; CARDS_PER_LINE],
 }
 
-#[derive(Archive, Serialize, Clone, Copy, Default)]
-pub(super) struct IdSlot {
-    /// 0 where no person stands here.
-    pub(super) id: u32,
-    /// The place of the person.
-    pub(super) person: u32,
-}
-
 pub(super) const IDS_PER_LINE: usize = 8;
 
 #[derive(Archive, Serialize, Clone, Copy, Default)]
 #[rkyv(attr(repr(C, align(64))))]
 pub(super) struct IdLine {
-    pub(super) slots: [IdSlot; IDS_PER_LINE],
+    /// 0 where no person stands.
+    pub(super) ids: [u32; IDS_PER_LINE],
+    /// The places of the people.
+    pub(super) people: [u32; IDS_PER_LINE],
 }
 
 #[derive(Archive, Serialize, Clone, Copy)]
@@ -229,8 +227,6 @@ pub(super) struct IndexArchive {
     pub(super) schedules: Vec<ScheduleLine>,
     pub(super) people_table: Table,
     pub(super) keys: Vec<u32>,
-    pub(super) cards_table: Table,
-    pub(super) by_id_table: Table,
     pub(super) sorted: Vec<SortedEntry>,
     pub(super) openings: Vec<Opening>,
     pub(super) spill: Vec<SpilledHolding>,
@@ -350,6 +346,30 @@ impl ArchivedDetail {
     }
 }
 
+impl ScheduleLine {
+    /// A line with no changes.
+    pub fn new(head: u32) -> ScheduleLine {
+        let mut words = [u32::MAX; 1 + INLINE_CHANGES];
+        words[0] = head;
+        ScheduleLine { words }
+    }
+
+    pub fn changes_mut(&mut self) -> impl Iterator<Item = &mut u32> {
+        self.words.iter_mut().skip(1)
+    }
+}
+
+impl ArchivedScheduleLine {
+    #[inline(always)]
+    pub fn head(&self) -> u32 {
+        self.words[0].to_native()
+    }
+
+    pub fn changes(&self) -> impl Iterator<Item = &u32_ule> {
+        self.words.iter().skip(1)
+    }
+}
+
 impl ArchivedPersonLine {
     /// The first detail; only where there is one.
     #[inline(always)]
@@ -395,6 +415,9 @@ pub(super) struct CardNumber {
 }
 
 impl CardNumber {
+    /// Nobody's.
+    pub const NONE: CardNumber = CardNumber { low: 0, high: 0, length: u8::MAX };
+
     /// The first `length` of these bytes; `None` unless they are 1 to 10.
     #[inline(always)]
     pub fn new(bytes: [u8; CARD_BYTES_MAX], length: u8) -> Option<CardNumber> {
@@ -423,28 +446,31 @@ impl ArchivedCardSlot {
     }
 }
 
-/// A verified archive as slices: the relative pointers are followed once, not at every check. What every check reads
-/// comes first, so that it shares few cache lines.
+/// A verified archive as slices: the relative pointers are followed once, not at every check.
+///
+/// INVARIANT: in the first cache line stands what every check reads first, in the second what finds and reads a
+/// schedule, in the third what cards and codes need beside it.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct View<'a> {
     pub doors: &'a [ArchivedDoorLine],
-    pub hash_key: (u64, u64),
     pub people_displacements: &'a [u16_ule],
     pub people: &'a [ArchivedPersonLine],
+    pub hash_key: (u64, u64),
+
     pub wide: &'a [ArchivedWideLine],
     pub schedules: &'a [ArchivedScheduleLine],
-    pub keys: &'a [u32_ule],
     pub horizon: (i64, i64),
     pub base: i64,
     pub shift: u32,
     pub stretches: u32,
-    pub by_id_displacements: &'a [u16_ule],
+
+    /// Not of the archive: publication puts it here, where a check finds it.
+    pub codes: &'a [CodeLine],
     pub by_id: &'a [ArchivedIdLine],
-    pub by_id_places: u32,
-    pub cards_places: u32,
-    pub cards_displacements: &'a [u16_ule],
     pub cards: &'a [ArchivedCardLine],
+    pub keys: &'a [u32_ule],
+
     pub property: PropertyId,
     pub deliveries: u32,
     pub details: &'a [ArchivedDetail],
@@ -453,6 +479,74 @@ pub(super) struct View<'a> {
     pub sorted: &'a [ArchivedSortedEntry],
     pub openings: &'a [ArchivedOpening],
     pub schedule_count: u32,
+}
+
+const _: () = {
+    assert!(offset_of!(View<'_>, wide) == 64);
+    assert!(offset_of!(View<'_>, codes) == 128);
+    assert!(offset_of!(View<'_>, property) == 192);
+};
+
+/// Who stands where nobody does.
+pub(super) static NOBODY: ArchivedPersonLine = ArchivedPersonLine {
+    mobile: u64_ule::from_native(0),
+    id: u32_ule::from_native(0),
+    flags: 0,
+    count: 0,
+    detailed: u16_ule::from_native(0),
+    at: u32_ule::from_native(0),
+    len: u32_ule::from_native(0),
+    slots: [u16_ule::from_native(0); INLINE_HOLDINGS],
+    extra: [u32_ule::from_native(0); EXTRA_WORDS],
+};
+
+/// What stands where no door does: nothing has its id.
+pub(super) static NO_DOOR: ArchivedDoorLine = ArchivedDoorLine {
+    id: u32_ule::from_native(0),
+    lockdown: u32_ule::from_native(0),
+    count: u16_ule::from_native(0),
+    form: KEYS_INLINE,
+    flags: 0,
+    at: u32_ule::from_native(0),
+    keys: [u16_ule::from_native(0); 3 * INLINE_KEYS],
+};
+
+/// The lines of [`NEVER`] and [`ALWAYS`], the same in each archive: reading these costs no access to memory.
+pub(super) static CONSTANT_SCHEDULES: [ArchivedScheduleLine; OWN_SCHEDULES as usize] =
+    [constant_schedule(0), constant_schedule(OPEN_AT_START | EVER)];
+
+const fn constant_schedule(head: u32) -> ArchivedScheduleLine {
+    let mut words = [u32_ule::from_native(u32::MAX); 1 + INLINE_CHANGES];
+    words[0] = u32_ule::from_native(head);
+    ArchivedScheduleLine { words }
+}
+
+impl View<'static> {
+    /// Of a property with nothing in it.
+    pub const EMPTY: View<'static> = View {
+        doors: &[],
+        people_displacements: &[],
+        people: &[],
+        hash_key: (0, 0),
+        wide: &[],
+        schedules: &[],
+        horizon: (0, 0),
+        base: 0,
+        shift: 0,
+        stretches: 1,
+        codes: &[],
+        by_id: &[],
+        cards: &[],
+        keys: &[],
+        property: PropertyId::NONE,
+        deliveries: 0,
+        details: &[],
+        rows: &[],
+        spill: &[],
+        sorted: &[],
+        openings: &[],
+        schedule_count: 0,
+    };
 }
 
 impl<'a> View<'a> {
@@ -475,11 +569,8 @@ impl<'a> View<'a> {
             stretches: archive.stretches.to_native(),
             wide: &archive.wide,
             by_id: &archive.by_id,
-            by_id_displacements: &archive.by_id_table.displacements,
-            by_id_places: archive.by_id_table.places.to_native(),
-            cards_places: archive.cards_table.places.to_native(),
             cards: &archive.cards,
-            cards_displacements: &archive.cards_table.displacements,
+            codes: &[],
             deliveries: archive.deliveries.to_native(),
             property: PropertyId(archive.property.to_native()),
             sorted: &archive.sorted,
@@ -502,26 +593,22 @@ impl<'a> View<'a> {
         located(hash, self.people_displacements, self.people.len())
     }
 
-    /// The place where the card with this hash stands, if anywhere.
+    /// The place of the person with this card, whose hash this is; [`NOWHERE`] where nobody has it.
     #[inline(always)]
-    pub fn card_place(&self, hash: u64) -> usize {
-        located(hash, self.cards_displacements, self.cards_places as usize)
+    pub fn find_card(&self, hash: u64, card: CardNumber) -> u32 {
+        probe(self.cards, hash, |line| {
+            let same = line.slots.iter().map(|slot| (slot.number() == card, slot.person.to_native()));
+            (chosen(same), line.slots[CARDS_PER_LINE - 1].length == 0)
+        })
     }
 
+    /// The place of the person with this id, whose hash this is; [`NOWHERE`] where nobody has it.
     #[inline(always)]
-    pub fn card_slot(&self, place: usize) -> Option<&'a ArchivedCardSlot> {
-        self.cards.get(place / CARDS_PER_LINE)?.slots.get(place % CARDS_PER_LINE)
-    }
-
-    /// The place where the id with this hash stands, if anywhere.
-    #[inline(always)]
-    pub fn id_place(&self, hash: u64) -> usize {
-        located(hash, self.by_id_displacements, self.by_id_places as usize)
-    }
-
-    #[inline(always)]
-    pub fn id_slot(&self, place: usize) -> Option<&'a ArchivedIdSlot> {
-        self.by_id.get(place / IDS_PER_LINE)?.slots.get(place % IDS_PER_LINE)
+    pub fn find_id(&self, hash: u64, id: u32) -> u32 {
+        probe(self.by_id, hash, |line| {
+            let same = line.ids.iter().map(|other| *other == id);
+            (chosen(same.zip(line.people.map(|person| person.to_native()))), line.ids[IDS_PER_LINE - 1] == 0)
+        })
     }
 
     /// A list in `rows`: excepted slots or a share's rows. `reference` is one more than its place.
@@ -533,16 +620,46 @@ impl<'a> View<'a> {
 
     /// The openings of a cold schedule.
     pub fn cold(&self, line: &ArchivedScheduleLine) -> Option<&'a [ArchivedOpening]> {
-        let at = line.changes.first()?.to_native() as usize;
-        let len = line.changes.get(1)?.to_native() as usize;
+        let at = line.words.get(1)?.to_native() as usize;
+        let len = line.words.get(2)?.to_native() as usize;
         self.openings.get(at..at.checked_add(len)?)
     }
 }
 
 /// Asks for the displacement that a hash needs.
 #[inline(always)]
-pub(super) fn read_displacement_ahead(hash: u64, displacements: &[u16_ule]) {
+pub(super) fn prefetch_displacement(hash: u64, displacements: &[u16_ule]) {
     prefetch(displacements, place::bucket(hash, displacements.len()));
+}
+
+/// Asks for the line that a hash chooses.
+#[inline(always)]
+pub(super) fn prefetch_home<L>(hash: u64, lines: &[L]) {
+    prefetch(lines, place::bucket(hash, lines.len()));
+}
+
+/// Past the end of every table.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
+/// Looks for something in the line that its hash chooses, and while that is full in the next one. `find` tells where
+/// in a line it leads, and whether the line has room.
+#[inline(always)]
+fn probe<L>(lines: &[L], hash: u64, find: impl Fn(&L) -> (u32, bool)) -> u32 {
+    let mut at = place::bucket(hash, lines.len());
+    for _ in 0..lines.len() {
+        let Some((found, has_room)) = lines.get(at).map(&find) else { break };
+        if found != NOWHERE || has_room {
+            return found;
+        }
+        at = if at + 1 == lines.len() { 0 } else { at + 1 };
+    }
+    NOWHERE
+}
+
+/// Where the chosen one leads. All are looked at: which one it is can't be guessed, so branches would cost more.
+#[inline(always)]
+fn chosen(places: impl Iterator<Item = (bool, u32)>) -> u32 {
+    places.fold(NOWHERE, |found, (same, place)| if same { place } else { found })
 }
 
 #[inline(always)]
@@ -615,14 +732,11 @@ impl View<'_> {
     }
 
     fn verify_sizes(&self) -> Option<()> {
-        let lines = |places: u32, per_line: usize| (places as usize).div_ceil(per_line);
         ensure(self.horizon.0 <= self.horizon.1 && self.shift < 32)?;
         ensure(self.base <= self.horizon.0 || self.horizon.0 == i64::MIN)?;
         ensure(self.keys.len() < usize::from(ABSENT) && self.doors.len() < usize::from(u16::MAX))?;
         ensure(self.people.len() < u32::MAX as usize && !self.people_displacements.is_empty())?;
-        ensure(!self.cards_displacements.is_empty() && !self.by_id_displacements.is_empty())?;
-        ensure(self.cards.len() == lines(self.cards_places, CARDS_PER_LINE))?;
-        ensure(self.by_id.len() == lines(self.by_id_places, IDS_PER_LINE))?;
+        ensure(self.cards.len() < u32::MAX as usize && self.by_id.len() < u32::MAX as usize)?;
         ensure(self.stretches >= 1 && self.schedule_count as usize <= SCHEDULES_MAX)?;
         ensure(self.schedules.len() as u64 == u64::from(self.schedule_count) * u64::from(self.stretches))
     }
@@ -632,16 +746,16 @@ impl View<'_> {
         self.verify_constant(ALWAYS, OPEN_AT_START | EVER)?;
         let own = usize::from(OWN_SCHEDULES) * self.stretches as usize;
         self.schedules.get(own..)?.chunks(self.stretches as usize).try_for_each(|lines| {
-            if lines.first()?.head.to_native() & COLD != 0 {
+            if lines.first()?.head() & COLD != 0 {
                 return self.verify_cold(lines);
             }
-            let mut open = lines.first()?.head.to_native() & OPEN_AT_START;
+            let mut open = lines.first()?.head() & OPEN_AT_START;
             let mut stretch_from = 0_u64;
             lines.iter().try_for_each(|line| {
                 let stretch_to = stretch_from + (1 << self.shift);
-                ensure(line.head.to_native() == open)?;
+                ensure(line.head() == open)?;
                 let mut after = None;
-                line.changes.iter().map(|c| c.to_native()).try_for_each(|change| {
+                line.changes().map(|c| c.to_native()).try_for_each(|change| {
                     if change == u32::MAX {
                         after = Some(u32::MAX);
                         return Some(());
@@ -662,15 +776,15 @@ impl View<'_> {
         let at = usize::from(schedule) * self.stretches as usize;
         let lines = self.schedules.get(at..at + self.stretches as usize)?;
         let constant = |line: &ArchivedScheduleLine| {
-            line.head.to_native() == head && line.changes.iter().all(|change| change.to_native() == u32::MAX)
+            line.head() == head && line.changes().all(|change| change.to_native() == u32::MAX)
         };
         ensure(lines.iter().all(constant))
     }
 
     fn verify_cold(&self, lines: &[ArchivedScheduleLine]) -> Option<()> {
         let first = lines.first()?;
-        ensure(lines.iter().all(|line| line.head == first.head && line.changes == first.changes))?;
-        ensure(first.head.to_native() == COLD)?;
+        ensure(lines.iter().all(|line| line.words == first.words))?;
+        ensure(first.head() == COLD)?;
         let openings = self.cold(first)?;
         ensure(openings.iter().all(|opening| opening.from.to_native() < opening.to.to_native()))?;
         ensure(openings.windows(2).all(|pair| match pair {
@@ -761,28 +875,26 @@ impl View<'_> {
     }
 
     fn verify_cards(&self) -> Option<()> {
-        let slots = self.cards.iter().flat_map(|line| &line.slots).enumerate();
-        slots.filter(|(_, slot)| slot.length != 0).try_for_each(|(place, slot)| {
+        let slots = self.cards.iter().flat_map(|line| &line.slots);
+        slots.filter(|slot| slot.length != 0).try_for_each(|slot| {
             let number = slot.number();
             let [low, high] = [number.low.to_le_bytes(), u64::from(number.high).to_le_bytes()];
             let mut bytes = [0; CARD_BYTES_MAX];
             bytes.iter_mut().zip(low.into_iter().chain(high)).for_each(|(to, from)| *to = from);
             ensure(CardNumber::new(bytes, number.length) == Some(number))?;
-            ensure(self.card_place(hash_card(self.hash_key, number)) == place)?;
+            ensure(self.find_card(hash_card(self.hash_key, number), number) == slot.person.to_native())?;
             self.verify_person_at(slot.person.to_native()).map(|_| ())
         })
     }
 
     fn verify_ids(&self) -> Option<()> {
-        let mut listed = 0;
-        for (place, slot) in self.by_id.iter().flat_map(|line| &line.slots).enumerate() {
-            if slot.id.to_native() != 0 {
-                ensure(self.id_place(hash_id(self.hash_key, slot.id.to_native())) == place)?;
-                ensure(self.verify_person_at(slot.person.to_native())?.id == slot.id)?;
-                listed += 1;
-            }
-        }
-        ensure(listed == self.people.iter().filter(|person| person.flags != 0).count())
+        let people = self.people.iter().enumerate().filter(|(_, person)| person.flags != 0);
+        people.clone().try_for_each(|(place, person)| {
+            let id = person.id.to_native();
+            ensure(self.find_id(hash_id(self.hash_key, id), id) as usize == place)
+        })?;
+        let listed = self.by_id.iter().flat_map(|line| &line.ids).filter(|id| **id != 0).count();
+        ensure(listed == people.count())
     }
 
     fn verify_person_at(&self, place: u32) -> Option<&ArchivedPersonLine> {

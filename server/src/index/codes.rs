@@ -24,7 +24,7 @@ struct CodeSlot {
 
 #[derive(Clone, Copy, Default)]
 #[repr(C, align(64))]
-struct CodeLine {
+pub(super) struct CodeLine {
     slots: [CodeSlot; CODES_PER_LINE],
 }
 
@@ -67,40 +67,28 @@ impl CodeTable {
     }
 
     fn insert(&mut self, tag: &Tag, person: PersonId) {
+        if find_live(&self.lines, tag).is_some() {
+            return;
+        }
         let (line, tag) = split(tag, self.lines.len());
         let (before, from) = self.lines.split_at_mut(line);
         let free = from.iter_mut().chain(before).flat_map(|line| &mut line.slots).find(|slot| slot.person == 0);
         *free.expect("there are more places than live codes") = CodeSlot { tag, person: person.0 };
     }
 
-    /// Asks for the line where a tag would stand.
-    #[inline(always)]
-    pub(super) fn read_ahead(&self, tag: &Tag) {
-        prefetch(&self.lines, split(tag, self.lines.len()).0);
+    /// The lines of the live codes; at least one.
+    pub(super) fn lines(&self) -> &[CodeLine] {
+        &self.lines
     }
 
     /// Looks a tag up.
-    #[inline(always)]
     pub fn find(&self, tag: &Tag) -> FoundCode {
-        let (first, wanted) = split(tag, self.lines.len());
-        let mut at = first;
-        for _ in 0..self.lines.len() {
-            let Some(line) = self.lines.get(at) else { break };
-            for slot in &line.slots {
-                if slot.person != 0 && slot.tag == wanted {
-                    return FoundCode::Live(PersonId(slot.person));
-                }
-            }
-            if line.slots.iter().any(|slot| slot.person == 0) {
-                break;
-            }
-            at = if at + 1 == self.lines.len() { 0 } else { at + 1 };
-        }
-        self.find_quarantined(tag)
+        find_live(&self.lines, tag).map_or_else(|| self.find_quarantined(tag), FoundCode::Live)
     }
 
+    /// Looks a tag up that is not live.
     #[cold]
-    fn find_quarantined(&self, tag: &Tag) -> FoundCode {
+    pub(super) fn find_quarantined(&self, tag: &Tag) -> FoundCode {
         let found = self.quarantined.binary_search_by_key(tag, |(tag, ..)| *tag).ok();
         match found.and_then(|at| self.quarantined.get(at)) {
             Some((_, person, until)) => FoundCode::Deleted(*person, *until),
@@ -114,6 +102,29 @@ impl std::fmt::Debug for CodeTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CodeTable").field("lines", &self.lines.len()).finish_non_exhaustive()
     }
+}
+
+/// Asks for the line where a tag would stand.
+#[inline(always)]
+pub(super) fn prefetch_code(lines: &[CodeLine], tag: &Tag) {
+    prefetch(lines, split(tag, lines.len()).0);
+}
+
+/// Looks a tag up among the live codes.
+#[inline(always)]
+pub(super) fn find_live(lines: &[CodeLine], tag: &Tag) -> Option<PersonId> {
+    let (first, wanted) = split(tag, lines.len());
+    let mut at = first;
+    for _ in 0..lines.len() {
+        let line = lines.get(at)?;
+        // All are looked at: which one it is can't be guessed, so branches would cost more.
+        let found = line.slots.iter().fold(0, |found, slot| if slot.tag == wanted { slot.person } else { found });
+        if found != 0 || line.slots[CODES_PER_LINE - 1].person == 0 {
+            return (found != 0).then_some(PersonId(found));
+        }
+        at = if at + 1 == lines.len() { 0 } else { at + 1 };
+    }
+    None
 }
 
 #[inline(always)]

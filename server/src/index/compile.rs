@@ -11,11 +11,11 @@ use rkyv::rancor::Error;
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchiveBytes, CARDS_PER_LINE, COLD, CardLine, CardNumber, CardSlot, DELIVERS, Detail, DoorLine,
-        EVER, FORMAT, IDS_PER_LINE, INLINE_CHANGES, INLINE_HOLDINGS, INLINE_KEYS, IdLine, IdSlot, IndexArchive,
-        KEYS_INLINE, KEYS_SORTED, KEYS_WIDE, NEVER, NO_CODE, OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening,
-        PersonLine, SCHEDULES_MAX, SPILLED, SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, WIDE_PER_LINE,
-        WideEntry, WideLine, hash_card, hash_id, hash_mobile,
+        ABSENT, ALWAYS, ArchiveBytes, COLD, CardLine, CardNumber, CardSlot, DELIVERS, Detail, DoorLine, EVER, FORMAT,
+        INLINE_CHANGES, INLINE_HOLDINGS, INLINE_KEYS, IdLine, IndexArchive, KEYS_INLINE, KEYS_SORTED, KEYS_WIDE, NEVER,
+        NO_CODE, OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening, PersonLine, SCHEDULES_MAX, SPILLED, SUSPENDED,
+        ScheduleLine, SortedEntry, SpilledHolding, Table, WIDE_PER_LINE, WideEntry, WideLine, hash_card, hash_id,
+        hash_mobile,
     },
     place::{self, Arrangement},
     source::{DoorKey, DoorSource, Holding, Opens, PersonSource, PropertySource},
@@ -28,6 +28,9 @@ const WIDE_SPARSENESS: usize = 16;
 /// The most lines to a schedule; one that needs more is kept as a list.
 const STRETCHES_MAX: u64 = 16;
 const SECOND: i64 = 1_000_000;
+/// Of the places in a line, so many are filled on average: few lines are full.
+const CARDS_PER_LINE_FILLED: usize = 2;
+const IDS_PER_LINE_FILLED: usize = 5;
 
 /// Why a property can't be compiled. None of this happens to a Directory that keeps the limits.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -85,9 +88,7 @@ impl<'a> Compiler<'a> {
             people: Vec::new(),
             people_table: Table::default(),
             cards: Vec::new(),
-            cards_table: Table::default(),
             by_id: Vec::new(),
-            by_id_table: Table::default(),
             doors: Vec::with_capacity(source.doors.len()),
             wide: Vec::new(),
             sorted: Vec::new(),
@@ -130,7 +131,7 @@ impl<'a> Compiler<'a> {
             merged.iter().map(|openings| changes(openings, base, horizon.1, seconds)).collect();
         let (shift, stretches) = stretch(&changes, seconds);
         for head in [0, OPEN_AT_START | EVER] {
-            let line = ScheduleLine { head, changes: [u32::MAX; INLINE_CHANGES] };
+            let line = ScheduleLine::new(head);
             self.archive.schedules.extend((0..stretches).map(|_| line));
         }
         for (openings, changes) in merged.iter().zip(&changes) {
@@ -149,9 +150,9 @@ impl<'a> Compiler<'a> {
     fn schedule_lines(&mut self, changes: &[u32], shift: u32, stretches: u32) {
         let mut open = 0;
         for stretch in 0..stretches {
-            let mut line = ScheduleLine { head: open, changes: [u32::MAX; INLINE_CHANGES] };
+            let mut line = ScheduleLine::new(open);
             let inside = changes.iter().filter(|change| *change >> shift == stretch);
-            for (to, change) in line.changes.iter_mut().zip(inside) {
+            for (to, change) in line.changes_mut().zip(inside) {
                 *to = *change;
                 open ^= OPEN_AT_START;
             }
@@ -160,11 +161,10 @@ impl<'a> Compiler<'a> {
     }
 
     fn cold_lines(&mut self, openings: &[(i64, i64)], stretches: u32) -> Result<(), CompileError> {
-        let mut line = ScheduleLine { head: COLD, changes: [u32::MAX; INLINE_CHANGES] };
+        let mut line = ScheduleLine::new(COLD);
         let at = u32::try_from(self.archive.openings.len()).map_err(|_| self.too_many("openings"))?;
         let len = u32::try_from(openings.len()).map_err(|_| self.too_many("openings"))?;
-        let [first, second, ..] = &mut line.changes;
-        (*first, *second) = (at, len);
+        line.changes_mut().zip([at, len]).for_each(|(to, word)| *to = word);
         self.archive.openings.extend(openings.iter().map(|(from, to)| Opening { from: *from, to: *to }));
         self.archive.schedules.extend((0..stretches).map(|_| line));
         Ok(())
@@ -227,22 +227,18 @@ impl<'a> Compiler<'a> {
             .flat_map(|(row, person)| person.cards.iter().map(move |card| (row, *card)))
             .collect();
         self.check_distinct(&cards)?;
-        let (hash_key, by_mobile, by_card, by_id) = (0..ATTEMPTS)
+        let (hash_key, by_mobile) = (0..ATTEMPTS)
             .find_map(|attempt| {
                 let key = (hash_key.0, hash_key.1.wrapping_add(attempt));
                 let hashes: Vec<u64> = people.iter().map(|person| hash_mobile(key, person.mobile)).collect();
-                let by_mobile = place::arrange(&hashes)?;
-                let hashes: Vec<u64> = cards.iter().map(|(_, card)| hash_card(key, CardNumber::of(card))).collect();
-                let by_card = place::arrange(&hashes)?;
-                let hashes: Vec<u64> = people.iter().map(|person| hash_id(key, person.id.0)).collect();
-                Some((key, by_mobile, by_card, place::arrange(&hashes)?))
+                Some((key, place::arrange(&hashes)?))
             })
             .ok_or_else(|| self.too_many("people that fall together"))?;
         self.archive.hash_key = hash_key;
         let place_of = places_by_row(&by_mobile, people.len());
         self.people(by_mobile)?;
-        self.cards(by_card, &cards, &place_of);
-        self.ids(by_id, &place_of);
+        self.cards(&cards, &place_of);
+        self.ids(&place_of);
         Ok(())
     }
 
@@ -349,39 +345,29 @@ impl<'a> Compiler<'a> {
         Ok(reference)
     }
 
-    fn cards(&mut self, arrangement: Arrangement, cards: &[(usize, Card)], place_of: &[u32]) {
-        let mut slots = arrangement.places.iter().map(|item| {
-            let found = item.and_then(|item| cards.get(item as usize));
-            let Some((row, card)) = found else { return CardSlot::default() };
-            let CardNumber { low, high, length } = CardNumber::of(card);
+    fn cards(&mut self, cards: &[(usize, Card)], place_of: &[u32]) {
+        let lines = &mut self.archive.cards;
+        lines.resize(cards.len() / CARDS_PER_LINE_FILLED + 1, CardLine::default());
+        for (row, card) in cards {
+            let number = CardNumber::of(card);
+            let home = place::bucket(hash_card(self.archive.hash_key, number), lines.len());
+            let CardNumber { low, high, length } = number;
             let person = place_of.get(*row).copied().unwrap_or(u32::MAX);
-            CardSlot { low, high, length, unused: 0, person }
-        });
-        for _ in 0..arrangement.places.len().div_ceil(CARDS_PER_LINE) {
-            let mut line = CardLine::default();
-            line.slots.iter_mut().zip(&mut slots).for_each(|(to, slot)| *to = slot);
-            self.archive.cards.push(line);
+            let free = from(lines, home).flat_map(|line| &mut line.slots).find(|slot| slot.length == 0);
+            *free.expect("there are more places than cards") = CardSlot { low, high, length, unused: 0, person };
         }
-        drop(slots);
-        self.archive.cards_table = table(arrangement);
     }
 
-    fn ids(&mut self, arrangement: Arrangement, place_of: &[u32]) {
+    fn ids(&mut self, place_of: &[u32]) {
         let people = &self.source.people;
-        let mut slots = arrangement.places.iter().map(|item| match item.and_then(|item| people.get(item as usize)) {
-            Some(person) => {
-                let row = item.map_or(usize::MAX, |item| item as usize);
-                IdSlot { id: person.id.0, person: place_of.get(row).copied().unwrap_or(u32::MAX) }
-            }
-            None => IdSlot::default(),
-        });
-        for _ in 0..arrangement.places.len().div_ceil(IDS_PER_LINE) {
-            let mut line = IdLine::default();
-            line.slots.iter_mut().zip(&mut slots).for_each(|(to, slot)| *to = slot);
-            self.archive.by_id.push(line);
+        let lines = &mut self.archive.by_id;
+        lines.resize(people.len() / IDS_PER_LINE_FILLED + 1, IdLine::default());
+        for (person, place) in people.iter().zip(place_of) {
+            let home = place::bucket(hash_id(self.archive.hash_key, person.id.0), lines.len());
+            let mut places = from(lines, home).flat_map(|line| line.ids.iter_mut().zip(&mut line.people));
+            let (id, at) = places.find(|(id, _)| **id == 0).expect("there are more places than people");
+            (*id, *at) = (person.id.0, *place);
         }
-        drop(slots);
-        self.archive.by_id_table = table(arrangement);
     }
 
     fn too_many(&self, what: &'static str) -> CompileError {
@@ -391,6 +377,12 @@ impl<'a> Compiler<'a> {
     fn dangling(&self) -> CompileError {
         CompileError::Dangling { property: self.source.property }
     }
+}
+
+/// The lines from this one on, around the end.
+fn from<L>(lines: &mut [L], at: usize) -> impl Iterator<Item = &mut L> {
+    let (before, from) = lines.split_at_mut(at);
+    from.iter_mut().chain(before)
 }
 
 fn table(arrangement: Arrangement) -> Table {

@@ -11,19 +11,19 @@ use keyward_protocol::{
     limits::CARD_BYTES_MAX,
     time::Moment,
 };
-use rkyv::rend::unaligned::u16_ule;
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchivedDoorLine, ArchivedPersonLine, ArchivedScheduleLine, CARDS_PER_LINE, COLD, CardNumber,
-        DELIVERS, Detail, EVER, IDS_PER_LINE, INLINE_KEYS, KEYS_INLINE, KEYS_WIDE, NEVER, NO_CODE, OCCUPIED,
-        OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, hash_card, hash_id, hash_mobile, native,
-        read_displacement_ahead,
+        ABSENT, ALWAYS, ArchivedDoorLine, ArchivedPersonLine, ArchivedScheduleLine, COLD, CONSTANT_SCHEDULES,
+        CardNumber, DELIVERS, Detail, EVER, INLINE_HOLDINGS, INLINE_KEYS, KEYS_INLINE, KEYS_WIDE, NEVER, NO_CODE,
+        NO_DOOR, NOBODY, NOWHERE, OCCUPIED, OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, hash_card, hash_id,
+        hash_mobile, native, prefetch_displacement, prefetch_home,
     },
-    codes::{FoundCode, Tag},
-    prefetch::prefetch,
-    publish::{Holder, Place, PortfolioPublication, PropertyView},
+    codes::{FoundCode, Tag, find_live, prefetch_code},
+    prefetch::{prefetch, prefetch_line},
+    publish::{Holder, NO_PROPERTY, PortfolioPublication, PropertyView},
 };
+use rkyv::rend::unaligned::u16_ule;
 
 /// Checks that are judged together.
 const GROUP: usize = 32;
@@ -166,37 +166,44 @@ pub fn check_batch(
     }
 }
 
-/// What is known of a check between the passes.
+/// What is known of a check between the passes. Where there is no property, door or person, an empty one stands in:
+/// nothing need ask at every step.
 #[derive(Clone, Copy)]
 struct Step<'a> {
     question: Question,
-    /// Where in the group.
-    number: u8,
-    /// The first Key held that may have the door.
-    first: u16,
-    /// Its id, where the person's line tells.
-    key: Option<u32>,
-    /// When it opens the door: never, where it does not have it.
-    opens: u16,
-    /// Whether it is held without a period and not as a share.
-    first_is_plain: bool,
-    place: Place,
+    property: &'a PropertyView<'a>,
+    door: &'a ArchivedDoorLine,
+    /// Whoever showed it, where they hold something in the property.
+    person: &'a ArchivedPersonLine,
+    /// The door's.
+    row: u32,
     /// Where the next read of the chain goes.
     at: u32,
-    property: Option<&'a PropertyView<'a>>,
-    door: Option<&'a ArchivedDoorLine>,
-    /// Whoever showed it, where they hold something in the property.
-    person: Option<&'a ArchivedPersonLine>,
     /// Of a mobile identity, a card or an id.
     hash: u64,
     tag: Tag,
-    who: Who,
+    /// Whose live code it is.
+    coder: Option<PersonId>,
+    first: First,
+    schedule: &'a ArchivedScheduleLine,
+    /// Where in the group.
+    number: u8,
 }
 
-/// How far the search for the person has come, where it does not end at a person's line.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// The first Key held that may have the door.
+#[derive(Clone, Copy)]
+struct First {
+    slot: u16,
+    /// Which of the person's, counted from 0; past the last where there is none.
+    place: u16,
+    /// Its id, where the person's line tells.
+    key: Option<u32>,
+}
+
+/// What is known of who showed something, where it is nobody with a line in the property.
+#[derive(Clone, Copy)]
 enum Who {
-    /// Of somebody whose credential is in the property's table, if it is in any.
+    /// Of somebody whose credential is in the portfolio's table, if it is in any.
     Unsettled,
     /// A live code, of somebody who holds nothing in the property as far as is known.
     Live(PersonId),
@@ -209,24 +216,19 @@ enum Who {
 impl Step<'_> {
     const START: Step<'static> = Step {
         question: Question { door: DoorId::NONE, shown: Shown { kind: ShownKind::Mobile, length: 0, bytes: [0; 10] } },
-        number: 0,
-        first: 0,
-        key: None,
-        opens: NEVER,
-        first_is_plain: false,
-        place: Place::NONE,
+        property: &NO_PROPERTY,
+        door: &NO_DOOR,
+        person: &NOBODY,
+        row: 0,
         at: NOWHERE,
-        property: None,
-        door: None,
-        person: None,
         hash: 0,
         tag: [0; 16],
-        who: Who::Unsettled,
+        coder: None,
+        first: First { slot: 0, place: u16::MAX, key: None },
+        schedule: &CONSTANT_SCHEDULES[NEVER as usize],
+        number: 0,
     };
 }
-
-/// Past the end of every table.
-const NOWHERE: u32 = u32::MAX;
 
 /// One short pass for each read of the chain: none waits for what it reads itself, and the reads of a pass are
 /// fetched side by side. Checks are sorted by kind first, so that the processor guesses the branches right.
@@ -238,30 +240,37 @@ fn check_group(
     tagger: &impl Fn(DoorId, &Digits) -> Tag,
     out: &mut [Verdict],
 ) {
+    questions.iter().for_each(|question| portfolio.prefetch_place(question.door));
     let mut steps = [Step::START; GROUP];
     let (mobiles, cards) = sort(questions, &mut steps);
     let Some(steps) = steps.get_mut(..questions.len()) else { return };
-    for step in steps.iter_mut() {
-        step.place = portfolio.place(step.question.door);
-    }
-    for step in steps.iter_mut() {
-        step.find_property(portfolio);
-    }
     {
         let (mobiles, rest) = steps.split_at_mut(mobiles.min(questions.len()));
         let (cards, codes) = rest.split_at_mut(cards.min(rest.len()));
-        find_people(mobiles, cards, codes, tagger);
+        find_people(portfolio, mobiles, cards, codes, tagger);
     }
-    for step in steps.iter_mut() {
-        step.find_first();
+    steps.iter_mut().for_each(Step::find_first);
+    steps.iter_mut().for_each(|step| step.find_schedule(now));
+    let mut left = [0_u8; GROUP];
+    let mut left_count = 0;
+    for (place, step) in (0..).zip(steps.iter()) {
+        match step.grants_at_once(scope, now) {
+            Some(verdict) => {
+                if let Some(out) = out.get_mut(usize::from(step.number)) {
+                    *out = verdict;
+                }
+            }
+            None => {
+                step.prefetch_rest(portfolio);
+                if let Some(left) = left.get_mut(left_count) {
+                    *left = place;
+                }
+                left_count += 1;
+            }
+        }
     }
-    for step in steps.iter() {
-        step.read_first_ahead();
-    }
-    for step in steps.iter_mut() {
-        step.find_schedule(now);
-    }
-    for step in steps.iter() {
+    for place in left.iter().take(left_count) {
+        let Some(step) = steps.get(usize::from(*place)) else { continue };
         if let Some(out) = out.get_mut(usize::from(step.number)) {
             *out = step.judge(portfolio, scope, now);
         }
@@ -284,26 +293,27 @@ fn sort(questions: &[Question], steps: &mut [Step<'_>; GROUP]) -> (usize, usize)
 }
 
 #[inline(always)]
-fn find_people(
-    mobiles: &mut [Step<'_>],
-    cards: &mut [Step<'_>],
-    codes: &mut [Step<'_>],
+fn find_people<'a>(
+    portfolio: &'a PortfolioPublication,
+    mobiles: &mut [Step<'a>],
+    cards: &mut [Step<'a>],
+    codes: &mut [Step<'a>],
     tagger: &impl Fn(DoorId, &Digits) -> Tag,
 ) {
+    mobiles.iter_mut().for_each(|step| step.find_property(portfolio));
+    for step in cards.iter_mut().chain(codes.iter_mut()) {
+        step.find_property(portfolio);
+        step.property.prefetch_more();
+    }
+    codes.iter_mut().for_each(|step| step.make_tag(tagger));
     mobiles.iter_mut().for_each(Step::hash_mobile);
     cards.iter_mut().for_each(Step::hash_card);
-    codes.iter_mut().for_each(|step| step.make_tag(tagger));
-    mobiles.iter_mut().for_each(|step| step.read_displacement_ahead(|view| view.people_displacements));
-    cards.iter_mut().for_each(|step| step.read_displacement_ahead(|view| view.cards_displacements));
-    codes.iter_mut().for_each(Step::read_code_ahead);
-    mobiles.iter_mut().for_each(Step::at_mobile);
-    cards.iter_mut().for_each(Step::at_card);
-    codes.iter_mut().for_each(Step::find_code);
-    codes.iter_mut().for_each(|step| step.read_displacement_ahead(|view| view.by_id_displacements));
-    codes.iter_mut().for_each(Step::at_id);
-    mobiles.iter_mut().for_each(Step::meet_mobile);
+    codes.iter_mut().for_each(Step::prefetch_code);
+    mobiles.iter_mut().for_each(Step::find_mobile);
     cards.iter_mut().for_each(Step::find_card);
-    codes.iter_mut().for_each(Step::find_id);
+    codes.iter_mut().for_each(Step::find_code);
+    codes.iter_mut().for_each(Step::find_coder);
+    mobiles.iter_mut().for_each(Step::meet_mobile);
     cards.iter_mut().for_each(Step::meet);
     codes.iter_mut().for_each(Step::meet);
 }
@@ -311,196 +321,229 @@ fn find_people(
 impl<'a> Step<'a> {
     #[inline(always)]
     fn find_property(&mut self, portfolio: &'a PortfolioPublication) {
-        self.property = portfolio.at(self.place);
-        if let Some(property) = self.property {
-            property.read_ahead();
-        }
-    }
-
-    #[inline(always)]
-    fn hash_mobile(&mut self) {
-        let Some(property) = self.property else { return };
-        self.door = property.view.doors.get(self.place.row as usize);
-        if let Some(mobile) = self.question.shown.mobile() {
-            self.hash = hash_mobile(property.view.hash_key, mobile);
-        }
-    }
-
-    #[inline(always)]
-    fn hash_card(&mut self) {
-        let Some(property) = self.property else { return };
-        self.door = property.view.doors.get(self.place.row as usize);
-        if let Some(card) = self.question.shown.card() {
-            self.hash = hash_card(property.view.hash_key, card);
-        }
+        let place = portfolio.place(self.question.door);
+        self.row = place.row;
+        self.property = portfolio.at(place);
+        self.property.prefetch();
     }
 
     #[inline(always)]
     fn make_tag(&mut self, tagger: &impl Fn(DoorId, &Digits) -> Tag) {
-        let Some(property) = self.property else { return };
-        self.door = property.view.doors.get(self.place.row as usize);
-        if property.codes.is_none() {
-            self.who = Who::Retry;
-        } else if let Some(digits) = Digits::parse(self.question.shown.bytes()) {
+        if let Some(digits) = Digits::parse(self.question.shown.bytes()) {
             self.tag = tagger(self.question.door, &digits);
         }
     }
 
     #[inline(always)]
-    fn read_displacement_ahead(&mut self, displacements: impl Fn(&View<'a>) -> &'a [u16_ule]) {
-        let Some(property) = self.property else { return };
-        prefetch(property.view.doors, self.place.row as usize);
-        read_displacement_ahead(self.hash, displacements(&property.view));
+    fn hash_mobile(&mut self) {
+        let view = &self.property.view;
+        prefetch(view.doors, self.row as usize);
+        self.hash = hash_mobile(view.hash_key, self.question.shown.mobile().unwrap_or_default());
+        prefetch_displacement(self.hash, view.people_displacements);
     }
 
     #[inline(always)]
-    fn read_code_ahead(&mut self) {
-        let Some(property) = self.property else { return };
-        prefetch(property.view.doors, self.place.row as usize);
-        if let Some(codes) = property.codes {
-            codes.read_ahead(&self.tag);
-        }
+    fn hash_card(&mut self) {
+        let view = &self.property.view;
+        prefetch(view.doors, self.row as usize);
+        self.hash = hash_card(view.hash_key, self.question.shown.card().unwrap_or(CardNumber::NONE));
+        prefetch_home(self.hash, view.cards);
     }
 
     #[inline(always)]
-    fn at_mobile(&mut self) {
-        let Some(property) = self.property else { return };
-        self.at_person(&property.view, property.view.person_place(self.hash) as u32);
+    fn prefetch_code(&mut self) {
+        let view = &self.property.view;
+        prefetch(view.doors, self.row as usize);
+        prefetch_code(view.codes, &self.tag);
     }
 
     #[inline(always)]
-    fn at_card(&mut self) {
-        let Some(property) = self.property else { return };
-        let place = property.view.card_place(self.hash);
-        self.at = place as u32;
-        prefetch(property.view.cards, place / CARDS_PER_LINE);
-    }
-
-    #[inline(always)]
-    fn at_id(&mut self) {
-        let Some(property) = self.property else { return };
-        let place = property.view.id_place(self.hash);
-        self.at = place as u32;
-        prefetch(property.view.by_id, place / IDS_PER_LINE);
-    }
-
-    #[inline(always)]
-    fn at_person(&mut self, view: &View<'a>, place: u32) {
-        self.at = place;
-        prefetch(view.people, place as usize);
+    fn find_mobile(&mut self) {
+        let place = self.property.view.person_place(self.hash);
+        self.prefetch_person(place as u32);
     }
 
     #[inline(always)]
     fn find_card(&mut self) {
-        let Some(property) = self.property else { return };
-        let slot = property.view.card_slot(self.at as usize);
-        let same = slot.filter(|slot| self.question.shown.card() == Some(slot.number()));
-        self.at_person(&property.view, same.map_or(NOWHERE, |slot| slot.person.to_native()));
+        let card = self.question.shown.card().unwrap_or(CardNumber::NONE);
+        self.prefetch_person(self.property.view.find_card(self.hash, card));
     }
 
     #[inline(always)]
     fn find_code(&mut self) {
-        let Some(property) = self.property else { return };
-        let Some(codes) = property.codes else { return };
-        match codes.find(&self.tag) {
-            FoundCode::Live(person) => {
-                self.who = Who::Live(person);
-                self.hash = hash_id(property.view.hash_key, person.0);
-            }
-            FoundCode::Deleted(person, until) => self.who = Who::Deleted(person, until),
-            FoundCode::Unknown => {}
-        }
+        let view = &self.property.view;
+        self.coder = find_live(view.codes, &self.tag);
+        self.hash = hash_id(view.hash_key, self.coder.unwrap_or(PersonId::NONE).0);
+        prefetch_home(self.hash, view.by_id);
     }
 
     #[inline(always)]
-    fn find_id(&mut self) {
-        let Some(property) = self.property else { return };
-        let slot = property.view.id_slot(self.at as usize);
-        let same = slot.filter(|slot| self.who == Who::Live(PersonId(slot.id.to_native())));
-        self.at_person(&property.view, same.map_or(NOWHERE, |slot| slot.person.to_native()));
+    fn find_coder(&mut self) {
+        let place = self.coder.map_or(NOWHERE, |PersonId(id)| self.property.view.find_id(self.hash, id));
+        self.prefetch_person(place);
+    }
+
+    #[inline(always)]
+    fn prefetch_person(&mut self, place: u32) {
+        self.at = place;
+        prefetch(self.property.view.people, place as usize);
     }
 
     #[inline(always)]
     fn meet(&mut self) {
-        let Some(property) = self.property else { return };
-        self.person = property.view.people.get(self.at as usize).filter(|person| person.flags & OCCUPIED != 0);
+        let view = &self.property.view;
+        self.door = view.doors.get(self.row as usize).unwrap_or(&NO_DOOR);
+        self.person = view.people.get(self.at as usize).unwrap_or(&NOBODY);
     }
 
     #[inline(always)]
     fn meet_mobile(&mut self) {
         self.meet();
-        let mobile = self.question.shown.mobile();
-        self.person = self.person.filter(|person| mobile == Some(person.mobile.to_native()));
+        if self.question.shown.mobile() != Some(self.person.mobile.to_native()) {
+            self.person = &NOBODY;
+        }
     }
 
     /// Finds the first Key held that may have the door, and where a wide door's row tells of it.
     #[inline(always)]
     fn find_first(&mut self) {
-        let (Some(property), Some(door), Some(person)) = (self.property, self.door, self.person) else { return };
+        let (view, person) = (&self.property.view, self.person);
         if person.flags & SPILLED != 0 {
-            let view = &property.view;
             prefetch(view.spill, person.at.to_native() as usize);
             return;
         }
-        let Some((place, slot)) = first_slot(door, person) else { return };
-        self.first = slot;
-        self.first_is_plain = person.detailed.to_native() >> place & 1 == 0;
-        self.key = person.key(place);
-        self.at = match door.form {
-            KEYS_WIDE => door.at.to_native().saturating_add(u32::from(self.first) / WIDE_PER_LINE as u32),
-            _ => NOWHERE,
-        };
+        let places = self.held_places();
+        let place = places.trailing_zeros() as usize;
+        let Some(slot) = person.slots.get(place) else { return };
+        let slot = slot.to_native();
+        self.first = First { slot, place: place as u16, key: person.key(place) };
+        if self.first.key.is_none() {
+            prefetch(view.keys, usize::from(slot));
+        }
+        self.prefetch_wide(slot);
+    }
+
+    /// Which of the Keys in the person's line may have the door, a bit each.
+    #[inline(always)]
+    fn held_places(&self) -> u32 {
+        let count = u32::from(self.person.count).min(INLINE_HOLDINGS as u32);
+        let (first, rest) = self.person.slots.split_at(INLINE_HOLDINGS / 2);
+        let mut may = self.may_have_door(first);
+        // Most people hold few Keys.
+        if count > INLINE_HOLDINGS as u32 / 2 {
+            may |= self.may_have_door(rest) << (INLINE_HOLDINGS / 2);
+        }
+        may & ((1 << count) - 1)
     }
 
     #[inline(always)]
-    fn read_first_ahead(&self) {
-        let Some(property) = self.property else { return };
-        let view = &property.view;
-        if self.key.is_none() {
-            prefetch(view.keys, usize::from(self.first));
+    fn may_have_door(&self, slots: &[u16_ule]) -> u32 {
+        let slots = slots.iter().map(|slot| slot.to_native());
+        match self.door.form {
+            KEYS_WIDE => bits(slots.map(|slot| self.door.is_marked(slot))),
+            KEYS_INLINE => bits(slots.map(|slot| self.door.inline_places(slot) != 0)),
+            _ => (1 << slots.len()) - 1,
         }
-        prefetch(view.wide, self.at as usize);
     }
 
-    /// Finds the schedule by which that Key opens the door, and reads it ahead.
+    #[inline(always)]
+    fn prefetch_wide(&self, slot: u16) {
+        if self.door.form == KEYS_WIDE {
+            let line = self.door.at.to_native() as usize + usize::from(slot) / WIDE_PER_LINE;
+            prefetch(self.property.view.wide, line);
+        }
+    }
+
+    /// Finds the schedule by which that Key opens the door.
     #[inline(always)]
     fn find_schedule(&mut self, now: i64) {
-        let Some(at) = self.at_door() else { return };
-        self.opens = at.opens(self.first).unwrap_or(NEVER);
-        prefetch(at.view.schedules, line_of(at.view, self.opens, second(at.view, now)));
+        if self.first.place == u16::MAX {
+            return;
+        }
+        let at = self.at_door();
+        let line = schedule_line(at.view, at.opens(self.first.slot).unwrap_or(NEVER), now);
+        self.schedule = line;
+        prefetch_line(line);
     }
 
     #[inline(always)]
-    fn at_door(&self) -> Option<AtDoor<'a>> {
-        let property = self.property?;
+    fn at_door(&self) -> AtDoor<'a> {
         let code = self.question.shown.kind == ShownKind::Code;
-        Some(AtDoor { view: &property.view, door: self.door?, row: self.place.row, code })
+        AtDoor { view: &self.property.view, door: self.door, row: self.row, code }
+    }
+
+    /// Grants where the first Key opens the door and nothing else need be asked, as most checks go: no share, no
+    /// suspension, no lockdown, and within its period.
+    #[inline(always)]
+    fn grants_at_once(&self, scope: Scope<'_>, now: i64) -> Option<Verdict> {
+        let (view, door, person) = (&self.property.view, self.door, self.person);
+        let plain = (person.flags == OCCUPIED)
+            & (door.lockdown.to_native() == 0)
+            & (door.id.to_native() == self.question.door.0)
+            & self.first_is_held(now);
+        if !(plain & is_open(view, self.schedule, now)) || !scope.has(self.question.door, view.property) {
+            return None;
+        }
+        let key = || view.keys.get(usize::from(self.first.slot)).map_or(0, |key| key.to_native());
+        let key = self.first.key.unwrap_or_else(key);
+        Some(Verdict { person: PersonId(person.id.to_native()), ..Verdict::granted(KeyId(key)) })
+    }
+
+    /// Whether the first Key is surely held at this moment, and not as a share.
+    #[inline(always)]
+    fn first_is_held(&self, now: i64) -> bool {
+        let detailed = u32::from(self.person.detailed.to_native());
+        let place = u32::from(self.first.place);
+        let plain = (place < INLINE_HOLDINGS as u32) & (detailed.wrapping_shr(place) & 1 == 0);
+        let detail = self.person.first_detail();
+        let own = (detail.host | detail.doors == 0) & (detail.from <= now) & (now < detail.until);
+        // A zero has no trailing zero to compare with; its place is none of the person's.
+        plain | ((detailed.trailing_zeros() == place) & own)
+    }
+
+    /// Asks for what the long way of judging reads first.
+    #[inline(always)]
+    fn prefetch_rest(&self, portfolio: &PortfolioPublication) {
+        if self.person.flags & OCCUPIED == 0 {
+            if self.question.shown.kind == ShownKind::Mobile {
+                portfolio.known().prefetch_mobile(self.question.shown.mobile().unwrap_or_default());
+            }
+            return;
+        }
+        let mut places = self.held_places();
+        while let Some(slot) = self.person.slots.get(places.trailing_zeros() as usize) {
+            self.prefetch_wide(slot.to_native());
+            places &= places - 1;
+        }
     }
 
     #[inline(always)]
     fn judge(&self, portfolio: &PortfolioPublication, scope: Scope<'_>, now: i64) -> Verdict {
-        let Some(at) = self.at_door() else { return Verdict::DENIED };
-        let door = self.question.door;
-        if at.door.id.to_native() != door.0 || !scope.has(door, at.view.property) {
+        let (at, door) = (self.at_door(), self.question.door);
+        if door == DoorId::NONE || at.door.id.to_native() != door.0 || !scope.has(door, at.view.property) {
             return Verdict::DENIED;
         }
-        match self.person {
-            Some(person) if self.grants_at_once(&at, person, now) => {
-                let key = || at.view.keys.get(usize::from(self.first)).map_or(0, |key| key.to_native());
-                let key = self.key.unwrap_or_else(key);
-                Verdict { person: PersonId(person.id.to_native()), ..Verdict::granted(KeyId(key)) }
-            }
+        match self.known_person() {
             Some(person) => at.judge(person, now),
             None => self.judge_without_line(portfolio, at.view, at.door, now),
         }
     }
 
-    /// Whether the first Key opens the door and nothing else need be asked, as most checks go: no period, no share,
-    /// no suspension, no lockdown.
     #[inline(always)]
-    fn grants_at_once(&self, at: &AtDoor<'_>, person: &ArchivedPersonLine, now: i64) -> bool {
-        let plain = (person.flags == OCCUPIED) & (at.door.lockdown.to_native() == 0) & self.first_is_plain;
-        plain && is_open(at.view, self.opens, now)
+    fn known_person(&self) -> Option<&'a ArchivedPersonLine> {
+        (self.person.flags & OCCUPIED != 0).then_some(self.person)
+    }
+
+    fn who(&self) -> Who {
+        if self.question.shown.kind != ShownKind::Code {
+            return Who::Unsettled;
+        }
+        let Some(codes) = self.property.codes else { return Who::Retry };
+        match codes.find(&self.tag) {
+            FoundCode::Live(person) => Who::Live(person),
+            FoundCode::Deleted(person, until) => Who::Deleted(person, until),
+            FoundCode::Unknown => Who::Unsettled,
+        }
     }
 
     /// Somebody who holds nothing here, a carrier, a deleted code, or nobody.
@@ -523,7 +566,7 @@ impl<'a> Step<'a> {
             Verdict { person: holder.map_or(PersonId::NONE, |holder| holder.person), ..Verdict::denied(reason) }
         };
         let holder = |person| Holder { person, suspended: portfolio.known().is_suspended(person) };
-        match (self.who, shown.kind) {
+        match (self.who(), shown.kind) {
             (Who::Retry, _) => Verdict { outcome: Outcome::Retry, ..Verdict::DENIED },
             (Who::Live(person), _) => deny(Reason::NoKey, Some(holder(person))),
             (Who::Deleted(person, until), _) if now < until.as_micros() => {
@@ -560,15 +603,10 @@ impl Scope<'_> {
     }
 }
 
-/// The first Key that a person holds and that may have a door: which of theirs, and its slot.
+/// The first bit from the first item on, and so on.
 #[inline(always)]
-fn first_slot(door: &ArchivedDoorLine, person: &ArchivedPersonLine) -> Option<(usize, u16)> {
-    let held = person.slots.iter().take(usize::from(person.count)).map(|slot| slot.to_native()).enumerate();
-    match door.form {
-        KEYS_WIDE => held.into_iter().find(|(_, slot)| door.is_marked(*slot)),
-        KEYS_INLINE => held.into_iter().find(|(_, slot)| door.inline_places(*slot) != 0),
-        _ => held.into_iter().next(),
-    }
+fn bits(items: impl Iterator<Item = bool>) -> u32 {
+    (0..).zip(items).fold(0, |bits, (place, item)| bits | u32::from(item) << place)
 }
 
 /// A door at which a person of the property shows something.
@@ -731,19 +769,27 @@ impl Candidate {
                 return Some(Reason::NotYetValid);
             }
         }
-        if is_open(view, self.opens, now) { None } else { Some(Reason::OutsideSchedule) }
+        if is_open(view, schedule_line(view, self.opens, now), now) { None } else { Some(Reason::OutsideSchedule) }
     }
 }
 
+/// The line that tells of a schedule at this moment.
 #[inline(always)]
-fn is_open(view: &View<'_>, opens: u16, now: i64) -> bool {
-    let Some(line) = view.schedules.get(line_of(view, opens, second(view, now))) else { return false };
-    let head = line.head.to_native();
+fn schedule_line<'a>(view: &View<'a>, opens: u16, now: i64) -> &'a ArchivedScheduleLine {
+    let constant = CONSTANT_SCHEDULES.get(usize::from(opens));
+    let own = || view.schedules.get(line_of(view, opens, second(view, now)));
+    constant.or_else(own).unwrap_or(&CONSTANT_SCHEDULES[NEVER as usize])
+}
+
+#[inline(always)]
+fn is_open(view: &View<'_>, line: &ArchivedScheduleLine, now: i64) -> bool {
+    let head = line.head();
     if head & COLD != 0 {
         return in_horizon(view, now) && is_open_cold(view, line, now).unwrap_or(false);
     }
     let second = second(view, now);
-    let passed: u32 = line.changes.iter().map(|change| u32::from(change.to_native() <= second)).sum();
+    let passed: u32 = line.words.iter().map(|change| u32::from(change.to_native() <= second)).sum();
+    let passed = passed - u32::from(head <= second);
     // Bits, not branches: whether a door is open cannot be guessed.
     let tells = u32::from(in_horizon(view, now)) | ((head & EVER) / EVER);
     (head ^ passed) & OPEN_AT_START & tells != 0
@@ -788,21 +834,23 @@ pub fn stands_until(
     question: &Question,
     tagger: impl Fn(DoorId, &Digits) -> Tag,
 ) -> Moment {
-    let mut step = Step { question: *question, place: portfolio.place(question.door), ..Step::START };
-    step.find_property(portfolio);
+    let mut step = Step { question: *question, ..Step::START };
     let steps = std::slice::from_mut(&mut step);
     match question.shown.kind {
-        ShownKind::Mobile => find_people(steps, &mut [], &mut [], &tagger),
-        ShownKind::Card => find_people(&mut [], steps, &mut [], &tagger),
-        ShownKind::Code => find_people(&mut [], &mut [], steps, &tagger),
+        ShownKind::Mobile => find_people(portfolio, steps, &mut [], &mut [], &tagger),
+        ShownKind::Card => find_people(portfolio, &mut [], steps, &mut [], &tagger),
+        ShownKind::Code => find_people(portfolio, &mut [], &mut [], steps, &tagger),
     }
-    let Some(at) = step.at_door().filter(|at| scope.has(question.door, at.view.property)) else { return Moment::MAX };
-    match step.who {
+    let at = step.at_door();
+    if at.door.id.to_native() == 0 || !scope.has(question.door, at.view.property) {
+        return Moment::MAX;
+    }
+    match step.who() {
         Who::Retry => return now,
         Who::Deleted(_, until) if now < until => return until,
         _ => {}
     }
-    let Some(person) = step.person else { return Moment::MAX };
+    let Some(person) = step.known_person() else { return Moment::MAX };
     let view = at.view;
     let now = now.as_micros();
     let mut until = i64::MAX;
@@ -833,12 +881,12 @@ fn next_change_within(view: &View<'_>, schedule: u16, now: i64) -> Option<i64> {
     let second = second(view, now);
     let at = line_of(view, schedule, second);
     let line = view.schedules.get(at)?;
-    if line.head.to_native() & COLD != 0 {
+    if line.head() & COLD != 0 {
         let bounds = view.cold(line)?.iter().flat_map(|opening| [native(&opening.from), native(&opening.to)]);
         return Some(bounds.filter(|bound| *bound > now).min().unwrap_or(i64::MAX));
     }
     let end = (usize::from(schedule) + 1) * view.stretches as usize;
-    let changes = view.schedules.get(at..end)?.iter().flat_map(|line| &line.changes).map(|change| change.to_native());
+    let changes = view.schedules.get(at..end)?.iter().flat_map(|line| line.changes()).map(|change| change.to_native());
     let next = changes.filter(|change| *change != u32::MAX).find(|change| *change > second);
     Some(next.map_or(i64::MAX, |change| view.base + i64::from(change) * 1_000_000))
 }

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod codes;
 pub mod compile;
+mod filter;
 pub mod flatten;
 pub mod lookup;
 mod place;

@@ -59,7 +59,7 @@ fn seat(items: &[u32], hashes: &[u64], places: &[Option<u32>]) -> Option<(u16, V
     })
 }
 
-/// Which of `count` displacements goes with a hash.
+/// Which of `count` displacements goes with a hash, and of `count` lines the one where its probes begin.
 #[inline(always)]
 pub fn bucket(hash: u64, count: usize) -> usize {
     scale(hash >> 32, count)

@@ -26,9 +26,10 @@ use keyward_protocol::{
 use self_cell::self_cell;
 
 use super::{
-    archive::{Loaded, View},
+    archive::{CardNumber, Loaded, View, hash_card, hash_mobile},
     codes::CodeTable,
-    prefetch::prefetch_line,
+    filter::Filter,
+    prefetch::{prefetch, prefetch_line},
     source::KnownPerson,
 };
 
@@ -107,23 +108,31 @@ struct PublishedProperty {
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub(super) struct PropertyView<'a> {
-    pub codes: Option<&'a CodeTable>,
     pub view: View<'a>,
+    pub codes: Option<&'a CodeTable>,
 }
 
+/// The property of doors that are nowhere.
+pub(super) static NO_PROPERTY: PropertyView<'static> = PropertyView { view: View::EMPTY, codes: None };
+
 impl PropertyView<'_> {
-    /// Asks for each line that a check needs.
+    /// Asks for the lines that every check needs.
     #[inline(always)]
-    pub fn read_ahead(&self) {
-        prefetch_line(&self.codes);
-        prefetch_line(&self.view.people);
-        prefetch_line(&self.view.horizon);
+    pub fn prefetch(&self) {
+        prefetch_line(&self.view.doors);
+        prefetch_line(&self.view.wide);
+    }
+
+    /// Asks for the line that cards and codes need beside them.
+    #[inline(always)]
+    pub fn prefetch_more(&self) {
+        prefetch_line(&self.view.codes);
     }
 }
 
 const PROPERTIES_PER_CHUNK: usize = 64;
 
-type Views<'a> = Vec<Option<PropertyView<'a>>>;
+type Views<'a> = Vec<PropertyView<'a>>;
 
 self_cell!(
     /// Some properties with their views side by side: a check finds a property without following a pointer to each.
@@ -144,7 +153,7 @@ impl Properties {
     #[inline(always)]
     fn view(&self, slot: usize) -> Option<&PropertyView<'_>> {
         let chunk = self.chunks.get(slot / PROPERTIES_PER_CHUNK)?;
-        chunk.borrow_dependent().get(slot % PROPERTIES_PER_CHUNK)?.as_ref()
+        chunk.borrow_dependent().get(slot % PROPERTIES_PER_CHUNK)
     }
 
     fn get(&self, slot: usize) -> Option<&PublishedProperty> {
@@ -169,12 +178,13 @@ impl Properties {
 
 fn chunk(properties: Vec<Option<PublishedProperty>>) -> Chunk {
     Chunk::new(properties, |properties| {
-        properties.iter().map(|property| property.as_ref().map(property_view)).collect()
+        properties.iter().map(|property| property.as_ref().map_or(NO_PROPERTY, property_view)).collect()
     })
 }
 
 fn property_view(property: &PublishedProperty) -> PropertyView<'_> {
-    PropertyView { codes: property.codes.as_deref(), view: *property.index.view() }
+    let codes = property.codes.as_deref();
+    PropertyView { view: View { codes: codes.map_or(&[], CodeTable::lines), ..*property.index.view() }, codes }
 }
 
 impl PortfolioPublication {
@@ -254,8 +264,14 @@ impl PortfolioPublication {
     }
 
     #[inline(always)]
-    pub(super) fn at(&self, place: Place) -> Option<&PropertyView<'_>> {
-        self.properties.view((place.property as usize).wrapping_sub(1))
+    pub(super) fn prefetch_place(&self, door: DoorId) {
+        self.doors.prefetch(door);
+    }
+
+    /// The property at a place. Does not read it.
+    #[inline(always)]
+    pub(super) fn at(&self, place: Place) -> &PropertyView<'_> {
+        self.properties.view((place.property as usize).wrapping_sub(1)).unwrap_or(&NO_PROPERTY)
     }
 
     pub(super) fn known(&self) -> &KnownCredentials {
@@ -275,10 +291,6 @@ pub(super) struct Place {
     pub row: u32,
 }
 
-impl Place {
-    pub const NONE: Place = Place { property: 0, row: 0 };
-}
-
 const DOORS_PER_CHUNK: usize = 512;
 
 /// Doors by id, which are dense in a portfolio: chunks that publications share.
@@ -293,6 +305,14 @@ impl DoorTable {
         let at = door.0 as usize;
         let chunk = self.chunks.get(at / DOORS_PER_CHUNK);
         chunk.and_then(|chunk| chunk.get(at % DOORS_PER_CHUNK)).copied().unwrap_or_default()
+    }
+
+    #[inline(always)]
+    fn prefetch(&self, door: DoorId) {
+        let at = door.0 as usize;
+        if let Some(chunk) = self.chunks.get(at / DOORS_PER_CHUNK) {
+            prefetch(chunk.as_slice(), at % DOORS_PER_CHUNK);
+        }
     }
 
     fn set(&mut self, door: DoorId, slot: usize, row: usize) {
@@ -323,6 +343,8 @@ pub(super) struct KnownCredentials {
     people: imbl::HashMap<PersonId, Arc<KnownPerson>>,
     mobiles: imbl::HashMap<u64, Holder>,
     cards: imbl::HashMap<Card, Holder>,
+    /// Of the mobile identities and cards.
+    filter: Filter,
 }
 
 /// Whose a credential is.
@@ -332,13 +354,30 @@ pub(super) struct Holder {
     pub suspended: bool,
 }
 
+/// Of the hash that the filter knows credentials by. Nothing hangs on it but how long an unknown one takes.
+const FILTER_KEY: (u64, u64) = (0x6b65_7977_6172_6420, 0x6b6e_6f77_6e20_3f20);
+
+fn hash_known_mobile(mobile: u64) -> u64 {
+    hash_mobile(FILTER_KEY, mobile)
+}
+
+fn hash_known_card(card: &Card) -> u64 {
+    hash_card(FILTER_KEY, CardNumber::of(card))
+}
+
 impl KnownCredentials {
     pub fn by_mobile(&self, mobile: u64) -> Option<Holder> {
-        self.mobiles.get(&mobile).copied()
+        if self.filter.may_have(hash_known_mobile(mobile)) { self.mobiles.get(&mobile).copied() } else { None }
     }
 
     pub fn by_card(&self, card: &Card) -> Option<Holder> {
-        self.cards.get(card).copied()
+        if self.filter.may_have(hash_known_card(card)) { self.cards.get(card).copied() } else { None }
+    }
+
+    /// Asks for what [`KnownCredentials::by_mobile`] reads first.
+    #[inline(always)]
+    pub fn prefetch_mobile(&self, mobile: u64) {
+        self.filter.prefetch(hash_known_mobile(mobile));
     }
 
     pub fn is_suspended(&self, person: PersonId) -> bool {
@@ -348,9 +387,14 @@ impl KnownCredentials {
     fn put(&mut self, person: KnownPerson) {
         self.remove(person.id);
         let holder = Holder { person: person.id, suspended: person.suspended };
-        self.mobiles.insert(person.mobile, holder);
+        // INVARIANT: the filter has each credential in the maps once.
+        if self.mobiles.insert(person.mobile, holder).is_none() {
+            self.filter.add(hash_known_mobile(person.mobile), hashes(&self.mobiles, &self.cards));
+        }
         for card in &person.cards {
-            self.cards.insert(*card, holder);
+            if self.cards.insert(*card, holder).is_none() {
+                self.filter.add(hash_known_card(card), hashes(&self.mobiles, &self.cards));
+            }
         }
         self.people.insert(person.id, Arc::new(person));
     }
@@ -360,13 +404,19 @@ impl KnownCredentials {
         // A credential that somebody else has by now stays theirs.
         if self.mobiles.get(&person.mobile).is_some_and(|holder| holder.person == id) {
             self.mobiles.remove(&person.mobile);
+            self.filter.remove(hash_known_mobile(person.mobile));
         }
         for card in &person.cards {
             if self.cards.get(card).is_some_and(|holder| holder.person == id) {
                 self.cards.remove(card);
+                self.filter.remove(hash_known_card(card));
             }
         }
     }
+}
+
+fn hashes(mobiles: &imbl::HashMap<u64, Holder>, cards: &imbl::HashMap<Card, Holder>) -> impl Iterator<Item = u64> {
+    mobiles.keys().map(|mobile| hash_known_mobile(*mobile)).chain(cards.keys().map(hash_known_card))
 }
 
 #[cfg(test)]
