@@ -9,17 +9,14 @@ use std::{
 };
 
 use clap::{Parser, Subcommand, ValueEnum};
-use keyward_protocol::id::PortfolioId;
+use keyward_protocol::id::{LockId, PortfolioId};
 
 use crate::{
-    access_log, clock,
-    domain::{
-        directory::{LockScope, Portfolio},
-        site::Site,
-    },
+    access_log, clock, control,
+    domain::site::Site,
     engine::{Books, Engine, Layout, Publisher},
     evaluate,
-    identity::{Authority, Issued},
+    identity::Authority,
     service::{self, Options, Server},
 };
 
@@ -74,7 +71,7 @@ enum Commands {
         #[arg(long, value_enum, default_value_t = LogMode::Strict)]
         log: LogMode,
     },
-    /// Make a certificate with its key. The server must not be running.
+    /// Make a certificate with its key, whether the server runs or not.
     Issue {
         #[command(subcommand)]
         what: Issue,
@@ -133,10 +130,10 @@ pub fn run() -> ExitCode {
         Commands::Init { site, data } => init(&site, &data),
         Commands::Serve { data, listen, log } => serve(&data, listen, log).map_err(failed),
         Commands::Issue { what: Issue::Lock { data, name, property, doors, out } } => {
-            issue_lock(&data, &name, &property, &doors, &out).map_err(failed)
+            issue_lock(&data, name, property, doors, &out).map_err(failed)
         }
         Commands::Issue { what: Issue::Operator { data, email, out } } => {
-            issue_operator(&data, &email, &out).map_err(failed)
+            issue_operator(&data, email, &out).map_err(failed)
         }
     };
     match done {
@@ -207,59 +204,56 @@ async fn stopped() {
     }
 }
 
-/// Opens the books for a command of the local administrator, while no server has them.
-fn administer<T>(data: &Path, act: impl FnOnce(&Engine, &Authority) -> Result<T, String>) -> Result<T, String> {
+/// Has the running server do it, or does it here while none runs.
+fn administer(data: &Path, request: control::Request) -> Result<control::Identity, String> {
     let layout = Layout::new(data);
+    if let Some(answer) = control::ask(&layout.control(), &request) {
+        return answer;
+    }
     let (books, _) = Books::open(&layout).map_err(|error| error.to_string())?;
     let authority = Authority::open(layout.secrets()).map_err(|error| error.to_string())?;
-    let publisher = Publisher::new(&books, clock::now(), (0, 0));
+    let publisher = Publisher::new(&books, clock::now(), (0, 0), None);
     let (engine, running) = Engine::start(books, publisher, clock::system());
-    let done = act(&engine, &authority);
+    let done = service::administer(&engine, &authority, request);
     running.stop();
     done
 }
 
-fn issue_lock(data: &Path, name: &str, property: &str, doors: &[String], out: &Path) -> Result<u8, String> {
-    administer(data, |engine, authority| {
-        let directory = engine.directory();
-        let portfolio = directory.portfolios.get(&FIRST).ok_or("there is no portfolio")?;
-        let scope = scope(portfolio, property, doors)?;
-        let made = service::issue_lock(engine, authority, FIRST, name, scope, clock::now());
-        let made = made.map_err(|error| error.to_string())?;
-        write_identity(out, authority, &made.issued)?;
-        println!("{} `{name}`: its certificate and key are in {}", made.lock, out.display());
-        Ok(0)
-    })
+fn issue_lock(data: &Path, name: String, property: String, doors: Vec<String>, out: &Path) -> Result<u8, String> {
+    check_new(out)?;
+    let request = control::Request::IssueLock { portfolio: FIRST.0, name: name.clone(), property, doors };
+    let made = administer(data, request)?;
+    write_identity(out, &made)?;
+    let lock = LockId(made.lock.unwrap_or_default());
+    println!("{lock} `{name}`: its certificate and key are in {}", out.display());
+    Ok(0)
 }
 
-fn scope(portfolio: &Portfolio, property: &str, doors: &[String]) -> Result<LockScope, String> {
-    let found = portfolio.property_by_name(property).ok_or_else(|| format!("there is no property `{property}`"))?;
-    if doors.is_empty() {
-        return Ok(LockScope::Property(found.id()));
+fn issue_operator(data: &Path, email: String, out: &Path) -> Result<u8, String> {
+    check_new(out)?;
+    let request = control::Request::IssueOperator { portfolio: FIRST.0, email: email.clone() };
+    write_identity(out, &administer(data, request)?)?;
+    println!("{email}: the certificate and key are in {}", out.display());
+    Ok(0)
+}
+
+const IDENTITY_FILES: [&str; 3] = ["ca.pem", "certificate.pem", "key.pem"];
+
+/// Asked before anything is made: a lock whose certificate can't be written would be registered for nothing.
+fn check_new(out: &Path) -> Result<(), String> {
+    match IDENTITY_FILES.iter().map(|name| out.join(name)).find(|path| path.exists()) {
+        Some(path) => Err(format!("`{}` is there already: choose another directory", path.display())),
+        None => Ok(()),
     }
-    let find = |name: &String| found.door_by_name(name).map(|door| door.id).ok_or(format!("there is no door `{name}`"));
-    Ok(LockScope::Doors(doors.iter().map(find).collect::<Result<_, _>>()?))
 }
 
-fn issue_operator(data: &Path, email: &str, out: &Path) -> Result<u8, String> {
-    administer(data, |engine, authority| {
-        let issued = service::issue_operator(&engine.directory(), authority, FIRST, email, clock::now());
-        write_identity(out, authority, &issued.map_err(|error| error.to_string())?)?;
-        println!("{email}: the certificate and key are in {}", out.display());
-        Ok(0)
-    })
-}
-
-fn write_identity(out: &Path, authority: &Authority, issued: &Issued) -> Result<(), String> {
+fn write_identity(out: &Path, made: &control::Identity) -> Result<(), String> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     let told = |error: io::Error| format!("`{}`: {error}", out.display());
     if !out.is_dir() {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(told)?;
     }
-    let key = issued.key_pem.as_deref().map(String::as_str).unwrap_or_default();
-    let parts =
-        [("ca.pem", authority.certificate_pem()), ("certificate.pem", &issued.certificate_pem), ("key.pem", key)];
-    for (name, text) in parts {
+    for (name, text) in IDENTITY_FILES.into_iter().zip([&made.ca_pem, &made.certificate_pem, &made.key_pem]) {
         let mut options = File::options();
         let file = options.create_new(true).write(true).mode(0o600).open(out.join(name));
         file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(told)?;

@@ -184,6 +184,24 @@ async fn kill_9_loses_no_acknowledged_change_and_brings_nothing_back() {
     let mut codes_before = Vec::new();
     for round in 0..4 {
         let serving = site.serve();
+        if round == 1 {
+            // While the server runs, the administrator's commands reach it by its control socket.
+            let data = site.data();
+            let data = data.to_str().unwrap();
+            let gateway = |out: &Path| {
+                let name = ["issue", "lock", "--data", data, "--name", "Second", "--property", "1800 Main St"];
+                run(SERVER, &[&name[..], &["--out", out.to_str().unwrap()]].concat())
+            };
+            let out = site.dir.path().join("second");
+            let issued = gateway(&out);
+            assert!(issued.status.success(), "{}", text(&issued.stderr));
+            let second = Connection::connect(serving.address, &identity(&out), Duration::from_secs(5)).await.unwrap();
+            assert_eq!(second.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
+            assert!(text(&gateway(&out).stderr).contains("there already"));
+            let taken = gateway(&site.dir.path().join("third"));
+            assert!(text(&taken.stderr).contains("is taken"), "{}", text(&taken.stderr));
+            revision += 1;
+        }
         let lock = connect(&site, &serving).await;
         let dana = Connection::connect(serving.address, &operator, Duration::from_secs(10)).await.unwrap();
         let overview = dana.overview().await.unwrap();

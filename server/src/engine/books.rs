@@ -336,6 +336,11 @@ impl Books {
         &self.layout
     }
 
+    /// The last frame of the journal.
+    pub fn sequence(&self) -> u64 {
+        self.journal.head().sequence
+    }
+
     /// The history that these books belong to.
     pub fn lineage(&self) -> [u8; 16] {
         self.journal.lineage()

@@ -54,6 +54,11 @@ impl Layout {
         self.data.join("index")
     }
 
+    /// The local administrator's socket, while a server runs.
+    pub fn control(&self) -> PathBuf {
+        self.data.join("control.sock")
+    }
+
     /// The access log.
     pub fn log(&self) -> PathBuf {
         self.data.join("log")

@@ -7,6 +7,7 @@
 mod books;
 mod layout;
 mod publisher;
+mod shelf;
 
 use std::{
     sync::Arc,
@@ -20,7 +21,8 @@ use keyward_protocol::{code::Digits, id::*};
 
 pub use books::{Books, Committed, Lost, OpenReport, ReplayError, StartError, WriteError};
 pub use layout::Layout;
-pub use publisher::Publisher;
+pub use publisher::{Publisher, Started};
+pub use shelf::Keeper;
 
 use crate::{
     clock::Clock,
@@ -205,6 +207,8 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
+        // Locks are answered already; their codes follow now.
+        self.publisher.publish_codes(&self.books, (self.clock)());
         let mut anchored = Instant::now();
         let mut renewed = Instant::now();
         loop {
@@ -216,7 +220,7 @@ impl Writer {
                 anchored = Instant::now();
             }
             if renewed.elapsed() >= RENEW_EVERY {
-                self.publisher.renew(self.books.directory(), (self.clock)());
+                self.publisher.renew(&self.books, (self.clock)());
                 renewed = Instant::now();
             }
             if self.unsnapshotted >= SNAPSHOT_EVERY || (stop && self.unsnapshotted > 0) {

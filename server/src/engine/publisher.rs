@@ -7,10 +7,13 @@ use std::{
 
 use keyward_protocol::{id::*, time::Moment};
 
-use super::books::{Books, Committed};
+use super::{
+    books::{Books, Committed},
+    shelf::Keeper,
+};
 use crate::{
     domain::{
-        directory::{Directory, Portfolio, Property},
+        directory::{Portfolio, Property},
         hours::days_later,
     },
     index::{
@@ -34,14 +37,54 @@ pub struct Publisher {
     published: Arc<Published>,
     current: BTreeMap<PortfolioId, PortfolioPublication>,
     hash_key: (u64, u64),
+    shelf: Option<Keeper>,
+    started: Started,
+}
+
+/// Where the indexes of a start came from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Started {
+    /// Properties whose index was on the shelf.
+    pub loaded: u64,
+    /// Properties whose index was compiled.
+    pub compiled: u64,
 }
 
 impl Publisher {
-    /// Publishes all of the books. `hash_key` is secret.
-    pub fn new(books: &Books, now: Moment, hash_key: (u64, u64)) -> Publisher {
-        let mut publisher = Publisher { published: Arc::new(Published::default()), current: BTreeMap::new(), hash_key };
-        publisher.publish(books, &Committed::everything(books.directory()), now);
+    /// Publishes all of the books but for the door codes, which are answered `retry` until
+    /// [`Publisher::publish_codes`]. `hash_key` is secret. Indexes come from the shelf where it has them.
+    pub fn new(books: &Books, now: Moment, hash_key: (u64, u64), shelf: Option<Keeper>) -> Publisher {
+        let (published, started) = (Arc::new(Published::default()), Started::default());
+        let mut publisher = Publisher { published, current: BTreeMap::new(), hash_key, shelf, started };
+        if let Some(shelf) = &publisher.shelf {
+            let portfolios = &books.directory().portfolios;
+            shelf.retain(|id, property| portfolios.get(&id).is_some_and(|id| id.properties.contains_key(&property)));
+        }
+        let mut everything = Committed::everything(books.directory());
+        let mut loaded = BTreeMap::new();
+        for (id, property) in &everything.properties {
+            let found = publisher.loaded(books, *id, *property, now);
+            loaded.extend(found.map(|index| ((*id, *property), index)));
+        }
+        everything.codes.clear();
+        publisher.started =
+            Started { loaded: loaded.len() as u64, compiled: (everything.properties.len() - loaded.len()) as u64 };
+        publisher.publish_with(books, &everything, now, &mut loaded);
         publisher
+    }
+
+    /// Where the indexes came from.
+    pub fn started(&self) -> Started {
+        self.started
+    }
+
+    /// Publishes every door code, after a start.
+    pub fn publish_codes(&mut self, books: &Books, now: Moment) {
+        let mut codes = Committed::everything(books.directory());
+        codes.properties.clear();
+        codes.people.clear();
+        codes.carriers = false;
+        self.publish(books, &codes, now);
     }
 
     /// What readers share.
@@ -52,6 +95,17 @@ impl Publisher {
     /// Compiles what was touched and swaps it in, a portfolio at a time. Checks that begin after this returned are
     /// judged by the books.
     pub fn publish(&mut self, books: &Books, committed: &Committed, now: Moment) {
+        self.publish_with(books, committed, now, &mut BTreeMap::new());
+    }
+
+    /// [`Publisher::publish`], where some of the indexes are there already.
+    fn publish_with(
+        &mut self,
+        books: &Books,
+        committed: &Committed,
+        now: Moment,
+        there: &mut BTreeMap<(PortfolioId, PropertyId), Arc<Loaded>>,
+    ) {
         let directory = books.directory();
         let portfolios: BTreeSet<PortfolioId> = if committed.carriers {
             directory.portfolios.keys().copied().collect()
@@ -75,10 +129,24 @@ impl Publisher {
             }
             let here = (id, PropertyId::NONE)..=(id, PropertyId(u32::MAX));
             for (_, property) in committed.properties.range(here.clone()) {
+                if let Some(index) = there.remove(&(id, *property)) {
+                    next.put_property(index);
+                    continue;
+                }
                 match portfolio.properties.get(property).and_then(|property| self.compiled(portfolio, property, now)) {
-                    Some(index) => next.put_property(index),
+                    Some(index) => {
+                        if let Some(shelf) = &self.shelf {
+                            shelf.keep(portfolio, books.sequence(), &index);
+                        }
+                        next.put_property(index);
+                    }
                     // One that can't be compiled opens nothing, rather than what it opened before the change.
-                    None => next.remove_property(*property),
+                    None => {
+                        if let Some(shelf) = &self.shelf {
+                            shelf.remove(id, *property);
+                        }
+                        next.remove_property(*property);
+                    }
                 }
             }
             for (_, property) in committed.codes.range(here) {
@@ -92,17 +160,26 @@ impl Publisher {
     }
 
     /// Compiles every property's openings anew, days before those that were compiled run out.
-    pub fn renew(&mut self, directory: &Directory, now: Moment) {
-        for portfolio in directory.portfolios.values() {
+    pub fn renew(&mut self, books: &Books, now: Moment) {
+        for portfolio in books.directory().portfolios.values() {
             let Some(mut next) = self.current.get(&portfolio.id).cloned() else { continue };
             for property in portfolio.properties.values() {
                 if let Some(index) = self.compiled(portfolio, property, now) {
+                    if let Some(shelf) = &self.shelf {
+                        shelf.keep(portfolio, books.sequence(), &index);
+                    }
                     next.put_property(index);
                 }
             }
             self.published.publish(portfolio.id, next.clone());
             self.current.insert(portfolio.id, next);
         }
+    }
+
+    fn loaded(&self, books: &Books, id: PortfolioId, property: PropertyId, now: Moment) -> Option<Arc<Loaded>> {
+        let portfolio = books.directory().portfolios.get(&id)?;
+        let property = portfolio.properties.get(&property)?;
+        self.shelf.as_ref()?.load(portfolio, property, now).map(Arc::new)
     }
 
     fn compiled(&self, portfolio: &Portfolio, property: &Property, now: Moment) -> Option<Arc<Loaded>> {

@@ -24,6 +24,7 @@ struct Server {
     now: Arc<AtomicI64>,
     running: Option<Running>,
     report: OpenReport,
+    started: Started,
 }
 
 fn at(text: &str) -> Moment {
@@ -46,10 +47,14 @@ impl Server {
         let clock_now = Arc::new(AtomicI64::new(now.as_micros()));
         let shared = Arc::clone(&clock_now);
         let tagger = books.tagger(PORTFOLIO).unwrap();
-        let publisher = Publisher::new(&books, now, (1, 2));
+        let (shelf, _) = Keeper::open(&books.layout().index(), books.lineage());
+        let publisher = Publisher::new(&books, now, (1, 2), shelf);
+        let started = publisher.started();
         let clock: Clock = Arc::new(move || Moment::from_micros(shared.load(Ordering::SeqCst)));
         let (engine, running) = Engine::start(books, publisher, clock);
-        Server { engine, tagger, now: clock_now, running: Some(running), report }
+        // Whatever is answered comes after the codes are there.
+        _ = engine.reveal(PORTFOLIO, CodeId::NONE);
+        Server { engine, tagger, now: clock_now, running: Some(running), report, started }
     }
 
     fn stop(mut self) {
@@ -218,4 +223,77 @@ fn a_site_that_is_refused_leaves_nothing_behind() {
     assert!(!layout.data().exists() && !layout.secrets().exists());
     let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
     assert!(Books::create(&layout, &site, now).is_ok());
+}
+
+/// What everyone's identity and Tracy's code answer at both doors: decisions, Keys and hosts.
+fn answers(server: &Server) -> Vec<Verdict> {
+    let mut shown: Vec<Credential> =
+        ["ana@harbor.example", TRACY, "sam@mail.example"].map(|who| server.mobile(who)).into();
+    shown.extend(server.code(TRACY, 1).map(|(_, code)| code));
+    shown.iter().flat_map(|shown| [1, 2].map(|door| server.check(door, shown))).collect()
+}
+
+// U4 C1
+#[test]
+fn a_start_takes_the_index_from_the_shelf_and_judges_the_same() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    assert_eq!(server.started, Started { loaded: 0, compiled: 1 });
+    server.run(Command::Give {
+        key: KeyId(2),
+        person: server.person("ana@harbor.example"),
+        may_share: None,
+        period: Period { from: None, until: Some(at("2026-11-24T10:00:00-05:00")) },
+    });
+    let before = answers(&server);
+    server.stop();
+    let now = at("2026-11-23T10:00:01-05:00");
+    let server = Server::open(&layout, now);
+    assert_eq!(server.started, Started { loaded: 1, compiled: 0 });
+    assert_eq!(answers(&server), before);
+    server.stop();
+    // Two weeks later what was compiled then does not reach far enough.
+    let server = Server::open(&layout, at("2026-12-08T10:00:00-05:00"));
+    assert_eq!(server.started, Started { loaded: 0, compiled: 1 });
+    server.stop();
+}
+
+// K3
+#[test]
+fn an_index_of_other_data_or_a_damaged_one_is_never_used() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let tracy = server.person(TRACY);
+    server.stop();
+    // A revoke that is durable and never reached the shelf, as after a kill.
+    let now = at("2026-11-23T10:00:01-05:00");
+    let (mut books, _) = Books::open(&layout).unwrap();
+    let revoke = Command::Revoke { key: KeyId(1), person: tracy };
+    books.decide(PORTFOLIO, Actor::Administrator, &revoke, now, None).unwrap();
+    let committed = books.commit().unwrap().unwrap();
+    books.destroy(&committed).unwrap();
+    drop(books);
+    let server = Server::open(&layout, now);
+    assert_eq!(server.started, Started { loaded: 0, compiled: 1 });
+    assert_eq!(server.reason(1, &server.mobile(TRACY)), Err(Reason::NoKey));
+    let before = answers(&server);
+    server.stop();
+    let mut damaged = 0;
+    for entry in walk(&layout.index()) {
+        let mut bytes = std::fs::read(&entry).unwrap();
+        let places = bytes.len() / 64;
+        bytes.iter_mut().step_by(64).take(places).for_each(|byte| *byte ^= 0x5a);
+        damaged += places;
+        std::fs::write(&entry, bytes).unwrap();
+    }
+    assert!(damaged > 100);
+    let server = Server::open(&layout, now);
+    assert_eq!(server.started, Started { loaded: 0, compiled: 1 });
+    assert_eq!(answers(&server), before);
+    server.stop();
+}
+
+fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
 }

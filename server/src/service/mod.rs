@@ -17,15 +17,16 @@ pub use judge::Judge;
 
 use crate::{
     access_log::{self, AccessLog},
-    clock::Clock,
+    clock::{self, Clock},
+    control,
     domain::{
         command::Command,
         decide::Refusal,
-        directory::{Directory, LockScope},
+        directory::{Directory, LockScope, Portfolio},
         event::{Actor, Cause},
         site::Site,
     },
-    engine::{Books, Engine, Layout, OpenReport, Publisher, Running, StartError},
+    engine::{Books, Engine, Keeper, Layout, OpenReport, Publisher, Running, StartError},
     identity::{Authority, AuthorityError, Issued, Principal, Subject, Validity},
     net::{self, Limits, Listener},
 };
@@ -66,6 +67,7 @@ pub struct Server {
     listener: Listener,
     judge: Judge,
     clock: Clock,
+    control: Option<control::Socket>,
     report: OpenReport,
 }
 
@@ -106,12 +108,23 @@ impl Server {
         let listener = Listener::bind(net::Config { address: options.address, tls, limits: Limits::default() })?;
         let taggers: BTreeMap<PortfolioId, _> =
             books.directory().portfolios.keys().filter_map(|id| Some((*id, books.tagger(*id)?))).collect();
-        let publisher = Publisher::new(&books, now, hash_key());
+        let (shelf, set_aside) = Keeper::open(&layout.index(), books.lineage());
+        if let Some(file) = set_aside {
+            tracing::warn!(file = %file.display(), "the persisted index was damaged: it is set aside and may be deleted");
+        }
+        let publisher = Publisher::new(&books, now, hash_key(), shelf);
+        let started = publisher.started();
+        tracing::info!(loaded = started.loaded, compiled = started.compiled, "the index is there");
         let (engine, running) = Engine::start(books, publisher, Arc::clone(&options.clock));
         let producers = (0..shards).map(|shard| log.producer(shard)).collect();
         let clock = Arc::clone(&options.clock);
         let judge = Judge::new(engine.clone(), taggers, producers, options.mode, options.clock);
-        Ok(Server { engine, running, log, authority, listener, judge, clock, report })
+        let control = control::Socket::bind(&layout.control()).inspect_err(|error| {
+            let path = layout.control();
+            tracing::warn!(%error, path = %path.display(), "no control socket: `issue` works while the server is stopped");
+        });
+        let control = control.ok();
+        Ok(Server { engine, running, log, authority, listener, judge, clock, control, report })
     }
 
     /// What was found when the books were opened.
@@ -134,7 +147,14 @@ impl Server {
     /// the engine ends.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let hooks = hooks::hooks(self.engine.clone(), self.log.clone(), self.clock, self.judge);
+        let (engine, authority) = (self.engine, self.authority);
+        let answerer: control::Answerer = Arc::new(move |request| administer(&engine, &authority, request));
+        let control = self.control.map(|socket| tokio::spawn(socket.serve(answerer)));
         self.listener.serve(hooks, shutdown).await;
+        if let Some(control) = control {
+            control.abort();
+            _ = control.await;
+        }
         let (log, running) = (self.log, self.running);
         let ended = tokio::task::spawn_blocking(move || {
             let flushed = log.shutdown();
@@ -147,6 +167,34 @@ impl Server {
             Err(error) => tracing::error!(%error, "shutting down ended with a panic"),
         }
     }
+}
+
+/// Does what the local administrator asks: through the control socket while a server runs, directly while none does.
+pub fn administer(engine: &Engine, authority: &Authority, request: control::Request) -> control::Answer {
+    let (directory, portfolio, now) = (engine.directory(), request.portfolio(), clock::now());
+    let (lock, issued) = match request {
+        control::Request::IssueLock { name, property, doors, .. } => {
+            let found = directory.portfolios.get(&portfolio).ok_or("there is no portfolio")?;
+            let scope = lock_scope(found, &property, &doors)?;
+            let made =
+                issue_lock(engine, authority, portfolio, &name, scope, now).map_err(|error| error.to_string())?;
+            (Some(made.lock), made.issued)
+        }
+        control::Request::IssueOperator { email, .. } => {
+            let issued = issue_operator(&directory, authority, portfolio, &email, now);
+            (None, issued.map_err(|error| error.to_string())?)
+        }
+    };
+    Ok(control::Identity::new(lock, authority.certificate_pem(), &issued))
+}
+
+fn lock_scope(portfolio: &Portfolio, property: &str, doors: &[String]) -> Result<LockScope, String> {
+    let found = portfolio.property_by_name(property).ok_or_else(|| format!("there is no property `{property}`"))?;
+    if doors.is_empty() {
+        return Ok(LockScope::Property(found.id()));
+    }
+    let find = |name: &String| found.door_by_name(name).map(|door| door.id).ok_or(format!("there is no door `{name}`"));
+    Ok(LockScope::Doors(doors.iter().map(find).collect::<Result<_, _>>()?))
 }
 
 /// A lock's registration and its certificate.

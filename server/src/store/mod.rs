@@ -17,3 +17,5 @@ pub mod journal;
 pub mod record;
 pub mod sled;
 pub mod snapshot;
+
+pub use self::sled::{Shelf, ShelfError, ShelfKey};

@@ -103,6 +103,12 @@ pub fn encode_directory(directory: &Directory) -> Vec<u8> {
     with_version(&rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
 }
 
+/// One property as a snapshot keeps it: equal bytes for equal properties.
+pub fn encode_property(property: &Property) -> Vec<u8> {
+    let record = property_record(property);
+    with_version(&rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
+}
+
 /// Reads what [`encode_directory`] wrote.
 pub fn decode_directory(bytes: &[u8]) -> Result<Directory, RecordError> {
     let record = rkyv::from_bytes::<DirectoryRecord, RkyvError>(body(bytes)?).map_err(|_| RecordError::Damaged)?;
