@@ -317,8 +317,10 @@ impl DoorTable {
 
     fn set(&mut self, door: DoorId, slot: usize, row: usize) {
         let at = door.0 as usize;
-        while self.chunks.len() <= at / DOORS_PER_CHUNK {
-            self.chunks.push(Arc::new([Place::default(); DOORS_PER_CHUNK]));
+        let chunk = at / DOORS_PER_CHUNK;
+        if self.chunks.len() <= chunk {
+            // Chunks without a door share one: ids far apart, as damage may make them, cost a pointer a chunk.
+            self.chunks.resize(chunk + 1, Arc::new([Place::default(); DOORS_PER_CHUNK]));
         }
         if let Some(place) = self.place_mut(at) {
             *place = Place { property: slot as u32 + 1, row: row as u32 };
