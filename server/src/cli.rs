@@ -14,7 +14,7 @@ use keyward_protocol::id::{LockId, PortfolioId};
 use crate::{
     access_log, clock, control,
     domain::site::Site,
-    engine::{Books, Engine, Layout, Publisher},
+    engine::{self, Books, Engine, Layout, Publisher, Severity},
     evaluate,
     identity::Authority,
     service::{self, Options, Server},
@@ -70,6 +70,14 @@ enum Commands {
         /// When an attempt counts as recorded.
         #[arg(long, value_enum, default_value_t = LogMode::Strict)]
         log: LogMode,
+    },
+    /// Look through a data directory while no server runs: what is there, whether it is whole, and what to do.
+    ///
+    /// Changes nothing. Exits 0 when everything is whole, 1 when something is damaged or lost.
+    Verify {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
     },
     /// Make a certificate with its key, whether the server runs or not.
     Issue {
@@ -129,6 +137,7 @@ pub fn run() -> ExitCode {
         }
         Commands::Init { site, data } => init(&site, &data),
         Commands::Serve { data, listen, log } => serve(&data, listen, log).map_err(failed),
+        Commands::Verify { data } => verify(&data).map_err(failed),
         Commands::Issue { what: Issue::Lock { data, name, property, doors, out } } => {
             issue_lock(&data, name, property, doors, &out).map_err(failed)
         }
@@ -188,6 +197,17 @@ fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
         tracing::info!("stopped: everything is on disk");
         Ok(0)
     })
+}
+
+fn verify(data: &Path) -> Result<u8, String> {
+    let findings = engine::verify(&Layout::new(data)).map_err(|error| error.to_string())?;
+    findings.iter().for_each(|finding| println!("{finding}"));
+    let damaged = findings.iter().filter(|finding| finding.severity == Severity::Damaged).count();
+    match damaged {
+        0 => println!("everything is whole"),
+        _ => println!("{damaged} damaged"),
+    }
+    Ok(if damaged == 0 { 0 } else { EXIT_FAILED })
 }
 
 /// Resolves at SIGTERM or Ctrl-C.

@@ -296,6 +296,37 @@ impl Drop for Inner {
     }
 }
 
+/// What there is of a log, read whole while nothing has it open. Changes nothing.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Examined {
+    /// Segment files.
+    pub segments: usize,
+    /// The number of the record that comes next.
+    pub next_sequence: u64,
+    /// Bytes of a write at the end that was cut short: nobody was told that its records were kept.
+    pub torn_bytes: u64,
+    /// What can't be read.
+    pub damage: Vec<Damage>,
+}
+
+/// Reads every segment in `directory`. A directory that is not there holds none.
+pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
+    let mut found = Examined { next_sequence: 1, ..Examined::default() };
+    if !directory.is_dir() {
+        return Ok(found);
+    }
+    let files = list(directory)?;
+    let ends = files.iter().skip(1).map(|(first, _)| *first).chain([u64::MAX]);
+    for ((first, path), end) in files.iter().zip(ends) {
+        let inspection = inspect(path, *first, end, lineage)?;
+        found.segments += 1;
+        found.next_sequence = found.next_sequence.max(inspection.kept.next);
+        found.torn_bytes = inspection.torn_bytes;
+        found.damage.extend(inspection.damage);
+    }
+    Ok(found)
+}
+
 fn start(mut disk: Box<dyn Disk>, place: Place, config: Config) -> io::Result<(AccessLog, OpenReport)> {
     fs::create_dir_all(&place.directory)?;
     let found = Found::look(&place)?;

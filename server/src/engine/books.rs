@@ -546,7 +546,7 @@ fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), ReplayError> {
+pub(super) fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), ReplayError> {
     match Entry::decode(entry)? {
         Entry::Carrier(carrier) => {
             directory.carriers.insert(carrier.id, carrier);

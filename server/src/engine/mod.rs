@@ -8,6 +8,7 @@ mod books;
 mod layout;
 mod publisher;
 mod shelf;
+mod verify;
 
 use std::{
     sync::Arc,
@@ -23,6 +24,7 @@ pub use books::{Books, Committed, Lost, OpenReport, ReplayError, StartError, Wri
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use shelf::Keeper;
+pub use verify::{Finding, Severity, verify};
 
 use crate::{
     clock::Clock,

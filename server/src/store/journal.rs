@@ -378,6 +378,24 @@ pub fn read<E>(directory: &Path, after: u64, visit: &mut Visit<'_, E>) -> Result
     Ok(Reader { after, anchor: None, visit }.read(directory)?.head)
 }
 
+/// Reads every frame there is and holds all of it against the anchor, as [`Journal::open_at`] does; changes nothing.
+pub fn inspect<E>(directory: &Path, anchor: &Path, visit: &mut Visit<'_, E>) -> Result<OpenReport, OpenError<E>> {
+    let (anchor, anchor_found) = read_anchor(anchor)?;
+    let end = Reader { after: 0, anchor, visit }.read(directory)?;
+    Ok(OpenReport { torn_bytes: end.torn_bytes, head: end.head, anchor: anchor_found })
+}
+
+/// The history that the journal in `directory` belongs to, by the header of its first segment.
+pub fn lineage_of(directory: &Path) -> Option<Lineage> {
+    let (file, _) = segments(directory).ok()?.into_iter().next()?;
+    let bytes = fs::read(file).ok()?;
+    let mut fields = Fields(&bytes);
+    match begin(&mut fields, SEGMENT_MAGIC, FORMAT_VERSION) {
+        Beginning::Readable => SegmentHeader::parse(&bytes, fields).map(|header| header.lineage),
+        Beginning::Newer(_) | Beginning::Damaged => None,
+    }
+}
+
 /// What the anchor says.
 #[derive(Clone, Copy)]
 struct Anchor {

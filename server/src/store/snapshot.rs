@@ -112,6 +112,20 @@ pub fn newest(directory: &Path) -> Result<Found, ReadError> {
     Ok(Found { snapshot: None, damaged })
 }
 
+/// Every snapshot that is whole, newest first, and those that are not.
+pub fn all(directory: &Path) -> Result<(Vec<Snapshot>, Vec<Damaged>), ReadError> {
+    let (mut whole, mut damaged) = (Vec::new(), Vec::new());
+    for (_, file) in files(directory).map_err(at(directory))?.into_iter().rev() {
+        let bytes = fs::read(&file).map_err(at(&file))?;
+        match parse(&bytes) {
+            Parsed::Whole(snapshot) => whole.push(snapshot),
+            Parsed::Newer(found) => return Err(ReadError::NewerFormat { file, found }),
+            Parsed::Damaged(what) => damaged.push(Damaged { file, what }),
+        }
+    }
+    Ok((whole, damaged))
+}
+
 enum Parsed {
     Whole(Snapshot),
     Newer(u32),

@@ -293,6 +293,35 @@ impl Vault {
         }
     }
 
+    /// What [`Vault::reconcile`] would find, without changing anything.
+    pub fn examine(
+        &self,
+        live: &[(CodeId, DoorId, PersonId, Commitment)],
+        quarantined: &[CodeId],
+    ) -> Result<Reconciled, VaultError> {
+        let deleted: HashSet<CodeId> = quarantined.iter().copied().collect();
+        let expected: HashMap<CodeId, Expected> =
+            live.iter().map(|&(code, door, person, commitment)| (code, (door, person, commitment))).collect();
+        let mut found = Reconciled { shredded: self.damaged.len(), ..Reconciled::default() };
+        let mut kept = HashSet::new();
+        self.each_slot(|place, bytes| {
+            let held = self.held(place);
+            match expected.get(&held.code) {
+                _ if held.code == CodeId::NONE => {}
+                _ if deleted.contains(&held.code) => {
+                    found.destroyed_again += usize::from(held.half != SecretHalf::Destroyed);
+                }
+                Some(expected) if self.is_kept(&held, expected, bytes) => _ = kept.insert(held.code),
+                Some(_) => {}
+                None => found.shredded += 1,
+            }
+        })?;
+        let codes = live.iter().map(|&(code, ..)| code);
+        found.lost = codes.filter(|code| !deleted.contains(code) && !kept.contains(code)).collect();
+        found.untagged = quarantined.iter().copied().filter(|code| !self.codes.contains_key(code)).collect();
+        Ok(found)
+    }
+
     /// Puts the file right after a start, by what the journal says: `live` codes with what it keeps of each, and
     /// the deleted codes whose quarantine lasts. What no event knows is shredded, what was deleted is destroyed
     /// again, and live codes that are not to be had are named. A code that stands in both lists was deleted.
