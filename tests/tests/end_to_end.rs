@@ -3,20 +3,27 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where what it relies on is not there")]
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead, BufReader, Read},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use keyward_protocol::{
-    client::{ClientIdentity, Connection},
+    client::{ClientIdentity, Connection, ManageError},
     code::{Card, Credential},
     entry::{Command as Edit, DoorKind, Period},
-    id::{DoorId, PortfolioId, PropertyId},
-    message::{check::Outcome, manage::Rows},
+    id::{DoorId, KeyId, PersonId, PortfolioId, PropertyId},
+    message::{
+        check::{Check, Outcome},
+        manage::Rows,
+    },
 };
 use keyward_server::{
     access_log::{AccessLog, Mode, Span},
@@ -231,6 +238,87 @@ async fn kill_9_loses_no_acknowledged_change_and_brings_nothing_back() {
         codes_before = dana.person(tracy).await.unwrap().codes;
         serving.kill();
     }
+}
+
+/// Kills a server that is asked and changed as fast as it goes, at any moment, and looks at its files after each kill.
+/// `KEYWARD_KILLS` asks for more than the usual 50, `KEYWARD_SEED` repeats the moments.
+// L1 L5 K3 C3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_under_load_loses_nothing_that_was_answered_or_acknowledged() {
+    use rand::{Rng, RngExt, SeedableRng};
+    let number = |name: &str, otherwise| env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise);
+    let (kills, seed): (u64, u64) = (number("KEYWARD_KILLS", 50), number("KEYWARD_SEED", rand::rng().next_u64()));
+    println!("KEYWARD_SEED={seed} KEYWARD_KILLS={kills}");
+    let mut random = rand::rngs::StdRng::seed_from_u64(seed);
+    let site = Site::new("sharing.toml", "Row");
+    let boss = site.operator("boss@example.example");
+    let count = |start: u64| Arc::new(AtomicU64::new(start));
+    let (answered, asked, acknowledged) = (count(0), count(0), count(0));
+    let read = |counter: &Arc<AtomicU64>| counter.load(Ordering::SeqCst);
+    for kill in 0..kills {
+        let context = format!("KEYWARD_SEED={seed} kill {kill}");
+        let serving = site.serve();
+        let lock = connect(&site, &serving).await;
+        let counters = (Arc::clone(&answered), Arc::clone(&asked));
+        let asking = tokio::spawn(async move {
+            let checks = vec![Check { door: DoorId(1), credential: Credential::Mobile(7) }; 64];
+            loop {
+                counters.1.fetch_add(64, Ordering::SeqCst);
+                if lock.check_batch(&checks).await.error.is_some() {
+                    return;
+                }
+                counters.0.fetch_add(64, Ordering::SeqCst);
+            }
+        });
+        let operator = Connection::connect(serving.address, &boss, Duration::from_secs(10)).await.unwrap();
+        let known = Arc::clone(&acknowledged);
+        let changing = tokio::spawn(async move {
+            let Ok(overview) = operator.overview().await else { return };
+            let mut last = overview.revision;
+            let (key, person) = (KeyId(1), PersonId(1));
+            loop {
+                // Whether it is held after this many changes shows in the revision: each change is one.
+                let command = match last % 2 {
+                    0 => Edit::Give { key, person, may_share: None, period: Period::default() },
+                    _ => Edit::Revoke { key, person },
+                };
+                match operator.carry_out(command, None).await {
+                    Ok(done) => last = done.revision,
+                    Err(ManageError::Connection(_)) => return,
+                    Err(other) => panic!("{other}"),
+                }
+                known.store(last, Ordering::SeqCst);
+            }
+        });
+        tokio::time::sleep(Duration::from_micros(random.random_range(0..120_000))).await;
+        serving.kill();
+        for task in [asking, changing] {
+            task.abort();
+            if let Err(ended) = task.await {
+                assert!(ended.is_cancelled(), "{context}: {ended}");
+            }
+        }
+        let (records, last) = (site.records(), read(&acknowledged));
+        let possible = read(&answered)..=read(&asked);
+        assert!(possible.contains(&records), "{context}: {records} records, and {possible:?} were answered or asked");
+        // What was asked and not answered may be recorded: from here on it counts as it is.
+        answered.store(records, Ordering::SeqCst);
+        asked.store(records, Ordering::SeqCst);
+        let (books, report) = Books::open(&Layout::new(&site.data())).unwrap();
+        let portfolio = &books.directory().portfolios[&PortfolioId(1)];
+        assert!(report.lost.is_empty(), "{context}: {report:?}");
+        let revision = portfolio.revision;
+        assert!(last == 0 || (last..=last + 1).contains(&revision), "{context}: {revision} after {last}");
+        acknowledged.store(revision, Ordering::SeqCst);
+        let property = portfolio.properties.values().next().unwrap();
+        let held = property.giving_of(KeyId(1), PersonId(1)).is_some();
+        assert_eq!(held, revision % 2 == 1, "{context}: a step is half done");
+        let shown = property.code_of.iter().filter(|((person, _), _)| *person == PersonId(1)).map(|(_, code)| *code);
+        assert!(shown.into_iter().all(|code| books.reveal(PortfolioId(1), code).is_ok()), "{context}: a code is lost");
+    }
+    let (records, revision) = (read(&answered), read(&acknowledged));
+    println!("{records} records, revision {revision}");
+    assert!(records > 64 * kills && revision > kills, "too little happened between the kills");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
