@@ -171,7 +171,10 @@ fn delete_person(portfolio: &mut Portfolio, person: PersonId, touched: &mut Touc
     if let Some(before) = portfolio.people.remove(&person) {
         forget_credentials(portfolio, &before);
     }
-    portfolio.managers.remove(&person);
+    if portfolio.managers.remove(&person).is_some() {
+        // They saw every property's doors, also where they hold nothing (M2).
+        touched.sight.extend(portfolio.properties.keys().copied());
+    }
     let ids: Vec<PropertyId> = portfolio.properties.keys().copied().collect();
     for id in ids {
         let Some(property) = portfolio.properties.get(&id) else { continue };

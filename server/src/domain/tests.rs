@@ -339,6 +339,18 @@ fn managers_who_lose_sight_of_a_doors_log_are_listed() {
     assert_eq!(effects.sight_lost.iter().map(|at| at.door.0).collect::<Vec<_>>(), [2]);
 }
 
+// K9, M2
+#[test]
+fn a_deleted_portfolio_manager_who_holds_nothing_is_listed_with_the_logs_they_saw() {
+    let mut w = World::new();
+    let (kim, ana) = (w.person("kim"), w.person("ana"));
+    w.key("A", &[1, 2]);
+    w.run(Command::SetPortfolioManager(ana, true));
+    w.run(Command::SetPortfolioManager(kim, true));
+    let effects = w.run(Command::DeletePerson(kim));
+    assert_eq!(effects.sight_lost.iter().map(|at| (at.person, at.door.0)).collect::<Vec<_>>(), [(kim, 1), (kim, 2)]);
+}
+
 // K10, C7
 #[test]
 fn doors_by_rule_follow_the_doors() {
