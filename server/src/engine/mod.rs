@@ -18,7 +18,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
-use keyward_protocol::{code::Digits, id::*};
+use keyward_protocol::{code::Digits, id::*, time::Moment};
 
 pub use books::{Books, Committed, Lost, OpenReport, ReplayError, StartError, WriteError};
 pub use layout::Layout;
@@ -80,8 +80,9 @@ const BATCH: usize = 256;
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 /// After so many changes a snapshot is taken.
 const SNAPSHOT_EVERY: u64 = 1_000;
-/// How often compiled openings are renewed: long before the horizon is reached.
-const RENEW_EVERY: Duration = Duration::from_secs(6 * 3_600);
+/// Compiled openings are renewed when the server's clock has gone so far, on or back: long before it reaches an end
+/// of what was compiled. Not time that passes elsewhere: a clock that is set, or a machine that slept, leaps.
+const RENEW_EVERY_MICROS: u64 = 6 * 3_600 * 1_000_000;
 
 /// A running engine. Clones are handles of the same one.
 #[derive(Clone)]
@@ -103,7 +104,9 @@ impl Engine {
         let (requests, queue) = crossbeam_channel::bounded(QUEUE);
         let directory = Arc::new(ArcSwap::from_pointee(books.directory().clone()));
         let published = publisher.published();
-        let writer = Writer { books, publisher, clock, queue, directory: Arc::clone(&directory), unsnapshotted: 0 };
+        let renewed = clock();
+        let writer =
+            Writer { books, publisher, clock, queue, directory: Arc::clone(&directory), unsnapshotted: 0, renewed };
         let thread = std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || writer.run())
@@ -205,6 +208,8 @@ struct Writer {
     queue: Receiver<Request>,
     directory: Arc<ArcSwap<Directory>>,
     unsnapshotted: u64,
+    /// When openings were last compiled for every property.
+    renewed: Moment,
 }
 
 impl Writer {
@@ -212,7 +217,6 @@ impl Writer {
         // Locks are answered already; their codes follow now.
         self.publisher.publish_codes(&self.books, (self.clock)());
         let mut anchored = Instant::now();
-        let mut renewed = Instant::now();
         loop {
             let batch = self.next_batch();
             let stop = batch.iter().any(|request| matches!(request, Request::Stop));
@@ -220,10 +224,6 @@ impl Writer {
             if anchored.elapsed() >= ANCHOR_EVERY {
                 fatal(self.books.write_anchor());
                 anchored = Instant::now();
-            }
-            if renewed.elapsed() >= RENEW_EVERY {
-                self.publisher.renew(&self.books, (self.clock)());
-                renewed = Instant::now();
             }
             if self.unsnapshotted >= SNAPSHOT_EVERY || (stop && self.unsnapshotted > 0) {
                 match self.books.write_snapshot() {
@@ -258,6 +258,10 @@ impl Writer {
     /// Decides a batch, makes it durable with one flush of the journal, publishes it and tells who asked.
     fn round(&mut self, batch: Vec<Request>) {
         let now = (self.clock)();
+        if now.as_micros().abs_diff(self.renewed.as_micros()) >= RENEW_EVERY_MICROS {
+            self.publisher.renew(&self.books, now);
+            self.renewed = now;
+        }
         let mut acknowledgements: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
         // Ends that are due are in the books before anything else is decided, so that effects see data only.
         if let Err(refusal) = self.books.apply_due(now) {

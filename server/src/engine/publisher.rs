@@ -39,6 +39,8 @@ pub struct Publisher {
     hash_key: (u64, u64),
     shelf: Option<Keeper>,
     started: Started,
+    /// The door codes are published: a property that appears from now on has its own with it.
+    codes_are_there: bool,
 }
 
 /// Where the indexes of a start came from.
@@ -55,7 +57,8 @@ impl Publisher {
     /// [`Publisher::publish_codes`]. `hash_key` is secret. Indexes come from the shelf where it has them.
     pub fn new(books: &Books, now: Moment, hash_key: (u64, u64), shelf: Option<Keeper>) -> Publisher {
         let (published, started) = (Arc::new(Published::default()), Started::default());
-        let mut publisher = Publisher { published, current: BTreeMap::new(), hash_key, shelf, started };
+        let mut publisher =
+            Publisher { published, current: BTreeMap::new(), hash_key, shelf, started, codes_are_there: false };
         if let Some(shelf) = &publisher.shelf {
             let portfolios = &books.directory().portfolios;
             shelf.retain(|id, property| portfolios.get(&id).is_some_and(|id| id.properties.contains_key(&property)));
@@ -85,6 +88,7 @@ impl Publisher {
         codes.people.clear();
         codes.carriers = false;
         self.publish(books, &codes, now);
+        self.codes_are_there = true;
     }
 
     /// What readers share.
@@ -128,7 +132,11 @@ impl Publisher {
                 }
             }
             let here = (id, PropertyId::NONE)..=(id, PropertyId(u32::MAX));
-            for (_, property) in committed.properties.range(here.clone()) {
+            let mut with_codes: BTreeSet<PropertyId> = committed.codes.range(here.clone()).map(|at| at.1).collect();
+            for (_, property) in committed.properties.range(here) {
+                if self.codes_are_there && next.property(*property).is_none() {
+                    with_codes.insert(*property);
+                }
                 if let Some(index) = there.remove(&(id, *property)) {
                     next.put_property(index);
                     continue;
@@ -149,8 +157,8 @@ impl Publisher {
                     }
                 }
             }
-            for (_, property) in committed.codes.range(here) {
-                if let (Some(property), Some(vault)) = (portfolio.properties.get(property), books.vault(id)) {
+            for property in with_codes {
+                if let (Some(property), Some(vault)) = (portfolio.properties.get(&property), books.vault(id)) {
                     next.set_codes(property.id(), Some(Arc::new(CodeTable::build(&codes(property, vault)))));
                 }
             }

@@ -16,7 +16,10 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use keyward_protocol::{id::*, time::Moment};
 
 use crate::{
-    domain::directory::{Portfolio, Property},
+    domain::{
+        directory::{Portfolio, Property},
+        hours::days_later,
+    },
     index::archive::{self, Loaded},
     store::{Shelf, ShelfError, ShelfKey, record::encode_property},
 };
@@ -25,6 +28,8 @@ use crate::{
 const TOGETHER: Duration = Duration::from_secs(1);
 /// An index from the shelf must hold for so many days more; else it is compiled anew.
 const DAYS_LEFT_MIN: i64 = 8;
+/// And must have held for so many already, for a clock that is set back after the start.
+const DAYS_HELD_MIN: i64 = 1;
 
 /// Keeps compiled indexes on the shelf, from a thread of its own.
 pub struct Keeper {
@@ -77,7 +82,7 @@ impl Keeper {
         // Checked like any bytes that come from outside.
         let loaded = Loaded::new(shelved.bytes).ok().filter(|loaded| loaded.property() == property.id())?;
         let (from, to) = loaded.horizon();
-        let holds = from <= now && now.plus_seconds(DAYS_LEFT_MIN * 86_400) < to;
+        let holds = from <= days_later(now, -DAYS_HELD_MIN) && days_later(now, DAYS_LEFT_MIN) < to;
         (holds && shelved.digest == digest(&self.lineage, portfolio, property, (from, to))).then_some(loaded)
     }
 

@@ -10,7 +10,11 @@ use keyward_protocol::{
 
 use super::*;
 use crate::{
-    domain::{command::Period, site::Site},
+    domain::{
+        command::{DoorSpec, KeySpec, Period, PropertySpec},
+        directory::{DoorKind, KeyDoor, Opening, ScheduleRef},
+        site::Site,
+    },
     index::lookup::{Outcome, Question, Scope, Shown, Verdict, check_batch},
     vault::Tagger,
 };
@@ -223,6 +227,53 @@ fn a_site_that_is_refused_leaves_nothing_behind() {
     assert!(!layout.data().exists() && !layout.secrets().exists());
     let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
     assert!(Books::create(&layout, &site, now).is_ok());
+}
+
+// S1, S5
+#[test]
+fn a_clock_that_leaps_past_what_was_compiled_leaves_no_schedule_shut() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let spec = KeySpec {
+        name: "Vendors".into(),
+        may_share: false,
+        doors: vec![KeyDoor {
+            door: DoorId(1),
+            opening: Opening { schedule: ScheduleRef::Named(ScheduleId(1)), code: false },
+        }],
+        rules: vec![],
+    };
+    server.run(Command::MakeKey(PropertyId(1), spec));
+    let sam = server.person("sam@mail.example");
+    server.run(Command::EndShare { key: KeyId(1), host: server.person(TRACY), guest: sam });
+    server.run(Command::Give { key: KeyId(4), person: sam, may_share: None, period: Period::default() });
+    for moment in ["2027-03-01T10:00:00-05:00", "2026-11-23T10:00:00-05:00"] {
+        server.now.store(at(moment).as_micros(), Ordering::SeqCst);
+        // The engine wakes up by itself within a second: this only keeps the test from waiting for that.
+        server.run(Command::Suspend(server.person("ana@harbor.example"), false));
+        assert_eq!(server.reason(1, &server.mobile("sam@mail.example")), Ok(KeyId(4)), "{moment}");
+    }
+    server.stop();
+}
+
+// U1
+#[test]
+fn a_code_at_a_property_that_was_just_made_is_judged_before_it_has_any_code() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let facts = server.engine.directory().portfolios[&PORTFOLIO].properties[&PropertyId(1)].facts.clone();
+    let spec = PropertySpec {
+        name: "Annex".into(),
+        zone: facts.zone,
+        codes: facts.codes,
+        on_log_failure: facts.on_log_failure,
+    };
+    server.run(Command::MakeProperty(spec));
+    let spec = DoorSpec { name: "Gate".into(), kind: DoorKind::Entrance, occupied: false, labels: vec![] };
+    server.run(Command::MakeDoor(PropertyId(2), spec));
+    let typed = Credential::Code(Digits::parse(b"4820195").unwrap());
+    assert_eq!(server.reason(3, &typed), Err(Reason::UnknownCredential));
+    server.stop();
 }
 
 /// What everyone's identity and Tracy's code answer at both doors: decisions, Keys and hosts.
