@@ -12,17 +12,19 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread::JoinHandle,
     time::Duration,
 };
 
 use keyward_protocol::{
     client::{ClientIdentity, Connection, ManageError},
-    code::{Card, Credential},
+    code::{Card, Credential, Digits},
     entry::{Command as Edit, DoorKind, Period},
     id::{DoorId, KeyId, PersonId, PortfolioId, PropertyId},
     message::{
         check::{Check, Outcome},
-        manage::Rows,
+        manage::{Part, Rows},
+        watch::Subscribe,
     },
 };
 use keyward_server::{
@@ -53,6 +55,8 @@ struct Site {
 struct Serving {
     child: Child,
     address: SocketAddr,
+    /// Everything on standard error, when it has ended.
+    telling: JoinHandle<String>,
 }
 
 impl Site {
@@ -105,23 +109,33 @@ impl Site {
     }
 
     fn serve(&self) -> Serving {
+        self.serve_telling("info")
+    }
+
+    /// Serves and tells what it does at this level.
+    fn serve_telling(&self, level: &str) -> Serving {
         let mut child = Command::new(SERVER)
             .args(["serve", "--listen", "127.0.0.1:0", "--data", self.data().to_str().unwrap()])
-            .env("RUST_LOG", "info")
+            .env("RUST_LOG", level)
             .env("NO_COLOR", "1")
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = String::new();
         let address = loop {
             let line = lines.next().expect("the server says where it serves").unwrap();
-            if let Some((_, address)) = line.split_once("address=") {
+            told.push_str(&line);
+            if let Some((_, address)) = line.split_once(" serving").and_then(|(_, rest)| rest.split_once("address=")) {
                 break address.trim().parse().unwrap();
             }
         };
         // Somebody must read on, or the server would wait for room in the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
-        Serving { child, address }
+        let telling = std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| told.push_str(&line));
+            told
+        });
+        Serving { child, address, telling }
     }
 
     /// How many records the log has, read while nothing serves.
@@ -145,9 +159,11 @@ impl Serving {
         self.child.wait().unwrap();
     }
 
-    fn terminate(mut self) {
+    /// Stops it in order; what it told all the while.
+    fn terminate(mut self) -> String {
         assert!(run("kill", &["-TERM", &self.child.id().to_string()]).status.success());
         assert!(self.child.wait().unwrap().success());
+        self.telling.join().unwrap()
     }
 }
 
@@ -338,6 +354,83 @@ async fn a_stop_is_orderly_and_a_start_goes_on() {
     let serving = site.serve();
     assert_eq!(connect(&site, &serving).await.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
     serving.terminate();
+}
+
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+fn holds(bytes: &[u8], canary: &[u8]) -> bool {
+    bytes.windows(canary.len()).any(|window| window == canary)
+}
+
+// C3 C8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_stands_where_it_may_not() {
+    let site = Site::new("sharing.toml", "Row");
+    let boss = site.operator("boss@example.example");
+    let live = || -> Vec<(DoorId, Digits)> {
+        let (books, _) = Books::open(&Layout::new(&site.data())).unwrap();
+        let portfolio = books.directory().portfolios[&PortfolioId(1)].clone();
+        let codes = portfolio.properties.values().flat_map(|property| property.codes.values());
+        codes.map(|code| (code.door, books.reveal(PortfolioId(1), code.id).unwrap())).collect()
+    };
+    let first = live();
+    assert!(first.len() > 3, "the example has too few door codes to look for");
+    let serving = site.serve_telling("trace");
+    let lock = connect(&site, &serving).await;
+    let operator = Connection::connect(serving.address, &boss, Duration::from_secs(10)).await.unwrap();
+    let mut view = operator.watch_log(&Subscribe { every_ms: 50, ..Subscribe::all() }).await.unwrap();
+    let mut told = String::new();
+    for (door, digits) in &first {
+        told += &format!("{:?}", lock.check(*door, Credential::Code(digits.clone())).await);
+    }
+    let wrong = Digits::parse(b"9081726354").unwrap();
+    told += &format!("{:?}", lock.check(DoorId(1), Credential::Code(wrong.clone())).await);
+    // Every code is deleted, and some are made anew.
+    let property = PropertyId(1);
+    for key in operator.keys(property, Rows::all()).await.unwrap().rows.into_iter().filter(|key| !key.system) {
+        for holder in operator.holders(key.id, Rows::all()).await.unwrap().rows {
+            let (key, person) = (key.id, holder.person);
+            told += &format!("{:?}", operator.preview(Edit::Revoke { key, person }, Part::FIRST).await);
+            told += &format!("{:?}", operator.carry_out(Edit::Revoke { key, person }, None).await);
+            let give = Edit::Give { key, person, may_share: None, period: Period::default() };
+            told += &format!("{:?}", operator.carry_out(give, None).await);
+            told += &format!("{:?}", operator.person(person).await);
+        }
+    }
+    told += &format!("{:?}", view.next().await.unwrap().expect("something was shown"));
+    told += &serving.terminate();
+    assert!(told.len() > 10_000, "a server that traces says more");
+    let second = live();
+    assert!(!second.is_empty() && second.iter().all(|code| !first.contains(code)));
+    let mut canaries: Vec<(String, Vec<u8>)> = Vec::new();
+    for (at, (door, digits)) in first.iter().chain(&second).chain([&(DoorId(1), wrong)]).enumerate() {
+        canaries.push((format!("code {at} of {door}"), digits.expose().to_vec()));
+    }
+    let secrets = Layout::new(&site.data()).secrets().to_owned();
+    let root = fs::read(Layout::new(&site.data()).root()).unwrap();
+    canaries.extend(root.windows(16).step_by(8).map(|part| ("a part of the root".to_owned(), part.to_vec())));
+    for file in
+        files(&secrets).iter().filter(|file| fs::read_to_string(file).is_ok_and(|text| text.contains("PRIVATE")))
+    {
+        let text = fs::read_to_string(file).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with("-----"));
+        canaries.extend(lines.map(|line| (format!("a line of `{}`", file.display()), line.as_bytes().to_vec())));
+    }
+    assert!(canaries.iter().any(|(what, _)| what.starts_with("a line")), "the authority's key is looked for");
+    let places = files(&site.data()).into_iter().map(|file| (file.display().to_string(), fs::read(&file).unwrap()));
+    let mut found = 0;
+    for (place, bytes) in places.chain([("what was told".to_owned(), told.into_bytes())]) {
+        // An email is no secret: the search finds what is there.
+        found += usize::from(holds(&bytes, b"gil@example.example"));
+        for (what, canary) in &canaries {
+            assert!(!holds(&bytes, canary), "{what} stands in {place}");
+        }
+    }
+    assert!(found > 0, "the search finds nothing at all");
 }
 
 #[test]
