@@ -25,7 +25,7 @@ use draw::{WEIGHTS, What};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use world::{Tally, World};
 
-const STEPS: u64 = 3_000;
+const STEPS: u64 = 5_000;
 const STEPS_PER_RUN: u64 = 70;
 /// How long a failing run is shrunk.
 const SHRINK: Duration = Duration::from_secs(40);

@@ -66,10 +66,10 @@ pub const WEIGHTS: [(What, u32); 29] = [
     (What::MakeKey, 6),
     (What::EditKey, 12),
     (What::DeleteKey, 5),
-    (What::Give, 40),
+    (What::Give, 60),
     (What::Revoke, 16),
     (What::Move, 12),
-    (What::Share, 24),
+    (What::Share, 30),
     (What::EndShare, 8),
     (What::LockDown, 5),
     (What::LiftLockdown, 4),
@@ -332,7 +332,8 @@ impl<'a> Draw<'a> {
             *[DoorKind::Unit, DoorKind::Unit, DoorKind::Entrance, DoorKind::Amenity].choose(&mut self.random).unwrap();
         let occupied = if kind == DoorKind::Unit { self.chance(50) } else { self.chance(5) };
         DoorSpec {
-            name: self.name(&["Door 1", "Door 2", "DOOR 2", "Door 3", "Door 4", "Door 5"]),
+            name: self
+                .name(&["Door 1", "Door 2", "DOOR 2", "Door 3", "Door 4", "Door 5", "Door 6", "Door 7", "Door 8"]),
             kind,
             occupied,
             labels: self.labels(),
@@ -391,7 +392,18 @@ impl<'a> Draw<'a> {
         });
         KeySpec {
             rules: rules.collect(),
-            name: self.name(&["Key A", "Key B", "KEY B", "Key C", "Key D", "Key E", "Key F", "deliveries"]),
+            name: self.name(&[
+                "Key A",
+                "Key B",
+                "KEY B",
+                "Key C",
+                "Key D",
+                "Key E",
+                "Key F",
+                "Key G",
+                "Key H",
+                "deliveries",
+            ]),
             may_share: self.chance(50),
             doors: doors_listed,
         }
@@ -402,7 +414,7 @@ impl<'a> Draw<'a> {
             let micros = self.random.random_range(from..to);
             self.chance(percent).then(|| self.now.plus_micros(micros))
         };
-        Period { from: bound(25, -DAY, DAY), until: bound(40, -DAY / 12, 3 * DAY) }
+        Period { from: bound(20, -DAY, DAY), until: bound(40, -DAY / 40, 3 * DAY) }
     }
 
     /// Where the clock goes: to an end, a microsecond beside one, some time on, or some back.
