@@ -36,6 +36,8 @@ const SHRINK: Duration = Duration::from_secs(40);
 pub enum Action {
     /// A command of this sort.
     Do(What, u64),
+    /// Some commands at once, none of which waits for the one before: they share a flush.
+    Burst(u64),
     /// The clock goes elsewhere.
     Jump(u64),
     /// An orderly stop, and a start.
@@ -78,17 +80,21 @@ fn actions(seed: u64) -> Vec<Action> {
 fn action(random: &mut StdRng) -> Action {
     let dice = random.next_u64();
     match random.random_range(0..100) {
-        0..10 => return Action::Jump(dice),
-        10..12 => return Action::Restart,
-        12 => return Action::Crash,
-        13 => return Action::Carrier,
-        _ => {}
+        0..10 => Action::Jump(dice),
+        10..12 => Action::Restart,
+        12 => Action::Crash,
+        13 => Action::Carrier,
+        14..20 => Action::Burst(dice),
+        _ => Action::Do(what(random), dice),
     }
+}
+
+fn what(random: &mut StdRng) -> What {
     let mut at = random.random_range(0..WEIGHTS.iter().map(|(_, weight)| weight).sum::<u32>());
     for (what, weight) in WEIGHTS {
         match at.checked_sub(weight) {
             Some(rest) => at = rest,
-            None => return Action::Do(what, dice),
+            None => return what,
         }
     }
     unreachable!("the weights sum up")

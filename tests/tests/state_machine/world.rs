@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
+        mpsc::{Receiver, channel},
     },
 };
 
@@ -42,10 +43,13 @@ use keyward_server::{
     vault::Tagger,
 };
 
+use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
+
 use super::{
     Action,
     draw::Draw,
     toy::{At, DAY, Follows, Toy},
+    what,
 };
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
@@ -158,6 +162,7 @@ impl World {
                 told.push(format!("      {command:?}{}", if spoil { ", pinned to another preview" } else { "" }));
                 self.step(command, spoil, tally)?;
             }
+            Action::Burst(dice) => self.burst(dice, told, tally)?,
             Action::Jump(dice) => {
                 let (toy, now) = (self.toy.clone(), self.now());
                 let to = Draw::new(&toy, now, dice).jump();
@@ -243,10 +248,7 @@ impl World {
         if let (true, Some(pin)) = (spoil, &mut pin) {
             pin[0] ^= 1;
         }
-        let (send, receive) = std::sync::mpsc::channel();
-        let reply = Box::new(move |done: Result<Done, Refusal>| _ = send.send(done));
-        self.engine.submit(PORTFOLIO, Actor::Administrator, command, pin, reply);
-        let done = receive.recv().map_err(|_| "the engine is gone".to_owned())?;
+        let done = self.submit(command, pin).recv().map_err(|_| "the engine is gone".to_owned())?;
         tally.steps += 1;
         let (must, done) = match (must, done) {
             (Ok(_), Err(Refusal::MovedOn)) if spoil => {
@@ -285,6 +287,52 @@ impl World {
         Ok(())
     }
 
+    /// Commands that are drawn from the toy as it would be after each, and handed over together.
+    fn burst(&mut self, dice: u64, told: &mut Vec<String>, tally: &mut Tally) -> Result<(), String> {
+        let now = self.now();
+        let mut random = StdRng::seed_from_u64(dice);
+        let (mut ahead, mut commands) = (self.toy.clone(), Vec::new());
+        for _ in 0..random.random_range(2..6) {
+            let command = Draw::new(&ahead, now, random.next_u64()).command(what(&mut random));
+            if let Ok((after, _)) = ahead.step(&command, now) {
+                ahead = after;
+            }
+            told.push(format!("      {command:?}"));
+            commands.push(command);
+        }
+        let waiting: Vec<_> = commands.iter().map(|command| self.submit(command.clone(), None)).collect();
+        for (command, waiting) in commands.into_iter().zip(waiting) {
+            tally.steps += 1;
+            let done = waiting.recv().map_err(|_| "the engine is gone".to_owned())?;
+            match (self.toy.step(&command, now), done) {
+                (Ok((after, follows)), Ok(done)) => {
+                    same!("what follows in a burst", lists(&done.effects), follows);
+                    self.toy = after;
+                    for made in &done.effects.codes_made {
+                        // One that a later command of the burst deleted is gone before anybody could see it.
+                        let digits = self.reveal(made.code).unwrap_or_default();
+                        self.take(made.property, made.person, made.door, made.code, digits)?;
+                    }
+                }
+                (Err(_), Err(refusal)) if !matches!(refusal, Refusal::Unavailable(_) | Refusal::MovedOn) => {
+                    tally.refused += 1;
+                }
+                (must, done) => {
+                    let is = done.map(|_| "done").map_err(|refusal| refusal.to_string());
+                    return Err(format!("{command:?} is {is:?} and must be {:?}", must.map(|_| "done")));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn submit(&self, command: Command, pin: Option<[u8; 32]>) -> Receiver<Result<Done, Refusal>> {
+        let (send, receive) = channel();
+        let reply = Box::new(move |done: Result<Done, Refusal>| _ = send.send(done));
+        self.engine.submit(PORTFOLIO, Actor::Administrator, command, pin, reply);
+        receive
+    }
+
     /// A new code: of the right length, not trivial, of an id that never was, and of digits that nobody has or had
     /// at the door within the quarantine (C2, C6).
     fn take(
@@ -299,11 +347,15 @@ impl World {
         let taken = property.live.iter().any(|(at, (_, other))| at.1 == door && *other == digits)
             || property.gone.values().any(|gone| gone.door == door && gone.digits == digits);
         let length = usize::from(property.spec.codes.digits);
-        let sound = digits.len() == length && Digits::parse(&digits).is_some_and(|digits| !digits.is_trivial());
-        if taken || !sound || !self.codes.insert(code) {
+        let unseen = digits.is_empty();
+        let sound =
+            unseen || digits.len() == length && Digits::parse(&digits).is_some_and(|digits| !digits.is_trivial());
+        if (taken && !unseen) || !sound || !self.codes.insert(code) {
             return Err(format!("C2, C6: {code} at {door}: taken {taken}, sound {sound}"));
         }
-        self.typed.insert((door, digits.clone()));
+        if !unseen {
+            self.typed.insert((door, digits.clone()));
+        }
         property.live.insert((person, door), (code, digits));
         Ok(())
     }
@@ -591,7 +643,7 @@ impl World {
                 person: *person,
                 state: CodeState::Live,
             });
-            let gone = toy.gone.values().map(|gone| {
+            let gone = toy.gone.values().filter(|gone| !gone.digits.is_empty()).map(|gone| {
                 let state = CodeState::Quarantined { until: gone.until };
                 CodeSource { tag: tag(gone.door, &gone.digits), door: gone.door, person: gone.person, state }
             });
