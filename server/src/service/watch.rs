@@ -50,14 +50,18 @@ impl net::Watch for Watch {
         let wanted = Subscribe::decode(&payload).map_err(|error| error.to_string())?;
         let viewer = Viewer { portfolio, person, wanted };
         let directory = self.engine.directory();
-        let view = viewer.view(&directory).ok_or("not permitted: being a manager is missing")?;
-        let view: SharedView = Arc::new(ArcSwap::from_pointee(view));
+        let manages = directory.portfolios.get(&portfolio).is_some_and(|found| permission::is_manager(found, person));
+        if !manages {
+            return Err("not permitted: being a manager is missing".to_owned());
+        }
+        // Nothing until what may be seen is worked out, before the first batch.
+        let view: SharedView = Arc::new(ArcSwap::from_pointee(View::of_doors([])));
         let grants_max = viewer.wanted.grants_max as usize;
         let subscription = self.log.subscribe(portfolio, Arc::clone(&view), grants_max);
         Ok(Box::new(Live {
             engine: self.engine.clone(),
-            seen: viewer.revision(&directory),
-            viewer,
+            seen: None,
+            viewer: Arc::new(viewer),
             view,
             subscription: subscription.map_err(|error| error.to_string())?,
             not_before: Instant::now(),
@@ -98,7 +102,7 @@ impl Viewer {
 /// One live view.
 struct Live {
     engine: Engine,
-    viewer: Viewer,
+    viewer: Arc<Viewer>,
     view: SharedView,
     /// The portfolio's revision that `view` was worked out at.
     seen: Option<u64>,
@@ -113,11 +117,15 @@ impl Feed for Live {
             loop {
                 tokio::time::sleep_until(self.not_before).await;
                 let goes_on = self.subscription.arrived().await;
-                let directory = self.engine.directory();
-                let revision = self.viewer.revision(&directory);
-                if revision != self.seen {
-                    self.view.store(Arc::new(self.viewer.view(&directory)?));
-                    self.seen = revision;
+                let mut directory = self.engine.directory();
+                // Until it is that of the data as it is: what was taken out of a view does not show in it once more.
+                while self.viewer.revision(&directory) != self.seen {
+                    // Large portfolios take their time: not on a thread that serves locks.
+                    let (viewer, there) = (Arc::clone(&self.viewer), Arc::clone(&directory));
+                    let view = tokio::task::spawn_blocking(move || viewer.view(&there)).await.ok()?;
+                    self.view.store(Arc::new(view?));
+                    self.seen = self.viewer.revision(&directory);
+                    directory = self.engine.directory();
                 }
                 if let Some(batch) = self.subscription.take() {
                     self.not_before = Instant::now() + Duration::from_millis(self.viewer.wanted.every_ms.into());
