@@ -11,6 +11,7 @@ pub mod identity;
 pub mod index;
 pub mod net;
 pub mod service;
+mod sip;
 pub mod store;
 pub mod vault;
 

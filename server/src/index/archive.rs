@@ -31,6 +31,7 @@ use rkyv::{
 use self_cell::self_cell;
 
 use super::{codes::CodeLine, place, prefetch::prefetch};
+use crate::sip::sip_round;
 
 /// The version of the layout. Archives of another version are compiled anew.
 pub const FORMAT: u32 = 3;
@@ -695,21 +696,6 @@ fn sip13(key: (u64, u64), first: u64, second: u64) -> u64 {
     v[2] ^= 0xFF;
     let [a, b, c, d] = sip_round(sip_round(sip_round(v)));
     a ^ b ^ c ^ d
-}
-
-#[inline(always)]
-fn sip_round([mut a, mut b, mut c, mut d]: [u64; 4]) -> [u64; 4] {
-    a = a.wrapping_add(b);
-    b = b.rotate_left(13) ^ a;
-    a = a.rotate_left(32);
-    c = c.wrapping_add(d);
-    d = d.rotate_left(16) ^ c;
-    a = a.wrapping_add(d);
-    d = d.rotate_left(21) ^ a;
-    c = c.wrapping_add(b);
-    b = b.rotate_left(17) ^ c;
-    c = c.rotate_left(32);
-    [a, b, c, d]
 }
 
 /// Ids are ours, nobody chooses them: mixing is enough.

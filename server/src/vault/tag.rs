@@ -9,6 +9,7 @@ use siphasher::sip128::SipHasher24;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use super::draw::PADDED_BYTES;
+use crate::sip::sip_round;
 
 /// Bytes of a [`Tag`].
 pub const TAG_BYTES: usize = 16;
@@ -87,21 +88,6 @@ fn sip_24_128([k0, k1]: [u64; 2], words: [u64; 2]) -> [u8; 16] {
     v = sip_round(sip_round(sip_round(sip_round(v))));
     let high = v[0] ^ v[1] ^ v[2] ^ v[3];
     (u128::from(low) | u128::from(high) << 64).to_le_bytes()
-}
-
-#[inline(always)]
-fn sip_round([mut a, mut b, mut c, mut d]: [u64; 4]) -> [u64; 4] {
-    a = a.wrapping_add(b);
-    b = b.rotate_left(13) ^ a;
-    a = a.rotate_left(32);
-    c = c.wrapping_add(d);
-    d = d.rotate_left(16) ^ c;
-    a = a.wrapping_add(d);
-    d = d.rotate_left(21) ^ a;
-    c = c.wrapping_add(b);
-    b = b.rotate_left(17) ^ c;
-    c = c.rotate_left(32);
-    [a, b, c, d]
 }
 
 impl fmt::Debug for Tagger {
