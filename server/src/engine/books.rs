@@ -566,6 +566,24 @@ pub(super) fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), Repl
     Ok(())
 }
 
+/// The codes that a portfolio's vault has to have, by the books.
+pub(super) struct Expected {
+    /// Live codes, with what the journal committed to.
+    pub live: Vec<(CodeId, DoorId, PersonId, [u8; 32])>,
+    /// Deleted codes whose quarantine lasts.
+    pub quarantined: Vec<CodeId>,
+}
+
+impl Expected {
+    pub fn of(portfolio: &Portfolio) -> Expected {
+        let properties = || portfolio.properties.values();
+        let codes = properties().flat_map(|property| property.codes.values());
+        let live = codes.map(|code| (code.id, code.door, code.person, code.commitment)).collect();
+        let quarantined = properties().flat_map(|property| property.deleted_codes.keys().copied()).collect();
+        Expected { live, quarantined }
+    }
+}
+
 fn open_vault(
     layout: &Layout,
     root: &RootSecret,
@@ -573,10 +591,7 @@ fn open_vault(
     report: &mut OpenReport,
 ) -> Result<Vault, StartError> {
     let mut vault = Vault::open(&layout.vault(portfolio.id), root)?;
-    let codes = portfolio.properties.values().flat_map(|property| property.codes.values());
-    let live: Vec<_> = codes.map(|code| (code.id, code.door, code.person, code.commitment)).collect();
-    let quarantined: Vec<CodeId> =
-        portfolio.properties.values().flat_map(|property| property.deleted_codes.keys().copied()).collect();
+    let Expected { live, quarantined } = Expected::of(portfolio);
     let reconciled = vault.reconcile(&live, &quarantined)?;
     let lost: BTreeSet<CodeId> = reconciled.lost.into_iter().collect();
     report.lost.extend(live.iter().filter(|code| lost.contains(&code.0)).map(|(code, door, person, _)| Lost {

@@ -11,11 +11,9 @@ use std::{
     sync::Arc,
 };
 
-use keyward_protocol::id::CodeId;
-
 use super::{
     Layout,
-    books::{StartError, replay},
+    books::{Expected, StartError, replay},
 };
 use crate::{
     access_log,
@@ -210,10 +208,7 @@ fn vaults(layout: &Layout, directory: &Directory, report: &mut Report) {
 }
 
 fn vault(path: &Path, root: &RootSecret, portfolio: &Arc<Portfolio>, report: &mut Report) {
-    let properties = || portfolio.properties.values();
-    let codes = properties().flat_map(|property| property.codes.values());
-    let live: Vec<_> = codes.map(|code| (code.id, code.door, code.person, code.commitment)).collect();
-    let quarantined: Vec<CodeId> = properties().flat_map(|property| property.deleted_codes.keys().copied()).collect();
+    let Expected { live, quarantined } = Expected::of(portfolio);
     let examined = Vault::open(path, root).and_then(|vault| vault.examine(&live, &quarantined));
     let examined = match examined {
         Ok(examined) => examined,

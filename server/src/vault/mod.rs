@@ -109,6 +109,18 @@ pub struct Wanted {
 /// What the journal says of a live code.
 type Expected = (DoorId, PersonId, Commitment);
 
+/// The places of slots that are not as the journal says.
+struct SortedSlots {
+    /// The codes in quarantine.
+    deleted: HashSet<CodeId>,
+    /// No event knows their code, or they are damaged.
+    shred: Vec<u32>,
+    /// Their code was deleted, and can still be read.
+    destroy: Vec<u32>,
+    /// They are not what the journal committed to.
+    wrong: Vec<u32>,
+}
+
 /// What [`Vault::reconcile`] found and did.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Reconciled {
@@ -299,27 +311,14 @@ impl Vault {
         live: &[(CodeId, DoorId, PersonId, Commitment)],
         quarantined: &[CodeId],
     ) -> Result<Reconciled, VaultError> {
-        let deleted: HashSet<CodeId> = quarantined.iter().copied().collect();
-        let expected: HashMap<CodeId, Expected> =
-            live.iter().map(|&(code, door, person, commitment)| (code, (door, person, commitment))).collect();
-        let mut found = Reconciled { shredded: self.damaged.len(), ..Reconciled::default() };
-        let mut kept = HashSet::new();
-        self.each_slot(|place, bytes| {
-            let held = self.held(place);
-            match expected.get(&held.code) {
-                _ if held.code == CodeId::NONE => {}
-                _ if deleted.contains(&held.code) => {
-                    found.destroyed_again += usize::from(held.half != SecretHalf::Destroyed);
-                }
-                Some(expected) if self.is_kept(&held, expected, bytes) => _ = kept.insert(held.code),
-                Some(_) => {}
-                None => found.shredded += 1,
-            }
-        })?;
-        let codes = live.iter().map(|&(code, ..)| code);
-        found.lost = codes.filter(|code| !deleted.contains(code) && !kept.contains(code)).collect();
-        found.untagged = quarantined.iter().copied().filter(|code| !self.codes.contains_key(code)).collect();
-        Ok(found)
+        let slots = self.sort_slots(live, quarantined)?;
+        let wrong: HashSet<CodeId> = slots.wrong.iter().map(|&place| self.held(place).code).collect();
+        Ok(Reconciled {
+            lost: self.lost(live, &slots.deleted, |code| wrong.contains(&code)),
+            untagged: self.untagged(quarantined),
+            shredded: slots.shred.len(),
+            destroyed_again: slots.destroy.len(),
+        })
     }
 
     /// Puts the file right after a start, by what the journal says: `live` codes with what it keeps of each, and
@@ -331,6 +330,24 @@ impl Vault {
         quarantined: &[CodeId],
     ) -> Result<Reconciled, VaultError> {
         self.working()?;
+        let SortedSlots { deleted, shred, destroy, wrong } = self.sort_slots(live, quarantined)?;
+        let (shredded, destroyed_again) = (shred.len(), destroy.len());
+        self.shred(shred)?;
+        self.destroy_places(destroy)?;
+        self.damaged.clear();
+        wrong.into_iter().for_each(|place| self.give_up(place));
+        // Even with nothing to change: slots that read as zero must be zero on the disk before they are used.
+        self.durably(|_| Ok(()))?;
+        let lost = self.lost(live, &deleted, |_| false);
+        Ok(Reconciled { lost, untagged: self.untagged(quarantined), shredded, destroyed_again })
+    }
+
+    /// Holds every slot against what the journal says.
+    fn sort_slots(
+        &self,
+        live: &[(CodeId, DoorId, PersonId, Commitment)],
+        quarantined: &[CodeId],
+    ) -> Result<SortedSlots, VaultError> {
         let deleted: HashSet<CodeId> = quarantined.iter().copied().collect();
         let expected: HashMap<CodeId, Expected> =
             live.iter().map(|&(code, door, person, commitment)| (code, (door, person, commitment))).collect();
@@ -346,17 +363,23 @@ impl Vault {
                 None => shred.push(place),
             }
         })?;
-        let (shredded, destroyed_again) = (shred.len(), destroy.len());
-        self.shred(shred)?;
-        self.destroy_places(destroy)?;
-        self.damaged.clear();
-        wrong.into_iter().for_each(|place| self.give_up(place));
-        // Even with nothing to change: slots that read as zero must be zero on the disk before they are used.
-        self.durably(|_| Ok(()))?;
-        let lost = live.iter().map(|&(code, ..)| code);
-        let lost = lost.filter(|code| !deleted.contains(code) && !self.readable(*code)).collect();
-        let untagged = quarantined.iter().copied().filter(|code| !self.codes.contains_key(code)).collect();
-        Ok(Reconciled { lost, untagged, shredded, destroyed_again })
+        Ok(SortedSlots { deleted, shred, destroy, wrong })
+    }
+
+    /// Live codes that are not to be had, in the order given.
+    fn lost(
+        &self,
+        live: &[(CodeId, DoorId, PersonId, Commitment)],
+        deleted: &HashSet<CodeId>,
+        is_wrong: impl Fn(CodeId) -> bool,
+    ) -> Vec<CodeId> {
+        let codes = live.iter().map(|&(code, ..)| code).filter(|code| !deleted.contains(code));
+        codes.filter(|&code| is_wrong(code) || !self.readable(code)).collect()
+    }
+
+    /// Codes in quarantine of which no tag is left, in the order given.
+    fn untagged(&self, quarantined: &[CodeId]) -> Vec<CodeId> {
+        quarantined.iter().copied().filter(|code| !self.codes.contains_key(code)).collect()
     }
 
     /// Rewrites the vault under `new_root`: a new file beside the old one, put in its place when it is on disk.
