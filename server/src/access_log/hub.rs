@@ -189,14 +189,13 @@ impl Subscription {
     /// called is how often the viewer hears: what comes in between is put together. May be dropped and called again.
     pub async fn next(&mut self) -> Option<LiveBatch> {
         loop {
+            let goes_on = self.arrived().await;
             if let Some(batch) = self.take() {
                 return Some(batch);
             }
-            if self.backlog.closed.load(Ordering::Acquire) {
-                // The last part may have come between the look and the end.
-                return self.take();
+            if !goes_on {
+                return None;
             }
-            self.backlog.arrival.notified().await;
         }
     }
 
