@@ -157,7 +157,7 @@ impl<'a> Viewer<'a> {
     }
 
     fn sees_property(&self, property: &Property) -> bool {
-        self.is_portfolio_manager() || property.levels.contains_key(&self.person)
+        permission::level(self.portfolio, property, self.person).is_some()
     }
 
     fn find_property(&self, property: PropertyId) -> Result<&'a Property, Refusal> {
