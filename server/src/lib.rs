@@ -4,6 +4,7 @@ pub mod access_log;
 pub mod cli;
 pub mod clock;
 pub mod control;
+pub mod disk;
 pub mod domain;
 pub mod engine;
 pub mod evaluate;

@@ -1,18 +1,28 @@
 //! What changes files: everything that the log's writer does to the disk goes through here, so that tests can let
 //! it fail.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::disk::{self, parent_of};
 
 /// Makes and reopens files.
 pub(super) trait Disk: Send {
+    /// Makes a directory and those above it, so that they survive a power cut.
+    fn create_directory(&mut self, path: &Path) -> io::Result<()>;
+
     /// A new, empty file whose name survives a power cut. A file that has the name already is set aside under another
     /// one, never overwritten.
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
 
-    /// A file that is there, cut to `length` bytes, to be appended to.
+    /// A file that is there, cut to `length` bytes, to be appended to; what is left of it is on disk.
     fn resume(&mut self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Renames a file that can't be used, so that it is out of the way and can still be looked into.
+    fn set_aside(&mut self, path: &Path) -> io::Result<PathBuf>;
+
+    /// Removes a file that nothing was kept in.
+    fn remove(&mut self, path: &Path) -> io::Result<()>;
 }
 
 /// A file that only grows.
@@ -26,55 +36,63 @@ pub(super) trait DiskFile: Send {
 }
 
 /// The operating system's files.
-pub(super) struct RealDisk;
+pub(super) struct RealDisk(pub disk::Disk);
+
+/// One of them, with its length.
+struct Appended {
+    file: disk::DiskFile,
+    length: u64,
+}
 
 impl Disk for RealDisk {
+    fn create_directory(&mut self, path: &Path) -> io::Result<()> {
+        self.0.create_directory(path)
+    }
+
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
         if path.try_exists()? {
-            set_aside(path)?;
+            self.set_aside(path)?;
         }
-        let file = OpenOptions::new().write(true).create_new(true).open(path)?;
-        sync_directory_of(path)?;
-        Ok(Box::new(file))
+        let file = self.0.create(path)?;
+        self.0.sync_directory(parent_of(path))?;
+        Ok(Box::new(Appended { file, length: 0 }))
     }
 
     fn resume(&mut self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>> {
-        let mut file = OpenOptions::new().write(true).open(path)?;
-        if file.metadata()?.len() != length {
-            file.set_len(length)?;
-            file.sync_all()?;
+        let file = self.0.open(path)?;
+        if file.length()? != length {
+            file.truncate(length)?;
         }
-        file.seek(SeekFrom::Start(length))?;
-        Ok(Box::new(file))
+        // What was read of it may have been in memory only, if the process before this one was killed.
+        file.sync()?;
+        Ok(Box::new(Appended { file, length }))
+    }
+
+    fn set_aside(&mut self, path: &Path) -> io::Result<PathBuf> {
+        for number in 1_u32.. {
+            let aside = path.with_extension(format!("aside-{number}"));
+            if !aside.try_exists()? {
+                self.0.rename(path, &aside)?;
+                self.0.sync_directory(parent_of(path))?;
+                return Ok(aside);
+            }
+        }
+        Err(io::Error::other("too many files were set aside: remove some of them"))
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        self.0.remove(path)
     }
 }
 
-impl DiskFile for File {
+impl DiskFile for Appended {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.write_all(bytes)
+        self.file.write_at(self.length, bytes)?;
+        self.length += bytes.len() as u64;
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sync_data()
-    }
-}
-
-/// Renames a file that can't be used, so that it is out of the way and can still be looked into.
-pub(super) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    for number in 1_u32.. {
-        let aside = path.with_extension(format!("aside-{number}"));
-        if !aside.try_exists()? {
-            fs::rename(path, &aside)?;
-            sync_directory_of(path)?;
-            return Ok(aside);
-        }
-    }
-    Err(io::Error::other("too many files were set aside: remove some of them"))
-}
-
-fn sync_directory_of(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
+        self.file.sync()
     }
 }

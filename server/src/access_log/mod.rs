@@ -39,7 +39,7 @@ use std::time::Duration;
 use keyward_protocol::id::PortfolioId;
 
 use self::catalog::{Catalog, Inspection, Segment, inspect, with_ends};
-use self::disk::{Disk, RealDisk, set_aside};
+use self::disk::{Disk, RealDisk};
 pub use self::hub::{DoorSecond, LiveBatch, SharedView, Subscription, TooManySubscriptions, View};
 pub use self::record::{CredentialKind, Outcome, Record, Who};
 use self::ring::Ring;
@@ -180,7 +180,17 @@ impl AccessLog {
 
     /// [`AccessLog::open`] with everything to choose.
     pub fn open_with(directory: &Path, lineage: Lineage, config: Config) -> Result<(AccessLog, OpenReport), OpenError> {
-        AccessLog::open_on(Box::new(RealDisk), directory, lineage, config)
+        AccessLog::open_at(&crate::disk::Disk::new(), directory, lineage, config)
+    }
+
+    /// [`AccessLog::open_with`], with the disk as an argument.
+    pub fn open_at(
+        disk: &crate::disk::Disk,
+        directory: &Path,
+        lineage: Lineage,
+        config: Config,
+    ) -> Result<(AccessLog, OpenReport), OpenError> {
+        AccessLog::open_on(Box::new(RealDisk(disk.clone())), directory, lineage, config)
     }
 
     fn open_on(
@@ -328,8 +338,8 @@ pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
 }
 
 fn start(mut disk: Box<dyn Disk>, place: Place, config: Config) -> io::Result<(AccessLog, OpenReport)> {
-    fs::create_dir_all(&place.directory)?;
-    let found = Found::look(&place)?;
+    disk.create_directory(&place.directory)?;
+    let found = Found::look(&place, disk.as_mut())?;
     let resumed = match &found.last {
         Some((info, inspection)) if found.can_go_on(inspection, &place.lineage) => {
             let file = disk.resume(&info.path, inspection.kept.bytes)?;
@@ -359,7 +369,7 @@ struct Found {
 }
 
 impl Found {
-    fn look(place: &Place) -> io::Result<Found> {
+    fn look(place: &Place, disk: &mut dyn Disk) -> io::Result<Found> {
         let mut found = Found {
             segments: Vec::new(),
             last: None,
@@ -370,7 +380,7 @@ impl Found {
         while let Some((first, path)) = files.pop() {
             let inspection = inspect(&path, first, u64::MAX, &place.lineage)?;
             if inspection.header.is_none() && inspection.kept.next == first {
-                found.set_aside(first, &path, inspection)?;
+                found.set_aside(disk, first, &path, inspection)?;
                 continue;
             }
             found.keep(first, path, inspection);
@@ -388,9 +398,9 @@ impl Found {
 
     /// Puts a file with nothing to read out of the way: its name would say that the log goes on there. A stop while
     /// a segment was begun leaves one that isn't longer than a header; any other is damage.
-    fn set_aside(&mut self, first: u64, path: &Path, inspection: Inspection) -> io::Result<()> {
+    fn set_aside(&mut self, disk: &mut dyn Disk, first: u64, path: &Path, inspection: Inspection) -> io::Result<()> {
         let bytes = fs::metadata(path)?.len();
-        let file = set_aside(path)?;
+        let file = disk.set_aside(path)?;
         if bytes > SEGMENT_HEADER_BYTES as u64 {
             let damage = inspection.damage.into_iter().map(|damage| Damage { file: file.clone(), ..damage });
             self.report.damage.extend(damage);

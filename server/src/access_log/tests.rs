@@ -95,15 +95,27 @@ impl Drop for Held {
 
 impl Disk for FaultyDisk {
     fn create(&mut self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
-        let file = RealDisk.create(path)?;
+        let file = RealDisk(crate::disk::Disk::new()).create(path)?;
         self.set(|state| state.flushed.insert(path.to_owned(), 0));
         Ok(Box::new(FaultyFile { file, path: path.to_owned(), faults: self.0.clone() }))
     }
 
     fn resume(&mut self, path: &Path, length: u64) -> io::Result<Box<dyn DiskFile>> {
-        let file = RealDisk.resume(path, length)?;
+        let file = RealDisk(crate::disk::Disk::new()).resume(path, length)?;
         self.set(|state| state.flushed.insert(path.to_owned(), length));
         Ok(Box::new(FaultyFile { file, path: path.to_owned(), faults: self.0.clone() }))
+    }
+
+    fn create_directory(&mut self, path: &Path) -> io::Result<()> {
+        RealDisk(crate::disk::Disk::new()).create_directory(path)
+    }
+
+    fn set_aside(&mut self, path: &Path) -> io::Result<PathBuf> {
+        RealDisk(crate::disk::Disk::new()).set_aside(path)
+    }
+
+    fn remove(&mut self, path: &Path) -> io::Result<()> {
+        RealDisk(crate::disk::Disk::new()).remove(path)
     }
 }
 

@@ -267,8 +267,11 @@ fn begin_segment(shared: &Shared, disk: &mut dyn Disk, place: &Place, framer: &F
     let path = path_of(&place.directory, framer.sequence);
     let mut file = disk.create(&path)?;
     let header = SegmentHeader { lineage: place.lineage, first: framer.sequence, previous: framer.previous };
-    file.append(&header.encode())?;
-    file.flush()?;
+    let begun = file.append(&header.encode()).and_then(|()| file.flush());
+    begun.inspect_err(|_| {
+        // Nothing is in it, and its name is wanted again.
+        _ = disk.remove(&path);
+    })?;
     let info = Arc::new(Segment::empty(path, framer.sequence));
     shared.catalog.push(info.clone());
     Ok(Open { file, info, bytes: SEGMENT_HEADER_BYTES as u64, times: Times::NONE })

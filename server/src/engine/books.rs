@@ -4,7 +4,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::DirBuilderExt,
     path::PathBuf,
     sync::Arc,
 };
@@ -14,6 +13,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{Done, Layout};
 use crate::{
+    disk::Disk,
     domain::{
         command::Command,
         decide::{self, Decided, Refusal},
@@ -25,7 +25,7 @@ use crate::{
     },
     identity::Authority,
     store::{
-        journal::{self, Journal, JournalError},
+        journal::{self, Journal, JournalError, Place},
         record::{Entry, RecordError, decode_directory, encode_directory},
         snapshot,
     },
@@ -160,8 +160,31 @@ pub struct Committed {
     released: BTreeMap<PortfolioId, Vec<CodeId>>,
 }
 
+/// What the books are kept on: the disk and the sizes there, unless a test has others.
+#[derive(Clone)]
+pub struct Medium {
+    /// What changes files.
+    pub disk: Disk,
+    /// See [`journal::SEGMENT_BYTES`].
+    pub segment_bytes: u64,
+}
+
+impl Default for Medium {
+    fn default() -> Medium {
+        Medium { disk: Disk::new(), segment_bytes: journal::SEGMENT_BYTES }
+    }
+}
+
+impl Medium {
+    fn journal(&self, layout: &Layout) -> Place {
+        let (disk, segment_bytes) = (self.disk.clone(), self.segment_bytes);
+        Place { disk, segment_bytes, ..Place::new(&layout.journal(), &layout.anchor()) }
+    }
+}
+
 /// The Directory with everything that makes its changes durable.
 pub struct Books {
+    disk: Disk,
     layout: Layout,
     directory: Directory,
     journal: Journal,
@@ -213,6 +236,11 @@ impl Committed {
 impl Books {
     /// Makes a data directory and its secrets, the authority, and the first portfolio from a site.
     pub fn create(layout: &Layout, site: &Site, now: Moment) -> Result<Books, StartError> {
+        Books::create_at(&Medium::default(), layout, site, now)
+    }
+
+    /// [`Books::create`] on some medium.
+    pub fn create_at(medium: &Medium, layout: &Layout, site: &Site, now: Moment) -> Result<Books, StartError> {
         let portfolio = PortfolioId(1);
         let fresh = Portfolio::new(portfolio, String::new());
         let mut random = StdRng::from_seed(random_bytes());
@@ -234,8 +262,10 @@ impl Books {
                 return Err(StartError::Exists(directory.to_owned()));
             }
             // Nobody but the server's own user looks into either.
-            let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
-            made.map_err(|cause| StartError::Io { path: directory.to_owned(), cause })?;
+            medium
+                .disk
+                .create_directory(directory)
+                .map_err(|cause| StartError::Io { path: directory.to_owned(), cause })?;
         }
         let lock = lock(layout)?;
         let lineage: [u8; 16] = random_bytes();
@@ -243,9 +273,10 @@ impl Books {
         Authority::create(layout.secrets(), &hex, now)?;
         let root = RootSecret::generate()?;
         root.write(&layout.root())?;
-        let vault = Vault::create(&layout.vault(portfolio), &root, random_bytes())?;
-        let journal = Journal::create(&layout.journal(), &layout.anchor(), lineage)?;
+        let vault = Vault::create_at(&medium.disk, &layout.vault(portfolio), &root, random_bytes())?;
+        let journal = Journal::create_at(medium.journal(layout), lineage)?;
         let mut books = Books {
+            disk: medium.disk.clone(),
             layout: layout.clone(),
             directory: Directory::default(),
             journal,
@@ -266,6 +297,11 @@ impl Books {
 
     /// Opens what [`Books::create`] made: snapshot, journal after it, vaults reconciled with both.
     pub fn open(layout: &Layout) -> Result<(Books, OpenReport), StartError> {
+        Books::open_at(&Medium::default(), layout)
+    }
+
+    /// [`Books::open`] on some medium.
+    pub fn open_at(medium: &Medium, layout: &Layout) -> Result<(Books, OpenReport), StartError> {
         if !layout.journal().is_dir() {
             return Err(StartError::Missing(layout.data().to_owned()));
         }
@@ -287,7 +323,7 @@ impl Books {
             }
         }
         let mut replayed = 0;
-        let opened = Journal::open(&layout.journal(), &layout.anchor(), after, &mut |_, entry| {
+        let opened = Journal::open_at(medium.journal(layout), after, &mut |_, entry| {
             replayed += 1;
             replay(&mut directory, entry)
         });
@@ -308,10 +344,11 @@ impl Books {
         let root = RootSecret::read(&layout.root())?;
         let mut vaults = BTreeMap::new();
         for portfolio in directory.portfolios.values() {
-            let vault = open_vault(layout, &root, portfolio, &mut report)?;
+            let vault = open_vault(&medium.disk, layout, &root, portfolio, &mut report)?;
             vaults.insert(portfolio.id, vault);
         }
         let mut books = Books {
+            disk: medium.disk.clone(),
             layout: layout.clone(),
             directory,
             journal,
@@ -514,7 +551,7 @@ impl Books {
     pub fn write_snapshot(&self) -> Result<(), WriteError> {
         let payload = encode_directory(&self.directory);
         let head = self.journal.head();
-        snapshot::write(&self.layout.snapshots(), head.sequence, self.journal.lineage(), &payload)?;
+        snapshot::write_on(&self.disk, &self.layout.snapshots(), head.sequence, self.journal.lineage(), &payload)?;
         Ok(())
     }
 }
@@ -585,12 +622,13 @@ impl Expected {
 }
 
 fn open_vault(
+    disk: &Disk,
     layout: &Layout,
     root: &RootSecret,
     portfolio: &Portfolio,
     report: &mut OpenReport,
 ) -> Result<Vault, StartError> {
-    let mut vault = Vault::open(&layout.vault(portfolio.id), root)?;
+    let mut vault = Vault::open_at(disk, &layout.vault(portfolio.id), root)?;
     let Expected { live, quarantined } = Expected::of(portfolio);
     let reconciled = vault.reconcile(&live, &quarantined)?;
     let lost: BTreeSet<CodeId> = reconciled.lost.into_iter().collect();

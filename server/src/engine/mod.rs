@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use keyward_protocol::{code::Digits, id::*, time::Moment};
 
-pub use books::{Books, Committed, Lost, OpenReport, ReplayError, StartError, WriteError};
+pub use books::{Books, Committed, Lost, Medium, OpenReport, ReplayError, StartError, WriteError};
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use shelf::Keeper;
@@ -101,12 +101,25 @@ pub struct Running {
 impl Engine {
     /// Starts the writer's thread with books that were opened.
     pub fn start(books: Books, publisher: Publisher, clock: Clock) -> (Engine, Running) {
+        Engine::start_with(books, publisher, clock, end_the_process)
+    }
+
+    /// [`Engine::start`] where something else happens after a failed write; a test can't end its process.
+    fn start_with(books: Books, publisher: Publisher, clock: Clock, failed: Failed) -> (Engine, Running) {
         let (requests, queue) = crossbeam_channel::bounded(QUEUE);
         let directory = Arc::new(ArcSwap::from_pointee(books.directory().clone()));
         let published = publisher.published();
         let renewed = clock();
-        let writer =
-            Writer { books, publisher, clock, queue, directory: Arc::clone(&directory), unsnapshotted: 0, renewed };
+        let writer = Writer {
+            books,
+            publisher,
+            clock,
+            queue,
+            directory: Arc::clone(&directory),
+            unsnapshotted: 0,
+            renewed,
+            failed,
+        };
         let thread = std::thread::Builder::new()
             .name("engine".into())
             .spawn(move || writer.run())
@@ -210,6 +223,7 @@ struct Writer {
     unsnapshotted: u64,
     /// When openings were last compiled for every property.
     renewed: Moment,
+    failed: Failed,
 }
 
 impl Writer {
@@ -222,7 +236,7 @@ impl Writer {
             let stop = batch.iter().any(|request| matches!(request, Request::Stop));
             self.round(batch);
             if anchored.elapsed() >= ANCHOR_EVERY {
-                fatal(self.books.write_anchor());
+                self.done(self.books.write_anchor());
                 anchored = Instant::now();
             }
             if self.unsnapshotted >= SNAPSHOT_EVERY || (stop && self.unsnapshotted > 0) {
@@ -233,7 +247,7 @@ impl Writer {
                 }
             }
             if stop {
-                fatal(self.books.write_anchor());
+                self.done(self.books.write_anchor());
                 return;
             }
         }
@@ -283,24 +297,34 @@ impl Writer {
                 Request::Stop => {}
             }
         }
-        if let Some(committed) = fatal(self.books.commit()) {
+        let committed = self.books.commit();
+        if let Some(committed) = self.done(committed) {
             self.unsnapshotted += committed.changes;
             self.publisher.publish(&self.books, &committed, now);
             self.directory.store(Arc::new(self.books.directory().clone()));
-            fatal(self.books.destroy(&committed));
+            let destroyed = self.books.destroy(&committed);
+            self.done(destroyed);
         }
         acknowledgements.into_iter().for_each(|acknowledge| acknowledge());
     }
+
+    /// A failed write ends the process.
+    fn done<T>(&self, done: Result<T, WriteError>) -> T {
+        done.unwrap_or_else(|error| (self.failed)(&error))
+    }
 }
 
-/// A failed write ends the process: what is on disk is the truth, and a start finds it.
-fn fatal<T>(done: Result<T, books::WriteError>) -> T {
-    done.unwrap_or_else(|error| {
-        tracing::error!(%error, "the disk refused a write: the server stops, nothing acknowledged is lost");
-        eprintln!("keyward-server: {error}: the server stops, nothing acknowledged is lost");
-        std::process::abort()
-    })
+/// What happens after a failed write, before anybody who waits is told anything.
+type Failed = fn(&WriteError) -> !;
+
+/// What is on disk is the truth, and a start finds it.
+fn end_the_process(error: &WriteError) -> ! {
+    tracing::error!(%error, "the disk refused a write: the server stops, nothing acknowledged is lost");
+    eprintln!("keyward-server: {error}: the server stops, nothing acknowledged is lost");
+    std::process::abort()
 }
 
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod tests;

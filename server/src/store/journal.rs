@@ -33,9 +33,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::disk::{Disk, DiskFile, parent_of};
 use super::format::{Beginning, Fields, PREAMBLE_BYTES, begin, preamble};
 pub use super::format::{Hash, LINEAGE_BYTES, Lineage};
+use crate::disk::{Disk, DiskFile, parent_of};
 
 /// The newest version of segments and anchor that can be read, and the one that is written.
 pub const FORMAT_VERSION: u32 = 1;
@@ -770,8 +770,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::disk::fault::{PowerCut, StopAt};
-    use crate::store::disk::{Verdict, Witness};
+    use crate::disk::fault::{PowerCut, StopAt};
+    use crate::disk::{Verdict, Witness};
     use std::convert::Infallible;
     use std::sync::Arc;
     use tempfile::TempDir;

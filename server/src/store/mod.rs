@@ -9,9 +9,8 @@
 //!   the sequence that it stands for and a checksum of our own, and a database that is damaged is put aside.
 //!
 //! All of them take payloads as opaque bytes; what the bytes mean is written down in the records. Journal and
-//! snapshots touch the disk through [`disk`] only, so that a test can make any single operation fail.
+//! snapshots touch the disk through [`crate::disk`] only, so that a test can make any single operation fail.
 
-pub mod disk;
 mod format;
 pub mod journal;
 pub mod record;

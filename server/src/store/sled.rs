@@ -32,8 +32,8 @@ use ::sled::Db;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rkyv::util::AlignedVec;
 
-use super::disk::parent_of;
 use super::format::{Fields, Hash};
+use crate::disk::parent_of;
 
 /// How long opening and reading may take before the database is held to be damaged.
 pub const READ_LIMIT: Duration = Duration::from_secs(10);

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 use rkyv::util::AlignedVec;
 
-use super::disk::Disk;
 use super::format::{Beginning, Fields, Lineage, begin, preamble};
+use crate::disk::Disk;
 
 /// The newest version that can be read, and the one that is written.
 pub const FORMAT_VERSION: u32 = 1;
@@ -196,8 +196,8 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> ReadError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::disk::Verdict;
-    use crate::store::disk::fault::StopAt;
+    use crate::disk::Verdict;
+    use crate::disk::fault::StopAt;
     use crate::store::format::PREAMBLE_BYTES;
 
     const LINEAGE: Lineage = [7; 16];

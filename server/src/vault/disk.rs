@@ -1,10 +1,10 @@
 //! What the vault asks of a disk, small enough that tests can fail and tear each operation.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::disk::{self, DiskFile, parent_of};
 
 /// One file that is changed in place, or replaced as a whole.
 pub(super) trait Disk: Send {
@@ -28,83 +28,83 @@ pub(super) trait Disk: Send {
 
 /// A file of the file system.
 pub(super) struct FileDisk {
+    disk: disk::Disk,
     path: PathBuf,
     /// Nothing before the first [`Disk::install`] of a file that is being made.
-    file: Option<File>,
-    staged: Option<File>,
+    file: Option<DiskFile>,
+    /// The file that may take its place, with its length.
+    staged: Option<(DiskFile, u64)>,
 }
 
 impl FileDisk {
     /// A file that does not exist until something is installed. Refused when there is one.
-    pub(super) fn create(path: &Path) -> io::Result<FileDisk> {
+    pub(super) fn create(disk: &disk::Disk, path: &Path) -> io::Result<FileDisk> {
         if path.try_exists()? {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        Ok(FileDisk { path: path.to_owned(), file: None, staged: None })
+        Ok(FileDisk { disk: disk.clone(), path: path.to_owned(), file: None, staged: None })
     }
 
     /// The file at `path`. What a crash left of a staged file is removed.
-    pub(super) fn open(path: &Path) -> io::Result<FileDisk> {
-        let file = OpenOptions::new().read(true).write(true).open(path)?;
-        match fs::remove_file(staged_path(path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        Ok(FileDisk { path: path.to_owned(), file: Some(file), staged: None })
+    pub(super) fn open(disk: &disk::Disk, path: &Path) -> io::Result<FileDisk> {
+        let file = disk.open(path)?;
+        let opened = FileDisk { disk: disk.clone(), path: path.to_owned(), file: Some(file), staged: None };
+        opened.remove_staged()?;
+        Ok(opened)
     }
 
-    fn file(&self) -> io::Result<&File> {
+    fn file(&self) -> io::Result<&DiskFile> {
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn remove_staged(&self) -> io::Result<()> {
+        let path = staged_path(&self.path);
+        if path.try_exists()? { self.disk.remove(&path) } else { Ok(()) }
     }
 }
 
 impl Disk for FileDisk {
     fn len(&self) -> io::Result<u64> {
-        Ok(self.file()?.metadata()?.len())
+        self.file()?.length()
     }
 
     fn read(&self, at: u64, buffer: &mut [u8]) -> io::Result<()> {
-        self.file()?.read_exact_at(buffer, at)
+        self.file()?.read_at(at, buffer)
     }
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file()?.write_all_at(bytes, at)
+        self.file()?.write_at(at, bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file()?.sync_data()
+        self.file()?.sync()
     }
 
     fn stage(&mut self) -> io::Result<()> {
-        let path = staged_path(&self.path);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        self.staged = Some(OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?);
+        self.remove_staged()?;
+        self.staged = Some((self.disk.create(&staged_path(&self.path))?, 0));
         Ok(())
     }
 
     fn stage_more(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.staged.as_mut().ok_or(io::ErrorKind::NotFound)?.write_all(bytes)
+        let (staged, length) = self.staged.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        staged.write_at(*length, bytes)?;
+        *length += bytes.len() as u64;
+        Ok(())
     }
 
     fn install(&mut self) -> io::Result<()> {
-        let staged = self.staged.take().ok_or(io::ErrorKind::NotFound)?;
-        staged.sync_all()?;
-        fs::rename(staged_path(&self.path), &self.path)?;
+        let (mut staged, _) = self.staged.take().ok_or(io::ErrorKind::NotFound)?;
+        staged.sync()?;
+        staged.rename(&self.path)?;
         self.file = Some(staged);
-        flush_directory_of(&self.path)
+        self.disk.sync_directory(parent_of(&self.path))
     }
 }
 
 /// Makes a new or renamed file's name durable.
 pub(super) fn flush_directory_of(path: &Path) -> io::Result<()> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    File::open(directory)?.sync_all()
+    disk::Disk::new().sync_directory(parent_of(path))
 }
 
 fn staged_path(path: &Path) -> PathBuf {

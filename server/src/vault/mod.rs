@@ -209,7 +209,17 @@ impl Vault {
     /// Makes an empty vault at `path`, readable by its owner only, and waits until it is on disk. A file that is
     /// there is left alone.
     pub fn create(path: &Path, root: &RootSecret, vault_id: VaultId) -> Result<Vault, VaultError> {
-        let disk = FileDisk::create(path).map_err(|error| match error.kind() {
+        Vault::create_at(&crate::disk::Disk::new(), path, root, vault_id)
+    }
+
+    /// [`Vault::create`], with the disk as an argument.
+    pub fn create_at(
+        disk: &crate::disk::Disk,
+        path: &Path,
+        root: &RootSecret,
+        vault_id: VaultId,
+    ) -> Result<Vault, VaultError> {
+        let disk = FileDisk::create(disk, path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => VaultError::Exists,
             _ => VaultError::Io(error),
         })?;
@@ -222,7 +232,12 @@ impl Vault {
     /// The root may be the one before or after a rotation that a crash cut short: on [`VaultError::WrongRoot`]
     /// try the other.
     pub fn open(path: &Path, root: &RootSecret) -> Result<Vault, VaultError> {
-        Vault::open_on(Box::new(FileDisk::open(path)?), root)
+        Vault::open_at(&crate::disk::Disk::new(), path, root)
+    }
+
+    /// [`Vault::open`], with the disk as an argument.
+    pub fn open_at(disk: &crate::disk::Disk, path: &Path, root: &RootSecret) -> Result<Vault, VaultError> {
+        Vault::open_on(Box::new(FileDisk::open(disk, path)?), root)
     }
 
     /// The vault's id.
@@ -695,6 +710,19 @@ fn write_slots(disk: &mut dyn Disk, slots: &[(u32, SlotBytes)]) -> io::Result<()
         disk.write(slot::offset(*first), &bytes)?;
     }
     Ok(())
+}
+
+/// What could bring back a code's digits, as it stands in a vault's file: each code with its salt and what is sealed.
+/// For tests that look for it elsewhere.
+#[cfg(test)]
+pub(crate) fn secrets_in(file: &[u8]) -> Vec<(CodeId, [Vec<u8>; 2])> {
+    let slots = file.get(HEADER_AREA_BYTES..).unwrap_or_default().as_chunks::<SLOT_BYTES>().0;
+    let secrets = slots.iter().map(|slot| {
+        let code = u64::from_le_bytes(*slot.first_chunk().expect("a slot is longer"));
+        let (salt, rest) = slot[SECRET_AT..].split_at(16);
+        (CodeId(code), [salt.to_vec(), rest[..48].to_vec()])
+    });
+    secrets.filter(|(code, [salt, _])| *code != CodeId::NONE && salt.iter().any(|byte| *byte != 0)).collect()
 }
 
 fn random() -> Result<StdRng, VaultError> {

@@ -1,16 +1,18 @@
-//! The one way in which journal and snapshots change the disk, so that a test can stand in between.
+//! The one way in which journal, snapshots, vault and access log change the disk, so that a test can stand in between.
 //!
 //! Every operation that changes something (a write, a flush, a rename ...) is shown to the [`Witness`] first, if
 //! there is one, and the witness may let it happen, make it fail, or tear it. Reading goes around this module.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Permissions of everything that is made here: what stands in these files is nobody else's to read.
 const FILE_MODE: u32 = 0o600;
+/// The same for directories.
+const DIRECTORY_MODE: u32 = 0o700;
 
 /// Access to the disk, cheap to clone.
 #[derive(Clone, Default)]
@@ -48,6 +50,8 @@ pub enum Verdict {
     Fail,
     /// A write puts down only so many of its bytes and then fails; any other operation is as with [`Self::Fail`].
     Tear(usize),
+    /// The disk is full: a write puts down only so many of its bytes, anything else changes nothing.
+    NoRoom(usize),
 }
 
 /// Sees each change before it is made and decides about it; for tests.
@@ -100,7 +104,7 @@ impl Disk {
         let parent = parent_of(path);
         self.create_directory(parent)?;
         self.allow(Operation::CreateDirectory(path))?;
-        fs::create_dir(path)?;
+        fs::DirBuilder::new().mode(DIRECTORY_MODE).create(path)?;
         self.sync_directory(parent)
     }
 
@@ -108,23 +112,33 @@ impl Disk {
     pub fn sync_directory(&self, path: &Path) -> io::Result<()> {
         self.allow(Operation::SyncDirectory(path))?;
         let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-        File::open(path)?.sync_all()
+        File::open(path)?.sync_all().map_err(unflushed)
     }
 
     /// Makes a file with this content appear under `path` at once and for good: either the old content or the
     /// whole new one is there after a power cut, and the new one once this has returned.
     pub fn write_whole(&self, path: &Path, parts: &[&[u8]]) -> io::Result<DiskFile> {
         let temporary = temporary_name(path);
-        let mut file = self.create(&temporary)?;
+        let written = self.write_temporary(&temporary, parts).and_then(|mut file| {
+            file.rename(path)?;
+            Ok(file)
+        });
+        let file = written.inspect_err(|_| {
+            // What a full disk could not take must not keep the room that is left.
+            _ = self.remove(&temporary);
+        })?;
+        self.sync_directory(parent_of(path))?;
+        Ok(file)
+    }
+
+    fn write_temporary(&self, path: &Path, parts: &[&[u8]]) -> io::Result<DiskFile> {
+        let file = self.create(path)?;
         let mut offset = 0;
         for part in parts {
             file.write_at(offset, part)?;
             offset += part.len() as u64;
         }
         file.sync()?;
-        self.rename(&temporary, path)?;
-        path.clone_into(&mut file.path);
-        self.sync_directory(parent_of(path))?;
         Ok(file)
     }
 
@@ -132,6 +146,7 @@ impl Disk {
         match self.verdict(operation) {
             Verdict::Proceed => Ok(()),
             Verdict::Fail | Verdict::Tear(_) => Err(refused()),
+            Verdict::NoRoom(_) => Err(io::ErrorKind::StorageFull.into()),
         }
     }
 
@@ -157,19 +172,40 @@ impl DiskFile {
                 self.file.write_all_at(bytes.get(..kept).unwrap_or(bytes), offset)?;
                 Err(refused())
             }
+            Verdict::NoRoom(kept) => {
+                self.file.write_all_at(bytes.get(..kept).unwrap_or(bytes), offset)?;
+                Err(io::ErrorKind::StorageFull.into())
+            }
         }
     }
 
-    /// Flushes content and length to the disk (`fdatasync`).
+    /// Flushes content and length to the disk (`fdatasync`). Whatever fails here is never told as a disk without room:
+    /// after a failed flush nobody knows what is there, and [`is_no_room`] means that nothing happened.
     pub fn sync(&self) -> io::Result<()> {
-        self.disk.allow(Operation::Sync(&self.path))?;
-        self.file.sync_data()
+        self.disk.allow(Operation::Sync(&self.path)).and_then(|()| self.file.sync_data()).map_err(unflushed)
+    }
+
+    /// Fills `buffer` from the file.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    /// Bytes of the file.
+    pub fn length(&self) -> io::Result<u64> {
+        Ok(self.file.metadata()?.len())
     }
 
     /// Cuts the file to a length; durable after [`Self::sync`].
     pub fn truncate(&self, length: u64) -> io::Result<()> {
         self.disk.allow(Operation::Truncate(&self.path, length))?;
         self.file.set_len(length)
+    }
+
+    /// Gives the file another name, replacing what has it. Durable after [`Disk::sync_directory`].
+    pub fn rename(&mut self, to: &Path) -> io::Result<()> {
+        self.disk.rename(&self.path, to)?;
+        to.clone_into(&mut self.path);
+        Ok(())
     }
 
     /// Where the file is.
@@ -189,6 +225,16 @@ fn temporary_name(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");
     PathBuf::from(name)
+}
+
+/// Whether a write was refused because the disk is full, or the owner's share of it: freeing some room mends that.
+pub fn is_no_room(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+fn unflushed(error: io::Error) -> io::Error {
+    if is_no_room(&error) { io::Error::other(format!("a flush failed: {error}")) } else { error }
 }
 
 fn refused() -> io::Error {

@@ -1,0 +1,364 @@
+//! The script: what is done to a small server, and what it answers after each step.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+};
+
+use keyward_protocol::{
+    code::{Credential, Digits},
+    entry::*,
+    id::*,
+    time::Moment,
+};
+
+use super::{super::*, Mark};
+use crate::{
+    access_log::{self, AccessLog, Batch, CredentialKind, Mode, Record, Span, Who},
+    disk::Disk,
+    domain::{directory::Portfolio, site::Site},
+    index::lookup::{Question, Scope, Shown, Verdict, check_batch},
+    store::record::encode_directory,
+    vault::Tagger,
+};
+
+pub(super) const PORTFOLIO: PortfolioId = PortfolioId(1);
+/// So few bytes of journal and log to a segment that the script fills several.
+pub(super) const SEGMENT_BYTES: u64 = 3_000;
+const LOG_SEGMENT_BYTES: u64 = 700;
+/// The most commands of a step: each may be a frame of its own.
+pub(super) const COMMANDS_MAX: usize = 5;
+const HOUR: i64 = 3_600;
+
+pub(super) type Session = Vec<Step>;
+
+/// One thing that is done.
+pub(super) enum Step {
+    /// Commands, handed over together.
+    Change(fn(&Portfolio) -> Vec<Command>),
+    /// So many attempts in one batch, each answered when it is recorded.
+    Attempts(u32),
+    /// A carrier of the server.
+    Carrier(&'static str),
+    /// The clock goes on by so many hours, with the next step.
+    Later(i64),
+}
+
+/// The books between two steps.
+pub(super) struct Boundary {
+    pub directory: Vec<u8>,
+    pub now: Moment,
+    /// Live codes.
+    pub codes: BTreeMap<CodeId, (DoorId, Digits)>,
+    pub asked: Vec<(DoorId, Credential)>,
+    pub answers: Vec<Verdict>,
+}
+
+impl Boundary {
+    pub fn compare(&self, found: &[Verdict]) -> Result<(), String> {
+        let differs = self.asked.iter().zip(&self.answers).zip(found).find(|((_, then), now)| then != now);
+        match differs {
+            Some((((door, shown), then), now)) => Err(format!("{shown:?} at {door} was {then:?} and is {now:?}")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// It ended before the script did.
+#[derive(Debug)]
+pub(super) struct Ended;
+
+/// The script on its way.
+pub(super) struct Play<M: Fn(Mark)> {
+    layout: Layout,
+    disk: Disk,
+    now: Arc<AtomicI64>,
+    mark: M,
+    pub boundaries: Vec<Boundary>,
+    pub answered: u64,
+    asked: Vec<(DoorId, Credential)>,
+}
+
+struct Server {
+    engine: Engine,
+    running: Option<Running>,
+    log: AccessLog,
+    tagger: Tagger,
+}
+
+fn begin() -> Moment {
+    Moment::parse("2026-11-23T10:00:00-05:00").unwrap()
+}
+
+pub(super) fn create(medium: &Medium, layout: &Layout) -> Books {
+    let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
+    Books::create_at(medium, layout, &site, begin()).unwrap()
+}
+
+fn who(portfolio: &Portfolio, email: &str) -> PersonId {
+    portfolio.person_by_email(email).unwrap().id
+}
+
+const ANA: &str = "ana@harbor.example";
+const TRACY: &str = "tracy@mail.example";
+const SAM: &str = "sam@mail.example";
+const A: KeyId = KeyId(1);
+const B: KeyId = KeyId(2);
+const MAIN: PropertyId = PropertyId(1);
+
+fn give(key: KeyId, person: PersonId) -> Command {
+    Command::Give { key, person, may_share: Some(true), period: Period::default() }
+}
+
+fn until(key: KeyId, person: PersonId, hours: i64) -> Command {
+    let period = Period { from: None, until: Some(begin().plus_seconds(hours * HOUR)) };
+    Command::Give { key, person, may_share: Some(true), period }
+}
+
+fn door(name: &str) -> DoorSpec {
+    DoorSpec { name: name.to_owned(), kind: DoorKind::Amenity, occupied: false, labels: vec![] }
+}
+
+fn key(name: &str, doors: &[u32]) -> KeySpec {
+    let opening = Opening { schedule: ScheduleRef::Always, code: true };
+    let doors = doors.iter().map(|door| KeyDoor { door: DoorId(*door), opening }).collect();
+    KeySpec { name: name.to_owned(), may_share: true, doors, rules: vec![] }
+}
+
+/// Each session ends in order and the next one starts from the files.
+pub(super) fn sessions() -> Vec<Session> {
+    use Step::{Attempts, Carrier, Change, Later};
+    vec![
+        vec![
+            Change(|p| vec![give(B, who(p, ANA))]),
+            Attempts(3),
+            // C4, C5: the codes stay with the second Key, and the share ends.
+            Change(|p| vec![give(B, who(p, TRACY))]),
+            Change(|p| vec![Command::Revoke { key: A, person: who(p, TRACY) }]),
+            Attempts(9),
+            Change(|p| {
+                let (person, period) = (who(p, TRACY), Period::default());
+                vec![Command::Move { person, from: B, to: A, may_share: Some(true), period }]
+            }),
+            Change(|p| {
+                let (host, guest, period) = (who(p, TRACY), who(p, SAM), Period::default());
+                vec![Command::Share { key: A, host, guest, doors: None, period }]
+            }),
+            Attempts(1),
+            // C3: codes end.
+            Change(|p| vec![Command::Revoke { key: A, person: who(p, TRACY) }]),
+            Change(|p| vec![Command::Suspend(who(p, ANA), true)]),
+            Attempts(5),
+        ],
+        vec![
+            Change(|_| vec![Command::LockDown { property: MAIN, doors: None, except_keys: vec![] }]),
+            Attempts(2),
+            Change(|p| {
+                let lockdown = *p.properties[&MAIN].lockdowns.keys().next().unwrap();
+                vec![Command::LiftLockdown(MAIN, lockdown), Command::Suspend(who(p, ANA), false)]
+            }),
+            Carrier("UPS"),
+            // A whole batch in one flush: makes and destroys.
+            Change(|p| {
+                let (ana, tracy, sam) = (who(p, ANA), who(p, TRACY), who(p, SAM));
+                vec![
+                    give(A, tracy),
+                    give(A, sam),
+                    Command::Revoke { key: B, person: ana },
+                    until(B, ana, 30),
+                    Command::Revoke { key: A, person: sam },
+                ]
+            }),
+            Attempts(12),
+            Change(|_| vec![Command::MakeDoor(MAIN, door("Pool"))]),
+            Change(|_| vec![Command::EditKey(A, key("Key A", &[1, 3]))]),
+            Change(|_| vec![Command::MakeKey(MAIN, key("Night", &[1, 2, 3]))]),
+            Change(|p| vec![give(KeyId(4), who(p, SAM)), give(KeyId(4), who(p, TRACY))]),
+            Attempts(4),
+        ],
+        vec![
+            Attempts(2),
+            // K7: Ana's giving ends with the clock.
+            Later(31),
+            Change(|p| vec![Command::Suspend(who(p, SAM), true)]),
+            Change(|_| vec![Command::DeleteKey(KeyId(4))]),
+            Attempts(6),
+            // C6: quarantines end.
+            Later(24 * 400),
+            Change(|p| vec![give(B, who(p, ANA))]),
+            Change(|_| vec![Command::RemoveDoor(DoorId(3))]),
+            Attempts(1),
+            Change(|p| vec![Command::DeletePerson(who(p, TRACY))]),
+            Change(|_| vec![Command::SetDeliveries(MAIN, false)]),
+            Attempts(8),
+        ],
+    ]
+}
+
+impl<M: Fn(Mark)> Play<M> {
+    pub fn new(layout: &Layout, disk: Disk, mark: M) -> Play<M> {
+        let now = Arc::new(AtomicI64::new(begin().as_micros()));
+        let layout = layout.clone();
+        Play { layout, disk, now, mark, boundaries: Vec::new(), answered: 0, asked: Vec::new() }
+    }
+
+    /// Starts a server, plays a session's steps, and stops it in order.
+    pub fn session(&mut self, steps: &[Step], shelf: bool) -> Result<(), Ended> {
+        let server = self.start(shelf)?;
+        self.note(&server)?;
+        for step in steps {
+            self.step(&server, step)?;
+        }
+        server.stop();
+        Ok(())
+    }
+
+    fn start(&self, shelf: bool) -> Result<Server, Ended> {
+        let medium = Medium { disk: self.disk.clone(), segment_bytes: SEGMENT_BYTES };
+        let (books, _) = Books::open_at(&medium, &self.layout).map_err(|_| Ended)?;
+        let config = access_log::Config {
+            mode: Mode::Strict,
+            segment_bytes: LOG_SEGMENT_BYTES,
+            ..access_log::Config::default()
+        };
+        let opened = AccessLog::open_at(&self.disk, &self.layout.log(), books.lineage(), config);
+        let (log, _) = opened.map_err(|_| Ended)?;
+        let tagger = books.tagger(PORTFOLIO).unwrap();
+        let keeper = shelf.then(|| Keeper::open(&self.layout.index(), books.lineage()).0).flatten();
+        let publisher = Publisher::new(&books, self.now(), (1, 2), keeper);
+        let now = Arc::clone(&self.now);
+        let clock: Clock = Arc::new(move || Moment::from_micros(now.load(Ordering::SeqCst)));
+        // Without the hook of a panic: a server that ends is what this is about.
+        let (engine, running) =
+            Engine::start_with(books, publisher, clock, |_| std::panic::resume_unwind(Box::new("a write failed")));
+        // Whatever is answered comes after the codes are there.
+        _ = engine.reveal(PORTFOLIO, CodeId::NONE);
+        Ok(Server { engine, running: Some(running), log, tagger })
+    }
+
+    fn now(&self) -> Moment {
+        Moment::from_micros(self.now.load(Ordering::SeqCst))
+    }
+
+    fn step(&mut self, server: &Server, step: &Step) -> Result<(), Ended> {
+        match step {
+            Step::Change(commands) => {
+                let portfolio = server.engine.directory().portfolios[&PORTFOLIO].clone();
+                server.run_all(commands(&portfolio))?;
+                self.note(server)
+            }
+            Step::Carrier(name) => {
+                server.engine.make_carrier(name).map_err(|_| Ended)?;
+                self.note(server)
+            }
+            Step::Attempts(count) => {
+                server.attempt(self.answered as u32, *count, self.now())?;
+                self.answered += u64::from(*count);
+                (self.mark)(Mark::Answered(self.answered));
+                Ok(())
+            }
+            Step::Later(hours) => {
+                self.now.fetch_add(hours * HOUR * 1_000_000, Ordering::SeqCst);
+                Ok(())
+            }
+        }
+    }
+
+    /// The step is acknowledged: notes what is true from here on.
+    fn note(&mut self, server: &Server) -> Result<(), Ended> {
+        let directory = server.engine.directory();
+        let portfolio = &directory.portfolios[&PORTFOLIO];
+        (self.mark)(Mark::Acknowledged(self.boundaries.len()));
+        let mut codes = BTreeMap::new();
+        for code in portfolio.properties.values().flat_map(|property| property.codes.values()) {
+            codes.insert(code.id, (code.door, server.engine.reveal(PORTFOLIO, code.id).map_err(|_| Ended)?));
+        }
+        let mut shown: Vec<(DoorId, Credential)> = Vec::new();
+        for door in 1..=3 {
+            let mobiles = portfolio.people.values().map(|person| Credential::Mobile(person.mobile));
+            shown.extend(mobiles.map(|mobile| (DoorId(door), mobile)));
+        }
+        shown.extend(codes.values().map(|(door, digits)| (*door, Credential::Code(digits.clone()))));
+        for each in shown {
+            if !self.asked.contains(&each) {
+                self.asked.push(each);
+            }
+        }
+        let (now, asked) = (self.now(), self.asked.clone());
+        let answers = answers(server.engine.published(), &server.tagger, now, &asked);
+        self.boundaries.push(Boundary { directory: encode_directory(&directory), now, codes, asked, answers });
+        Ok(())
+    }
+}
+
+impl Server {
+    fn run_all(&self, commands: Vec<Command>) -> Result<(), Ended> {
+        let (send, receive) = crossbeam_channel::bounded(commands.len());
+        let count = commands.len();
+        for command in commands {
+            let send = send.clone();
+            let reply: Reply<Done> = Box::new(move |done| _ = send.send(done));
+            self.engine.submit(PORTFOLIO, Actor::Administrator, command, None, reply);
+        }
+        drop(send);
+        // A reply that is dropped tells nobody anything: the writer has ended.
+        let told: Vec<Result<Done, Refusal>> = receive.iter().collect();
+        match told.iter().find_map(|done| done.as_ref().err()) {
+            None if told.len() == count => Ok(()),
+            None | Some(Refusal::Unavailable(_)) => Err(Ended),
+            Some(refusal) => panic!("the script is refused: {refusal}"),
+        }
+    }
+
+    fn attempt(&self, after: u32, count: u32, now: Moment) -> Result<(), Ended> {
+        let records = (after + 1..=after + count).map(|number| record(number, now)).collect();
+        let producer = self.log.producer(0);
+        let ticket = producer.push_blocking(Batch { portfolio: PORTFOLIO, records }).map_err(|_| Ended)?;
+        producer.durable_blocking(ticket).map_err(|_| Ended)
+    }
+
+    fn stop(mut self) {
+        _ = self.log.shutdown();
+        self.running.take().into_iter().for_each(Running::stop);
+    }
+}
+
+/// A record that is known by its number.
+fn record(number: u32, time: Moment) -> Record {
+    let (door, key, lock) = (DoorId(number), KeyId(1), LockId(1));
+    let (who, kind, outcome) = (Who::Nobody, CredentialKind::Mobile, access_log::Outcome::Granted);
+    Record { time, revision: 3, door, who, key, lock, kind, outcome }
+}
+
+/// The numbers of the records in a log, opened as a start does.
+pub(super) fn log_numbers(layout: &Layout, lineage: [u8; 16]) -> Result<Vec<u32>, String> {
+    let (log, report) = AccessLog::open(&layout.log(), lineage, Mode::Strict, 1).map_err(|error| error.to_string())?;
+    if !report.damage.is_empty() {
+        return Err(format!("the log is damaged: {:?}", report.damage));
+    }
+    let mut numbers = Vec::new();
+    let span = Span::Sequences(0..u64::MAX);
+    let damage = log.visit(&span, |_, _, record| numbers.push(record.door.0)).map_err(|error| error.to_string())?;
+    if damage.is_empty() { Ok(numbers) } else { Err(format!("the log is damaged: {damage:?}")) }
+}
+
+pub(super) fn answers(
+    published: &Published,
+    tagger: &Tagger,
+    now: Moment,
+    asked: &[(DoorId, Credential)],
+) -> Vec<Verdict> {
+    let publication = published.load();
+    let portfolio = publication.portfolio(PORTFOLIO).unwrap();
+    let tag = |door, digits: &_| tagger.tag(door, digits).0;
+    let ask = |(door, shown): &(DoorId, Credential)| {
+        let question = Question { door: *door, shown: Shown::from(shown) };
+        let mut out = [Verdict::DENIED];
+        check_batch(portfolio, Scope::Portfolio, now, &[question], tag, &mut out);
+        out[0]
+    };
+    asked.iter().map(ask).collect()
+}
