@@ -13,6 +13,7 @@ use keyward_protocol::id::{LockId, PortfolioId};
 
 use crate::{
     access_log, clock, control,
+    disk::Disk,
     domain::site::Site,
     engine::{self, Books, Engine, Layout, Publisher, Severity},
     evaluate,
@@ -268,17 +269,17 @@ fn check_new(out: &Path) -> Result<(), String> {
 }
 
 fn write_identity(out: &Path, made: &control::Identity) -> Result<(), String> {
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    use std::os::unix::fs::OpenOptionsExt;
     let told = |error: io::Error| format!("`{}`: {error}", out.display());
-    if !out.is_dir() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(out).map_err(told)?;
-    }
+    let disk = Disk::new();
+    disk.create_directory(out).map_err(told)?;
     for (name, text) in IDENTITY_FILES.into_iter().zip([&made.ca_pem, &made.certificate_pem, &made.key_pem]) {
         let mut options = File::options();
         let file = options.create_new(true).write(true).mode(0o600).open(out.join(name));
-        file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(told)?;
+        // Flushed: the server counts it as issued, and its key is nowhere else.
+        file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all())).map_err(told)?;
     }
-    Ok(())
+    disk.sync_directory(out).map_err(told)
 }
 
 fn evaluate_files(site: &Path, checks: &Path, explain: bool) -> Result<u8, String> {

@@ -2,22 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where what it relies on is not there")]
 
+mod serving;
+
 use std::{
     env, fs,
-    io::{BufRead, BufReader, Read},
-    net::SocketAddr,
+    io::Read,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    thread::JoinHandle,
     time::Duration,
 };
 
 use keyward_protocol::{
-    client::{ClientIdentity, Connection, ManageError},
+    client::{Connection, ManageError},
     code::{Card, Credential, Digits},
     entry::{Command as Edit, DoorKind, Period},
     id::{DoorId, KeyId, PersonId, PortfolioId, PropertyId},
@@ -27,152 +27,11 @@ use keyward_protocol::{
         watch::Subscribe,
     },
 };
-use keyward_server::{
-    access_log::{AccessLog, Mode, Span},
-    engine::{Books, Layout},
-};
-
-const KEYWARD: &str = env!("CARGO_BIN_EXE_keyward-under-test");
-const SERVER: &str = env!("CARGO_BIN_EXE_keyward-server-under-test");
-
-fn scenario(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
-}
-
-fn run(program: &str, arguments: &[&str]) -> Output {
-    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
-}
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
-/// A data directory with one lock, and a server process that may be killed and started again.
-struct Site {
-    dir: tempfile::TempDir,
-}
-
-struct Serving {
-    child: Child,
-    address: SocketAddr,
-    /// Everything on standard error, when it has ended.
-    telling: JoinHandle<String>,
-}
-
-impl Site {
-    fn new(scenario_name: &str, property: &str) -> Site {
-        let site = Site { dir: tempfile::tempdir().unwrap() };
-        let file = scenario(scenario_name);
-        let made = run(SERVER, &["init", "--site", file.to_str().unwrap(), "--data", site.data().to_str().unwrap()]);
-        assert!(made.status.success(), "{}", text(&made.stderr));
-        let (data, out) = (site.data(), site.identity_dir());
-        let data = data.to_str().unwrap();
-        let issued = run(
-            SERVER,
-            &[
-                "issue",
-                "lock",
-                "--data",
-                data,
-                "--name",
-                "Gateway",
-                "--property",
-                property,
-                "--out",
-                out.to_str().unwrap(),
-            ],
-        );
-        assert!(issued.status.success(), "{}", text(&issued.stderr));
-        site
-    }
-
-    /// The identity of a Portfolio Manager.
-    fn operator(&self, email: &str) -> ClientIdentity {
-        let out = self.dir.path().join(email);
-        let (data, to) = (self.data(), out.to_str().unwrap());
-        let arguments = ["issue", "operator", "--data", data.to_str().unwrap(), "--email", email, "--out", to];
-        let issued = run(SERVER, &arguments);
-        assert!(issued.status.success(), "{}", text(&issued.stderr));
-        identity(&out)
-    }
-
-    fn data(&self) -> PathBuf {
-        self.dir.path().join("data")
-    }
-
-    fn identity_dir(&self) -> PathBuf {
-        self.dir.path().join("gateway")
-    }
-
-    fn identity(&self) -> ClientIdentity {
-        identity(&self.identity_dir())
-    }
-
-    fn serve(&self) -> Serving {
-        self.serve_telling("info")
-    }
-
-    /// Serves and tells what it does at this level.
-    fn serve_telling(&self, level: &str) -> Serving {
-        let mut child = Command::new(SERVER)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data", self.data().to_str().unwrap()])
-            .env("RUST_LOG", level)
-            .env("NO_COLOR", "1")
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut told = String::new();
-        let address = loop {
-            let line = lines.next().expect("the server says where it serves").unwrap();
-            told.push_str(&line);
-            if let Some((_, address)) = line.split_once(" serving").and_then(|(_, rest)| rest.split_once("address=")) {
-                break address.trim().parse().unwrap();
-            }
-        };
-        // Somebody must read on, or the server would wait for room in the pipe.
-        let telling = std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| told.push_str(&line));
-            told
-        });
-        Serving { child, address, telling }
-    }
-
-    /// How many records the log has, read while nothing serves.
-    fn records(&self) -> u64 {
-        let layout = Layout::new(&self.data());
-        let (books, _) = Books::open(&layout).unwrap();
-        let (log, report) = AccessLog::open(&layout.log(), books.lineage(), Mode::Strict, 1).unwrap();
-        assert!(report.damage.is_empty(), "{report:?}");
-        log.totals(Some(PortfolioId(1)), &Span::Sequences(0..u64::MAX)).unwrap().records()
-    }
-}
-
-fn identity(folder: &Path) -> ClientIdentity {
-    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-    ClientIdentity::new(read("ca.pem"), read("certificate.pem"), read("key.pem"))
-}
-
-impl Serving {
-    fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
-
-    /// Stops it in order; what it told all the while.
-    fn terminate(mut self) -> String {
-        assert!(run("kill", &["-TERM", &self.child.id().to_string()]).status.success());
-        assert!(self.child.wait().unwrap().success());
-        self.telling.join().unwrap()
-    }
-}
+use keyward_server::engine::{Books, Layout};
+use serving::{KEYWARD, SERVER, Site, connect, identity, run, scenario, text};
 
 fn tracys_card() -> Credential {
     Credential::Card(Card::parse_hex("04a2b9c1d2").unwrap())
-}
-
-async fn connect(site: &Site, serving: &Serving) -> Connection {
-    Connection::connect(serving.address, &site.identity(), Duration::from_secs(5)).await.unwrap()
 }
 
 // L1
@@ -215,13 +74,13 @@ async fn kill_9_loses_no_acknowledged_change_and_brings_nothing_back() {
                 let name = ["issue", "lock", "--data", data, "--name", "Second", "--property", "1800 Main St"];
                 run(SERVER, &[&name[..], &["--out", out.to_str().unwrap()]].concat())
             };
-            let out = site.dir.path().join("second");
+            let out = site.root.join("second");
             let issued = gateway(&out);
             assert!(issued.status.success(), "{}", text(&issued.stderr));
             let second = Connection::connect(serving.address, &identity(&out), Duration::from_secs(5)).await.unwrap();
             assert_eq!(second.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
             assert!(text(&gateway(&out).stderr).contains("there already"));
-            let taken = gateway(&site.dir.path().join("third"));
+            let taken = gateway(&site.root.join("third"));
             assert!(text(&taken.stderr).contains("is taken"), "{}", text(&taken.stderr));
             revision += 1;
         }

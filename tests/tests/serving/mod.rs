@@ -1,0 +1,184 @@
+//! Server processes that a test starts, asks, stops and kills, on a data directory of its own.
+
+#![allow(dead_code, reason = "each test takes what it needs of it")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use keyward_protocol::{
+    client::{ClientIdentity, Connection},
+    id::PortfolioId,
+};
+use keyward_server::{
+    access_log::{AccessLog, Mode, Span},
+    engine::{Books, Layout},
+};
+
+pub const KEYWARD: &str = env!("CARGO_BIN_EXE_keyward-under-test");
+pub const SERVER: &str = env!("CARGO_BIN_EXE_keyward-server-under-test");
+
+pub fn scenario(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios").join(name)
+}
+
+pub fn run(program: &str, arguments: &[&str]) -> Output {
+    Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap()
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A data directory with one lock, and a server process that may be killed and started again.
+pub struct Site {
+    /// Everything of it lies below.
+    pub root: PathBuf,
+    /// Removed with the site.
+    dir: Option<tempfile::TempDir>,
+}
+
+pub struct Serving {
+    pub child: Child,
+    pub address: SocketAddr,
+    /// Everything on standard error, when it has ended.
+    telling: Option<JoinHandle<String>>,
+}
+
+impl Site {
+    pub fn new(scenario_name: &str, property: &str) -> Site {
+        let dir = tempfile::tempdir().unwrap();
+        let site = Site::at(dir.path(), scenario_name, property);
+        Site { dir: Some(dir), ..site }
+    }
+
+    /// One in a directory that somebody else looks after.
+    pub fn at(root: &Path, scenario_name: &str, property: &str) -> Site {
+        let site = Site::found(root);
+        let file = scenario(scenario_name);
+        let made = run(SERVER, &["init", "--site", file.to_str().unwrap(), "--data", site.data().to_str().unwrap()]);
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        let (data, out) = (site.data(), site.identity_dir());
+        let data = data.to_str().unwrap();
+        let issued = run(
+            SERVER,
+            &[
+                "issue",
+                "lock",
+                "--data",
+                data,
+                "--name",
+                "Gateway",
+                "--property",
+                property,
+                "--out",
+                out.to_str().unwrap(),
+            ],
+        );
+        assert!(issued.status.success(), "{}", text(&issued.stderr));
+        site
+    }
+
+    /// One that was made before.
+    pub fn found(root: &Path) -> Site {
+        Site { root: root.to_owned(), dir: None }
+    }
+
+    /// The identity of a Portfolio Manager.
+    pub fn operator(&self, email: &str) -> ClientIdentity {
+        let out = self.root.join(email);
+        let (data, to) = (self.data(), out.to_str().unwrap());
+        let arguments = ["issue", "operator", "--data", data.to_str().unwrap(), "--email", email, "--out", to];
+        let issued = run(SERVER, &arguments);
+        assert!(issued.status.success(), "{}", text(&issued.stderr));
+        identity(&out)
+    }
+
+    pub fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    pub fn identity_dir(&self) -> PathBuf {
+        self.root.join("gateway")
+    }
+
+    pub fn identity(&self) -> ClientIdentity {
+        identity(&self.identity_dir())
+    }
+
+    pub fn serve(&self) -> Serving {
+        self.serve_telling("info")
+    }
+
+    /// Serves and tells what it does at this level.
+    pub fn serve_telling(&self, level: &str) -> Serving {
+        let mut child = Command::new(SERVER)
+            .args(["serve", "--listen", "127.0.0.1:0", "--data", self.data().to_str().unwrap()])
+            .env("RUST_LOG", level)
+            .env("NO_COLOR", "1")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut told = String::new();
+        let address = loop {
+            let line = lines.next().expect("the server says where it serves").unwrap();
+            told.push_str(&line);
+            if let Some((_, address)) = line.split_once(" serving").and_then(|(_, rest)| rest.split_once("address=")) {
+                break address.trim().parse().unwrap();
+            }
+        };
+        // Somebody must read on, or the server would wait for room in the pipe.
+        let telling = std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| told.push_str(&line));
+            told
+        });
+        Serving { child, address, telling: Some(telling) }
+    }
+
+    /// How many records the log has, read while nothing serves.
+    pub fn records(&self) -> u64 {
+        let layout = Layout::new(&self.data());
+        let (books, _) = Books::open(&layout).unwrap();
+        let (log, report) = AccessLog::open(&layout.log(), books.lineage(), Mode::Strict, 1).unwrap();
+        assert!(report.damage.is_empty(), "{report:?}");
+        log.totals(Some(PortfolioId(1)), &Span::Sequences(0..u64::MAX)).unwrap().records()
+    }
+}
+
+pub fn identity(folder: &Path) -> ClientIdentity {
+    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
+    ClientIdentity::new(read("ca.pem"), read("certificate.pem"), read("key.pem"))
+}
+
+/// Nothing that a test started outlives it.
+impl Drop for Serving {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+impl Serving {
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Stops it in order; what it told all the while.
+    pub fn terminate(mut self) -> String {
+        assert!(run("kill", &["-TERM", &self.child.id().to_string()]).status.success());
+        assert!(self.child.wait().unwrap().success());
+        self.telling.take().unwrap().join().unwrap()
+    }
+}
+
+pub async fn connect(site: &Site, serving: &Serving) -> Connection {
+    Connection::connect(serving.address, &site.identity(), Duration::from_secs(5)).await.unwrap()
+}
