@@ -17,7 +17,6 @@ use keyward_protocol::{
 use keyward_server::{
     index::{
         archive::Loaded,
-        codes::CodeTable,
         compile::compile,
         lookup::{Outcome, Question, Scope, Shown, ShownKind, Verdict, check_batch},
         publish::{PortfolioPublication, Published},
@@ -125,7 +124,7 @@ impl World {
             let archive = compile(&source, (rng.random(), rng.random())).expect("the worked example can be compiled");
             world.archive_bytes += archive.len();
             portfolio.put_property(Arc::new(Loaded::new(archive).expect("what was compiled is right")));
-            portfolio.set_codes(source.property, Some(Arc::new(CodeTable::build(&codes(&source, &world.tagger)))));
+            portfolio.set_codes(source.property, Some(&codes(&source, &world.tagger)));
             for person in &source.people {
                 for holding in &person.holdings {
                     let place = world.map.len() as u32;

@@ -27,7 +27,6 @@ use keyward_server::{
     evaluate,
     index::{
         archive::Loaded,
-        codes::CodeTable,
         compile::compile,
         flatten::{flatten, known_person},
         lookup::{self, Outcome, Question, Scope, Verdict, check_batch},
@@ -374,7 +373,7 @@ impl World {
                     CodeSource { tag: tag(*door, digits), door: *door, person, state }
                 })
                 .collect();
-            publication.set_codes(property.id(), Some(Arc::new(CodeTable::build(&codes))));
+            publication.set_codes(property.id(), Some(&codes));
         }
         for person in self.portfolio.people.values() {
             publication.put_person(known_person(person));

@@ -28,7 +28,6 @@ use keyward_server::{
     },
     index::{
         archive::Loaded,
-        codes::CodeTable,
         compile::compile,
         flatten::{flatten, known_person},
         lookup::{self, Outcome, Question, Scope, Verdict, check_batch},
@@ -132,7 +131,7 @@ fn publish(portfolio: &Portfolio, property: &Property, now: Moment) -> Portfolio
         state: CodeState::Live,
     });
     let live: Vec<CodeSource> = live.collect();
-    publication.set_codes(property.id(), Some(Arc::new(CodeTable::build(&live))));
+    publication.set_codes(property.id(), Some(&live));
     portfolio.people.values().for_each(|person| publication.put_person(known_person(person)));
     publication
 }

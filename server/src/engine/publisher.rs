@@ -18,7 +18,6 @@ use crate::{
     },
     index::{
         archive::Loaded,
-        codes::CodeTable,
         compile::compile,
         flatten::{flatten, known_person},
         publish::{PortfolioPublication, Published},
@@ -159,7 +158,7 @@ impl Publisher {
             }
             for property in with_codes {
                 if let (Some(property), Some(vault)) = (portfolio.properties.get(&property), books.vault(id)) {
-                    next.set_codes(property.id(), Some(Arc::new(CodeTable::build(&codes(property, vault)))));
+                    next.set_codes(property.id(), Some(&codes(property, vault)));
                 }
             }
             self.published.publish(id, next.clone());

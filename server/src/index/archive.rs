@@ -4,13 +4,13 @@
 //!
 //! ```text
 //! person   mobile id, person, up to 8 Key slots, the first period; more: `spill` and `details`
-//! door     id, up to 8 (slot, schedule, schedule for codes); more: `wide` (by slot) or `sorted`
+//! door     id, up to 11 pairs (schedule, schedule for codes); `at_doors`: half a byte for each slot tells its pair
 //! schedule one line for each schedule and stretch of the horizon: open at its start?, up to 15 changes
-//! card     4 cards with the place of their person          by_id   8 ids with the place of their person
+//! card     4 cards with the place of their person
 //! ```
 //!
-//! People stand where `place` puts them. A card or an id stands in the line that its hash chooses or, where that is
-//! full, in the next one with room. Bytes enter through [`Loaded::new`] alone:
+//! People stand where `place` puts them. A card stands in the line that its hash chooses or, where that is full, in the
+//! next one with room. Bytes enter through [`Loaded::new`] alone:
 //! structure is checked by bytecheck, then every offset and meaning by `verify`, so that what is read afterwards
 //! can be trusted; even so every read on the path is a checked one that falls back to a denial.
 
@@ -34,14 +34,17 @@ use super::{codes::CodeLine, place, prefetch::prefetch};
 use crate::sip::sip_round;
 
 /// The version of the layout. Archives of another version are compiled anew.
-pub const FORMAT: u32 = 3;
+pub const FORMAT: u32 = 4;
 
 /// Slots that stand in a person's line.
 pub(super) const INLINE_HOLDINGS: usize = 8;
-/// Keys that stand in a door's line.
-pub(super) const INLINE_KEYS: usize = 8;
-/// Slots that a wide door's line has a bit for. Of the slots after them, the row in `wide` tells.
-pub(super) const MARKED_KEYS: usize = 3 * INLINE_KEYS * 16;
+/// Pairs of schedules that stand in a door's line. The first stands for no Key.
+pub(super) const PAIRS: usize = 12;
+/// Slots that a line of `at_doors` tells of.
+pub(super) const SLOTS_PER_LINE: usize = 128;
+/// With more Keys than these in a property, its doors' Keys are kept sorted: half a byte for each Key at each door
+/// would take more room than there is in a cache.
+pub(super) const DENSE_KEYS_MAX: usize = 16 * SLOTS_PER_LINE;
 /// Changes that stand in a schedule's line.
 pub(super) const INLINE_CHANGES: usize = 15;
 
@@ -53,17 +56,15 @@ pub(super) const ALWAYS: u16 = 1;
 pub(super) const OWN_SCHEDULES: u16 = 2;
 /// In a code's place: no entry of the Key for this door has codes.
 pub(super) const NO_CODE: u16 = 0xFFFD;
-/// In a wide row: the Key does not have the door.
+/// In a door's pairs: the Key does not have the door.
 pub(super) const ABSENT: u16 = 0xFFFC;
 /// Schedules are numbered below this.
 pub(super) const SCHEDULES_MAX: usize = 0xFFF0;
 
-/// How a door's Keys are kept.
-pub(super) const KEYS_INLINE: u8 = 0;
-/// One entry for each slot of the property, in `wide`.
-pub(super) const KEYS_WIDE: u8 = 1;
-/// Sorted by slot, in `sorted`.
-pub(super) const KEYS_SORTED: u8 = 2;
+/// How a door's Keys are kept: by slot, in `at_doors`.
+pub(super) const KEYS_DENSE: u8 = 0;
+/// How a door's Keys are kept: in `sorted`, by slot.
+pub(super) const KEYS_SORTED: u8 = 1;
 
 /// A person stands here.
 pub(super) const OCCUPIED: u8 = 1;
@@ -133,26 +134,14 @@ pub(super) struct DoorLine {
     pub(super) count: u16,
     pub(super) form: u8,
     pub(super) flags: u8,
-    /// Where in `wide` (lines) or `sorted` (entries) they stand.
+    /// Where in `sorted` they stand, if they do.
     pub(super) at: u32,
-    /// Inline: the slots, then when each opens, then when each opens to a code, eight of each.
-    /// Wide: a bit for each of the first [`MARKED_KEYS`] slots that has the door.
-    pub(super) keys: [u16; 3 * INLINE_KEYS],
+    /// Dense: when each pair opens, then when each opens to a code. The first of each is [`ABSENT`].
+    pub(super) pairs: [[u16; PAIRS]; 2],
 }
 
-#[derive(Archive, Serialize, Clone, Copy)]
-pub(super) struct WideEntry {
-    pub(super) any: u16,
-    pub(super) code: u16,
-}
-
-pub(super) const WIDE_PER_LINE: usize = 16;
-
-#[derive(Archive, Serialize, Clone, Copy)]
-#[rkyv(attr(repr(C, align(64))))]
-pub(super) struct WideLine {
-    pub(super) entries: [WideEntry; WIDE_PER_LINE],
-}
+/// For each slot the number of its pair in the door's line, in half a byte, the even slot's in the lower.
+pub(super) type AtDoorLine = [u8; SLOTS_PER_LINE / 2];
 
 #[derive(Archive, Serialize, Clone, Copy)]
 pub(super) struct SortedEntry {
@@ -189,17 +178,6 @@ pub(super) struct CardLine {
     pub(super) slots: [CardSlot; CARDS_PER_LINE],
 }
 
-pub(super) const IDS_PER_LINE: usize = 8;
-
-#[derive(Archive, Serialize, Clone, Copy, Default)]
-#[rkyv(attr(repr(C, align(64))))]
-pub(super) struct IdLine {
-    /// 0 where no person stands.
-    pub(super) ids: [u32; IDS_PER_LINE],
-    /// The places of the people.
-    pub(super) people: [u32; IDS_PER_LINE],
-}
-
 #[derive(Archive, Serialize, Clone, Copy)]
 pub(super) struct Opening {
     pub(super) from: i64,
@@ -221,9 +199,9 @@ pub(super) struct Table {
 pub(super) struct IndexArchive {
     pub(super) people: Vec<PersonLine>,
     pub(super) doors: Vec<DoorLine>,
-    pub(super) wide: Vec<WideLine>,
+    /// [`IndexArchive::door_lines`] for each door.
+    pub(super) at_doors: Vec<AtDoorLine>,
     pub(super) cards: Vec<CardLine>,
-    pub(super) by_id: Vec<IdLine>,
     // From here to the Keys: little that every check reads, side by side so that it shares a page or two.
     pub(super) schedules: Vec<ScheduleLine>,
     pub(super) people_table: Table,
@@ -245,6 +223,8 @@ pub(super) struct IndexArchive {
     /// Lines to a schedule.
     pub(super) stretches: u32,
     pub(super) schedule_count: u32,
+    /// Lines of `at_doors` to a door; 0 where every door's Keys are kept sorted.
+    pub(super) door_lines: u32,
     /// 0 where the property did not opt in.
     pub(super) deliveries: u32,
 }
@@ -252,10 +232,9 @@ pub(super) struct IndexArchive {
 const _: () = {
     assert!(size_of::<ArchivedPersonLine>() == 64 && align_of::<ArchivedPersonLine>() == 64);
     assert!(size_of::<ArchivedDoorLine>() == 64 && align_of::<ArchivedDoorLine>() == 64);
-    assert!(size_of::<ArchivedWideLine>() == 64 && align_of::<ArchivedWideLine>() == 64);
+    assert!(size_of::<AtDoorLine>() == 64);
     assert!(size_of::<ArchivedScheduleLine>() == 64 && align_of::<ArchivedScheduleLine>() == 64);
     assert!(size_of::<ArchivedCardLine>() == 64 && align_of::<ArchivedCardLine>() == 64);
-    assert!(size_of::<ArchivedIdLine>() == 64 && align_of::<ArchivedIdLine>() == 64);
 };
 
 /// The bytes of an archive.
@@ -388,20 +367,10 @@ impl ArchivedPersonLine {
 }
 
 impl ArchivedDoorLine {
-    /// Where a slot stands in the line of a door whose Keys are inline: a bit, or none.
+    /// When a pair opens: a schedule, [`ABSENT`], or for codes [`NO_CODE`].
     #[inline(always)]
-    pub fn inline_places(&self, slot: u16) -> u32 {
-        let mut equal = 0;
-        for (i, key) in self.keys.iter().take(INLINE_KEYS).enumerate() {
-            equal |= u32::from(key.to_native() == slot) << i;
-        }
-        equal & ((1 << u32::from(self.count.to_native()).min(INLINE_KEYS as u32)) - 1)
-    }
-
-    /// Whether, in a wide door's line, nothing says that this slot does not have the door.
-    #[inline(always)]
-    pub fn is_marked(&self, slot: u16) -> bool {
-        self.keys.get(usize::from(slot / 16)).is_none_or(|bits| bits.to_native() >> (slot % 16) & 1 != 0)
+    pub fn pair(&self, pair: u8, code: bool) -> u16 {
+        self.pairs[usize::from(code)].get(usize::from(pair)).map_or(ABSENT, |opens| opens.to_native())
     }
 }
 
@@ -459,21 +428,22 @@ pub(super) struct View<'a> {
     pub people: &'a [ArchivedPersonLine],
     pub hash_key: (u64, u64),
 
-    pub wide: &'a [ArchivedWideLine],
+    /// The lines one after the other.
+    pub at_doors: &'a [u8],
     pub schedules: &'a [ArchivedScheduleLine],
     pub horizon: (i64, i64),
     pub base: i64,
-    pub shift: u32,
-    pub stretches: u32,
+    pub shift: u16,
+    pub stretches: u16,
+    pub door_lines: u16,
 
     /// Not of the archive: publication puts it here, where a check finds it.
     pub codes: &'a [CodeLine],
-    pub by_id: &'a [ArchivedIdLine],
     pub cards: &'a [ArchivedCardLine],
     pub keys: &'a [u32_ule],
-
     pub property: PropertyId,
     pub deliveries: u32,
+
     pub details: &'a [ArchivedDetail],
     pub rows: &'a [u16_ule],
     pub spill: &'a [ArchivedSpilledHolding],
@@ -483,9 +453,9 @@ pub(super) struct View<'a> {
 }
 
 const _: () = {
-    assert!(offset_of!(View<'_>, wide) == 64);
+    assert!(offset_of!(View<'_>, at_doors) == 64);
     assert!(offset_of!(View<'_>, codes) == 128);
-    assert!(offset_of!(View<'_>, property) == 192);
+    assert!(offset_of!(View<'_>, details) == 184);
 };
 
 /// Who stands where nobody does.
@@ -506,10 +476,10 @@ pub(super) static NO_DOOR: ArchivedDoorLine = ArchivedDoorLine {
     id: u32_ule::from_native(0),
     lockdown: u32_ule::from_native(0),
     count: u16_ule::from_native(0),
-    form: KEYS_INLINE,
+    form: KEYS_DENSE,
     flags: 0,
     at: u32_ule::from_native(0),
-    keys: [u16_ule::from_native(0); 3 * INLINE_KEYS],
+    pairs: [[u16_ule::from_native(ABSENT); PAIRS]; 2],
 };
 
 /// The lines of [`NEVER`] and [`ALWAYS`], the same in each archive: reading these costs no access to memory.
@@ -529,14 +499,14 @@ impl View<'static> {
         people_displacements: &[],
         people: &[],
         hash_key: (0, 0),
-        wide: &[],
+        at_doors: &[],
         schedules: &[],
         horizon: (0, 0),
         base: 0,
         shift: 0,
         stretches: 1,
+        door_lines: 0,
         codes: &[],
-        by_id: &[],
         cards: &[],
         keys: &[],
         property: PropertyId::NONE,
@@ -557,6 +527,7 @@ impl<'a> View<'a> {
         if format != FORMAT {
             return Err(ArchiveError::Format { found: format });
         }
+        let small = |number: u32, what| u16::try_from(number).map_err(|_| ArchiveError::Meaning(what));
         let view = View {
             people: &archive.people,
             people_displacements: &archive.people_table.displacements,
@@ -566,10 +537,10 @@ impl<'a> View<'a> {
             schedules: &archive.schedules,
             base: archive.base.to_native(),
             horizon: (archive.horizon.0.to_native(), archive.horizon.1.to_native()),
-            shift: archive.shift.to_native(),
-            stretches: archive.stretches.to_native(),
-            wide: &archive.wide,
-            by_id: &archive.by_id,
+            shift: small(archive.shift.to_native(), "schedules")?,
+            stretches: small(archive.stretches.to_native(), "schedules")?,
+            door_lines: small(archive.door_lines.to_native(), "doors")?,
+            at_doors: archive.at_doors.as_flattened(),
             cards: &archive.cards,
             codes: &[],
             deliveries: archive.deliveries.to_native(),
@@ -603,13 +574,17 @@ impl<'a> View<'a> {
         })
     }
 
-    /// The place of the person with this id, whose hash this is; [`NOWHERE`] where nobody has it.
+    /// Where in `at_doors` the door of this row begins.
     #[inline(always)]
-    pub fn find_id(&self, hash: u64, id: u32) -> u32 {
-        probe(self.by_id, hash, |line| {
-            let same = line.ids.iter().map(|other| *other == id);
-            (chosen(same.zip(line.people.map(|person| person.to_native()))), line.ids[IDS_PER_LINE - 1] == 0)
-        })
+    pub fn at_door(&self, row: u32) -> usize {
+        row as usize * usize::from(self.door_lines) * (SLOTS_PER_LINE / 2)
+    }
+
+    /// The number of a slot's pair at the door that begins there.
+    #[inline(always)]
+    pub fn pair(&self, at_door: usize, slot: u16) -> Option<u8> {
+        let both = self.at_doors.get(at_door + usize::from(slot / 2))?;
+        Some(both >> (slot % 2 * 4) & 0xF)
     }
 
     /// A list in `rows`: excepted slots or a share's rows. `reference` is one more than its place.
@@ -698,13 +673,6 @@ fn sip13(key: (u64, u64), first: u64, second: u64) -> u64 {
     a ^ b ^ c ^ d
 }
 
-/// Ids are ours, nobody chooses them: mixing is enough.
-#[inline(always)]
-pub(super) fn hash_id(key: (u64, u64), id: u32) -> u64 {
-    let mixed = (u64::from(id) ^ key.0).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    (mixed ^ (mixed >> 32)).wrapping_mul(0xD6E8_FEB8_6659_FD93)
-}
-
 /// Whether every number in an archive means something.
 impl View<'_> {
     fn verify(&self) -> Result<(), ArchiveError> {
@@ -713,16 +681,17 @@ impl View<'_> {
         right("schedules", self.verify_schedules())?;
         right("doors", self.verify_doors())?;
         right("people", self.verify_people())?;
-        right("cards", self.verify_cards())?;
-        right("ids", self.verify_ids())
+        right("cards", self.verify_cards())
     }
 
     fn verify_sizes(&self) -> Option<()> {
         ensure(self.horizon.0 <= self.horizon.1 && self.shift < 32)?;
         ensure(self.base <= self.horizon.0 || self.horizon.0 == i64::MIN)?;
         ensure(self.keys.len() < usize::from(ABSENT) && self.doors.len() < usize::from(u16::MAX))?;
-        ensure(self.people.len() < u32::MAX as usize && !self.people_displacements.is_empty())?;
-        ensure(self.cards.len() < u32::MAX as usize && self.by_id.len() < u32::MAX as usize)?;
+        ensure(self.people.len() < NOWHERE as usize && !self.people_displacements.is_empty())?;
+        ensure(self.cards.len() < u32::MAX as usize)?;
+        ensure(self.at_doors.len() == self.doors.len() * usize::from(self.door_lines) * (SLOTS_PER_LINE / 2))?;
+        ensure(self.door_lines == 0 || usize::from(self.door_lines) * SLOTS_PER_LINE >= self.keys.len())?;
         ensure(self.stretches >= 1 && self.schedule_count as usize <= SCHEDULES_MAX)?;
         ensure(self.schedules.len() as u64 == u64::from(self.schedule_count) * u64::from(self.stretches))
     }
@@ -781,41 +750,39 @@ impl View<'_> {
 
     fn verify_doors(&self) -> Option<()> {
         ensure(ascending(self.doors.iter().map(|door| door.id.to_native())))?;
-        self.doors.iter().try_for_each(|door| {
+        self.doors.iter().zip(0..).try_for_each(|(door, row)| {
             ensure(door.id.to_native() != 0 && door.flags & !DELIVERS == 0)?;
             if door.lockdown.to_native() != 0 {
                 self.verify_list(door.lockdown.to_native(), self.keys.len())?;
             }
-            let count = usize::from(door.count.to_native());
-            let at = door.at.to_native() as usize;
+            let slots = self.verify_dense(door, row)?;
+            let (count, at) = (usize::from(door.count.to_native()), door.at.to_native() as usize);
             match door.form {
-                KEYS_INLINE => {
-                    ensure(count <= INLINE_KEYS)?;
-                    let part = |at: usize| door.keys.iter().skip(at * INLINE_KEYS).take(count).map(|k| k.to_native());
-                    self.verify_slots(part(0))?;
-                    ensure(part(1).all(|opens| self.opens(opens)) && part(2).all(|opens| self.opens_code(opens)))
-                }
-                KEYS_WIDE => {
-                    let lines = self.wide.get(at..at + self.keys.len().div_ceil(WIDE_PER_LINE))?;
-                    let mut present = 0;
-                    for (slot, entry) in lines.iter().flat_map(|line| &line.entries).enumerate() {
-                        ensure(
-                            door.is_marked(slot as u16) == (slot >= MARKED_KEYS || entry.any.to_native() != ABSENT),
-                        )?;
-                        let (any, code) = (entry.any.to_native(), entry.code.to_native());
-                        ensure(any == ABSENT || self.opens(any) && self.opens_code(code))?;
-                        present += usize::from(any != ABSENT);
-                    }
-                    ensure(present == count)
-                }
+                KEYS_DENSE => ensure(slots == count && (count == 0 || self.door_lines > 0)),
                 KEYS_SORTED => {
                     let entries = self.sorted.get(at..at + count)?;
                     self.verify_slots(entries.iter().map(|entry| entry.slot.to_native()))?;
+                    ensure(slots == 0)?;
                     ensure(entries.iter().all(|e| self.opens(e.any.to_native()) && self.opens_code(e.code.to_native())))
                 }
                 _ => None,
             }
         })
+    }
+
+    /// How many slots have the door by `at_doors`, each with a pair that makes sense.
+    fn verify_dense(&self, door: &ArchivedDoorLine, row: u32) -> Option<usize> {
+        ensure(door.pair(0, false) == ABSENT && door.pair(0, true) == ABSENT)?;
+        let mut count = 0;
+        for slot in 0..self.door_lines * SLOTS_PER_LINE as u16 {
+            let pair = self.pair(self.at_door(row), slot)?;
+            if pair != 0 {
+                ensure(usize::from(slot) < self.keys.len())?;
+                ensure(self.opens(door.pair(pair, false)) && self.opens_code(door.pair(pair, true)))?;
+                count += 1;
+            }
+        }
+        Some(count)
     }
 
     fn verify_people(&self) -> Option<()> {
@@ -871,16 +838,6 @@ impl View<'_> {
             ensure(self.find_card(hash_card(self.hash_key, number), number) == slot.person.to_native())?;
             self.verify_person_at(slot.person.to_native()).map(|_| ())
         })
-    }
-
-    fn verify_ids(&self) -> Option<()> {
-        let people = self.people.iter().enumerate().filter(|(_, person)| person.flags != 0);
-        people.clone().try_for_each(|(place, person)| {
-            let id = person.id.to_native();
-            ensure(self.find_id(hash_id(self.hash_key, id), id) as usize == place)
-        })?;
-        let listed = self.by_id.iter().flat_map(|line| &line.ids).filter(|id| **id != 0).count();
-        ensure(listed == people.count())
     }
 
     fn verify_person_at(&self, place: u32) -> Option<&ArchivedPersonLine> {

@@ -11,11 +11,10 @@ use rkyv::rancor::Error;
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchiveBytes, COLD, CardLine, CardNumber, CardSlot, DELIVERS, Detail, DoorLine, EVER, FORMAT,
-        INLINE_CHANGES, INLINE_HOLDINGS, INLINE_KEYS, IdLine, IndexArchive, KEYS_INLINE, KEYS_SORTED, KEYS_WIDE, NEVER,
-        NO_CODE, OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening, PersonLine, SCHEDULES_MAX, SPILLED, SUSPENDED,
-        ScheduleLine, SortedEntry, SpilledHolding, Table, WIDE_PER_LINE, WideEntry, WideLine, hash_card, hash_id,
-        hash_mobile,
+        ABSENT, ALWAYS, ArchiveBytes, AtDoorLine, COLD, CardLine, CardNumber, CardSlot, DELIVERS, DENSE_KEYS_MAX,
+        Detail, DoorLine, EVER, FORMAT, INLINE_CHANGES, INLINE_HOLDINGS, IndexArchive, KEYS_SORTED, NEVER, NO_CODE,
+        OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening, PAIRS, PersonLine, SCHEDULES_MAX, SLOTS_PER_LINE, SPILLED,
+        SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, hash_card, hash_mobile,
     },
     place::{self, Arrangement},
     source::{DoorKey, DoorSource, Holding, Opens, PersonSource, PropertySource},
@@ -23,14 +22,11 @@ use super::{
 
 /// Keys of the hash to try before giving up on placing credentials. One nearly always does.
 const ATTEMPTS: u64 = 16;
-/// A door's Keys are kept by slot when at least one slot in so many has the door.
-const WIDE_SPARSENESS: usize = 16;
 /// The most lines to a schedule; one that needs more is kept as a list.
 const STRETCHES_MAX: u64 = 16;
 const SECOND: i64 = 1_000_000;
 /// Of the places in a line, so many are filled on average: few lines are full.
 const CARDS_PER_LINE_FILLED: usize = 2;
-const IDS_PER_LINE_FILLED: usize = 5;
 
 /// Why a property can't be compiled. None of this happens to a Directory that keeps the limits.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -83,14 +79,14 @@ impl<'a> Compiler<'a> {
             shift: 0,
             stretches: 1,
             schedule_count: 0,
+            door_lines: door_lines(source.keys.len()),
             deliveries: source.deliveries.map_or(0, |key| key.0),
             keys: source.keys.iter().map(|KeyId(key)| *key).collect(),
             people: Vec::new(),
             people_table: Table::default(),
             cards: Vec::new(),
-            by_id: Vec::new(),
             doors: Vec::with_capacity(source.doors.len()),
-            wide: Vec::new(),
+            at_doors: Vec::new(),
             sorted: Vec::new(),
             schedules: Vec::new(),
             openings: Vec::new(),
@@ -181,23 +177,7 @@ impl<'a> Compiler<'a> {
             flags: if door.delivers { DELIVERS } else { 0 },
             ..DoorLine::default()
         };
-        if door.keys.len() <= INLINE_KEYS {
-            line.form = KEYS_INLINE;
-            let (slots, opening) = line.keys.split_at_mut(INLINE_KEYS);
-            let (any, code) = opening.split_at_mut(INLINE_KEYS);
-            for (((slot, any), code), key) in slots.iter_mut().zip(any).zip(code).zip(&door.keys) {
-                (*slot, *any, *code) = (key.slot, opens(key.any), opens_code(key));
-            }
-        } else if self.source.keys.len() <= door.keys.len() * WIDE_SPARSENESS {
-            line.form = KEYS_WIDE;
-            line.at = u32::try_from(self.archive.wide.len()).map_err(|_| self.too_many("Keys at doors"))?;
-            self.wide_row(&door.keys)?;
-            for key in &door.keys {
-                if let Some(bits) = line.keys.get_mut(usize::from(key.slot / 16)) {
-                    *bits |= 1 << (key.slot % 16);
-                }
-            }
-        } else {
+        if !self.dense(&door.keys, &mut line)? {
             line.form = KEYS_SORTED;
             line.at = u32::try_from(self.archive.sorted.len()).map_err(|_| self.too_many("Keys at doors"))?;
             let entries =
@@ -207,18 +187,42 @@ impl<'a> Compiler<'a> {
         Ok(line)
     }
 
-    fn wide_row(&mut self, keys: &[DoorKey]) -> Result<(), CompileError> {
-        let absent = WideEntry { any: ABSENT, code: ABSENT };
-        let mut lines =
-            vec![WideLine { entries: [absent; WIDE_PER_LINE] }; self.source.keys.len().div_ceil(WIDE_PER_LINE)];
+    /// Writes the door's lines of `at_doors`, and its pairs into its own. Where the pairs are too many for it, or there
+    /// are no such lines, `false`: nothing there has the door.
+    fn dense(&mut self, keys: &[DoorKey], line: &mut DoorLine) -> Result<bool, CompileError> {
+        let mut lines: Vec<AtDoorLine> = vec![[0; SLOTS_PER_LINE / 2]; self.archive.door_lines as usize];
+        let mut pairs = vec![(ABSENT, ABSENT)];
+        line.pairs = [[ABSENT; PAIRS]; 2];
         for key in keys {
+            let pair = (opens(key.any), opens_code(key));
+            if pairs.len() > PAIRS {
+                break;
+            }
+            let number = pairs.iter().position(|other| *other == pair).unwrap_or_else(|| {
+                pairs.push(pair);
+                pairs.len() - 1
+            });
             let slot = usize::from(key.slot);
-            let line = lines.get_mut(slot / WIDE_PER_LINE).ok_or_else(|| self.dangling())?;
-            let entry = line.entries.get_mut(slot % WIDE_PER_LINE).ok_or_else(|| self.dangling())?;
-            *entry = WideEntry { any: opens(key.any), code: opens_code(key) };
+            if slot >= self.source.keys.len() {
+                return Err(self.dangling());
+            }
+            let both = lines.get_mut(slot / SLOTS_PER_LINE);
+            if let Some(both) = both.and_then(|line| line.get_mut(slot % SLOTS_PER_LINE / 2)) {
+                // Where there are more than half a byte can tell, nothing of this is kept.
+                *both |= (number as u8 & 0xF) << (slot % 2 * 4);
+            }
         }
-        self.archive.wide.append(&mut lines);
-        Ok(())
+        let fits = pairs.len() <= PAIRS && (keys.is_empty() || !lines.is_empty());
+        if fits {
+            let [any, code] = &mut line.pairs;
+            for ((any, code), pair) in any.iter_mut().zip(code).zip(&pairs) {
+                (*any, *code) = *pair;
+            }
+        } else {
+            lines.fill([0; SLOTS_PER_LINE / 2]);
+        }
+        self.archive.at_doors.append(&mut lines);
+        Ok(fits)
     }
 
     fn place_people(&mut self, hash_key: (u64, u64)) -> Result<(), CompileError> {
@@ -238,7 +242,6 @@ impl<'a> Compiler<'a> {
         let place_of = places_by_row(&by_mobile, people.len());
         self.people(by_mobile)?;
         self.cards(&cards, &place_of);
-        self.ids(&place_of);
         Ok(())
     }
 
@@ -358,18 +361,6 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn ids(&mut self, place_of: &[u32]) {
-        let people = &self.source.people;
-        let lines = &mut self.archive.by_id;
-        lines.resize(people.len() / IDS_PER_LINE_FILLED + 1, IdLine::default());
-        for (person, place) in people.iter().zip(place_of) {
-            let home = place::bucket(hash_id(self.archive.hash_key, person.id.0), lines.len());
-            let mut places = from(lines, home).flat_map(|line| line.ids.iter_mut().zip(&mut line.people));
-            let (id, at) = places.find(|(id, _)| **id == 0).expect("there are more places than people");
-            (*id, *at) = (person.id.0, *place);
-        }
-    }
-
     fn too_many(&self, what: &'static str) -> CompileError {
         CompileError::TooMany { property: self.source.property, what }
     }
@@ -397,6 +388,11 @@ fn places_by_row(arrangement: &Arrangement, rows: usize) -> Vec<u32> {
         }
     }
     place_of
+}
+
+/// Lines of `at_doors` to a door of a property with so many Keys.
+fn door_lines(keys: usize) -> u32 {
+    if keys <= DENSE_KEYS_MAX { keys.div_ceil(SLOTS_PER_LINE) as u32 } else { 0 }
 }
 
 fn opens(opens: Opens) -> u16 {

@@ -14,10 +14,10 @@ use keyward_protocol::{
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchivedDoorLine, ArchivedPersonLine, ArchivedScheduleLine, COLD, CONSTANT_SCHEDULES,
-        CardNumber, DELIVERS, Detail, EVER, INLINE_HOLDINGS, INLINE_KEYS, KEYS_INLINE, KEYS_WIDE, NEVER, NO_CODE,
-        NO_DOOR, NOBODY, NOWHERE, OCCUPIED, OPEN_AT_START, SPILLED, SUSPENDED, View, WIDE_PER_LINE, hash_card, hash_id,
-        hash_mobile, native, prefetch_displacement, prefetch_home,
+        ABSENT, ALWAYS, ArchivedDoorLine, ArchivedPersonLine, ArchivedScheduleLine, AtDoorLine, COLD,
+        CONSTANT_SCHEDULES, CardNumber, DELIVERS, Detail, EVER, INLINE_HOLDINGS, KEYS_DENSE, NEVER, NO_CODE, NO_DOOR,
+        NOBODY, NOWHERE, OCCUPIED, OPEN_AT_START, SCHEDULES_MAX, SPILLED, SUSPENDED, View, hash_card, hash_mobile,
+        native, prefetch_displacement, prefetch_home,
     },
     codes::{FoundCode, Tag, find_live, prefetch_code},
     prefetch::{prefetch, prefetch_line},
@@ -170,34 +170,30 @@ pub fn check_batch(
 /// nothing need ask at every step.
 #[derive(Clone, Copy)]
 struct Step<'a> {
-    question: Question,
+    question: &'a Question,
     property: &'a PropertyView<'a>,
     door: &'a ArchivedDoorLine,
     /// Whoever showed it, where they hold something in the property.
     person: &'a ArchivedPersonLine,
+    schedule: &'a ArchivedScheduleLine,
+    /// Of a mobile identity or a card.
+    hash: u64,
+    tag: Tag,
     /// The door's.
     row: u32,
     /// Where the next read of the chain goes.
     at: u32,
-    /// Of a mobile identity, a card or an id.
-    hash: u64,
-    tag: Tag,
-    /// Whose live code it is.
-    coder: Option<PersonId>,
     first: First,
-    schedule: &'a ArchivedScheduleLine,
     /// Where in the group.
     number: u8,
 }
 
-/// The first Key held that may have the door.
+/// The first Key held that has the door.
 #[derive(Clone, Copy)]
 struct First {
     slot: u16,
     /// Which of the person's, counted from 0; past the last where there is none.
     place: u16,
-    /// Its id, where the person's line tells.
-    key: Option<u32>,
 }
 
 /// What is known of who showed something, where it is nobody with a line in the property.
@@ -215,17 +211,16 @@ enum Who {
 
 impl Step<'_> {
     const START: Step<'static> = Step {
-        question: Question { door: DoorId::NONE, shown: Shown { kind: ShownKind::Mobile, length: 0, bytes: [0; 10] } },
+        question: &Question { door: DoorId::NONE, shown: Shown { kind: ShownKind::Mobile, length: 0, bytes: [0; 10] } },
         property: &NO_PROPERTY,
         door: &NO_DOOR,
         person: &NOBODY,
-        row: 0,
-        at: NOWHERE,
+        schedule: &CONSTANT_SCHEDULES[NEVER as usize],
         hash: 0,
         tag: [0; 16],
-        coder: None,
-        first: First { slot: 0, place: u16::MAX, key: None },
-        schedule: &CONSTANT_SCHEDULES[NEVER as usize],
+        row: 0,
+        at: NOWHERE,
+        first: First { slot: 0, place: u16::MAX },
         number: 0,
     };
 }
@@ -249,28 +244,23 @@ fn check_group(
         let (cards, codes) = rest.split_at_mut(cards.min(rest.len()));
         find_people(portfolio, mobiles, cards, codes, tagger);
     }
-    steps.iter_mut().for_each(Step::find_first);
-    steps.iter_mut().for_each(|step| step.find_schedule(now));
+    steps.iter_mut().for_each(|step| step.find_first(now));
     let mut left = [0_u8; GROUP];
     let mut left_count = 0;
     for (place, step) in (0..).zip(steps.iter()) {
-        match step.grants_at_once(scope, now) {
-            Some(verdict) => {
-                if let Some(out) = out.get_mut(usize::from(step.number)) {
-                    *out = verdict;
-                }
-            }
-            None => {
-                step.prefetch_rest(portfolio);
-                if let Some(left) = left.get_mut(left_count) {
-                    *left = place;
-                }
-                left_count += 1;
-            }
+        let verdict = step.grants_at_once(scope, now);
+        if let Some(left) = left.get_mut(left_count) {
+            *left = place;
+        }
+        // No branch: whether a check is granted at once can't be guessed.
+        left_count += usize::from(verdict.is_none());
+        if let Some(out) = out.get_mut(usize::from(step.number)) {
+            *out = verdict.unwrap_or(Verdict::DENIED);
         }
     }
-    for place in left.iter().take(left_count) {
-        let Some(step) = steps.get(usize::from(*place)) else { continue };
+    let left = || left.iter().take(left_count).filter_map(|place| steps.get(usize::from(*place)));
+    left().for_each(|step| step.prefetch_rest(portfolio));
+    for step in left() {
         if let Some(out) = out.get_mut(usize::from(step.number)) {
             *out = step.judge(portfolio, scope, now);
         }
@@ -278,14 +268,14 @@ fn check_group(
 }
 
 /// Fills the steps: mobile identities first, then cards, then codes. Returns how many of the first two.
-fn sort(questions: &[Question], steps: &mut [Step<'_>; GROUP]) -> (usize, usize) {
+fn sort<'a>(questions: &'a [Question], steps: &mut [Step<'a>; GROUP]) -> (usize, usize) {
     let count = |kind| questions.iter().filter(|question| question.shown.kind == kind).count();
     let (mobiles, cards) = (count(ShownKind::Mobile), count(ShownKind::Card));
     let mut next = [0, mobiles, mobiles + cards];
     for (number, question) in (0..).zip(questions) {
         let next = &mut next[question.shown.kind as usize];
         if let Some(step) = steps.get_mut(*next) {
-            (step.question, step.number) = (*question, number);
+            (step.question, step.number) = (question, number);
         }
         *next += 1;
     }
@@ -312,7 +302,6 @@ fn find_people<'a>(
     mobiles.iter_mut().for_each(Step::find_mobile);
     cards.iter_mut().for_each(Step::find_card);
     codes.iter_mut().for_each(Step::find_code);
-    codes.iter_mut().for_each(Step::find_coder);
     mobiles.iter_mut().for_each(Step::meet_mobile);
     cards.iter_mut().for_each(Step::meet);
     codes.iter_mut().for_each(Step::meet);
@@ -329,15 +318,26 @@ impl<'a> Step<'a> {
 
     #[inline(always)]
     fn make_tag(&mut self, tagger: &impl Fn(DoorId, &Digits) -> Tag) {
-        if let Some(digits) = Digits::parse(self.question.shown.bytes()) {
+        let Shown { length, bytes, .. } = self.question.shown;
+        if let Some(digits) = Digits::from_padded(bytes, length) {
             self.tag = tagger(self.question.door, &digits);
         }
     }
 
     #[inline(always)]
-    fn hash_mobile(&mut self) {
+    fn prefetch_door(&self) {
         let view = &self.property.view;
         prefetch(view.doors, self.row as usize);
+        // Nearly always all there are.
+        let at = view.at_door(self.row);
+        prefetch(view.at_doors, at);
+        prefetch(view.at_doors, at + size_of::<AtDoorLine>());
+    }
+
+    #[inline(always)]
+    fn hash_mobile(&mut self) {
+        let view = &self.property.view;
+        self.prefetch_door();
         self.hash = hash_mobile(view.hash_key, self.question.shown.mobile().unwrap_or_default());
         prefetch_displacement(self.hash, view.people_displacements);
     }
@@ -345,16 +345,15 @@ impl<'a> Step<'a> {
     #[inline(always)]
     fn hash_card(&mut self) {
         let view = &self.property.view;
-        prefetch(view.doors, self.row as usize);
+        self.prefetch_door();
         self.hash = hash_card(view.hash_key, self.question.shown.card().unwrap_or(CardNumber::NONE));
         prefetch_home(self.hash, view.cards);
     }
 
     #[inline(always)]
     fn prefetch_code(&mut self) {
-        let view = &self.property.view;
-        prefetch(view.doors, self.row as usize);
-        prefetch_code(view.codes, &self.tag);
+        self.prefetch_door();
+        prefetch_code(self.property.view.codes, &self.tag);
     }
 
     #[inline(always)]
@@ -371,16 +370,8 @@ impl<'a> Step<'a> {
 
     #[inline(always)]
     fn find_code(&mut self) {
-        let view = &self.property.view;
-        self.coder = find_live(view.codes, &self.tag);
-        self.hash = hash_id(view.hash_key, self.coder.unwrap_or(PersonId::NONE).0);
-        prefetch_home(self.hash, view.by_id);
-    }
-
-    #[inline(always)]
-    fn find_coder(&mut self) {
-        let place = self.coder.map_or(NOWHERE, |PersonId(id)| self.property.view.find_id(self.hash, id));
-        self.prefetch_person(place);
+        // One less than 0 is nobody's place, as is one less than any other that is none.
+        self.prefetch_person(find_live(self.property.view.codes, &self.tag).wrapping_sub(1));
     }
 
     #[inline(always)]
@@ -404,66 +395,28 @@ impl<'a> Step<'a> {
         }
     }
 
-    /// Finds the first Key held that may have the door, and where a wide door's row tells of it.
+    /// Finds the first Key held that has the door, and the line of its schedule there.
     #[inline(always)]
-    fn find_first(&mut self) {
-        let (view, person) = (&self.property.view, self.person);
-        if person.flags & SPILLED != 0 {
-            prefetch(view.spill, person.at.to_native() as usize);
-            return;
-        }
-        let places = self.held_places();
-        let place = places.trailing_zeros() as usize;
-        let Some(slot) = person.slots.get(place) else { return };
-        let slot = slot.to_native();
-        self.first = First { slot, place: place as u16, key: person.key(place) };
-        if self.first.key.is_none() {
-            prefetch(view.keys, usize::from(slot));
-        }
-        self.prefetch_wide(slot);
-    }
-
-    /// Which of the Keys in the person's line may have the door, a bit each.
-    #[inline(always)]
-    fn held_places(&self) -> u32 {
-        let count = u32::from(self.person.count).min(INLINE_HOLDINGS as u32);
-        let (first, rest) = self.person.slots.split_at(INLINE_HOLDINGS / 2);
-        let mut may = self.may_have_door(first);
+    fn find_first(&mut self, now: i64) {
+        let (at, person) = (self.at_door(), self.person);
+        let count = u32::from(person.count).min(INLINE_HOLDINGS as u32);
+        let (slots, rest) = person.slots.split_at(INLINE_HOLDINGS / 2);
+        let mut opens = [ABSENT; INLINE_HOLDINGS];
+        let (first, second) = opens.split_at_mut(INLINE_HOLDINGS / 2);
+        let mut has = at.have_door(slots, first);
         // Most people hold few Keys.
         if count > INLINE_HOLDINGS as u32 / 2 {
-            may |= self.may_have_door(rest) << (INLINE_HOLDINGS / 2);
+            has |= at.have_door(rest, second) << (INLINE_HOLDINGS / 2);
         }
-        may & ((1 << count) - 1)
-    }
-
-    #[inline(always)]
-    fn may_have_door(&self, slots: &[u16_ule]) -> u32 {
-        let slots = slots.iter().map(|slot| slot.to_native());
-        match self.door.form {
-            KEYS_WIDE => bits(slots.map(|slot| self.door.is_marked(slot))),
-            KEYS_INLINE => bits(slots.map(|slot| self.door.inline_places(slot) != 0)),
-            _ => (1 << slots.len()) - 1,
+        has &= (1 << count) - 1;
+        let place = has.trailing_zeros() as usize;
+        let (Some(slot), Some(opens)) = (person.slots.get(place), opens.get(place)) else { return };
+        self.first = First { slot: slot.to_native(), place: place as u16 };
+        self.schedule = schedule_line(at.view, *opens, now);
+        prefetch_line(self.schedule);
+        if person.detailed.to_native() != 0 {
+            prefetch(at.view.keys, usize::from(self.first.slot));
         }
-    }
-
-    #[inline(always)]
-    fn prefetch_wide(&self, slot: u16) {
-        if self.door.form == KEYS_WIDE {
-            let line = self.door.at.to_native() as usize + usize::from(slot) / WIDE_PER_LINE;
-            prefetch(self.property.view.wide, line);
-        }
-    }
-
-    /// Finds the schedule by which that Key opens the door.
-    #[inline(always)]
-    fn find_schedule(&mut self, now: i64) {
-        if self.first.place == u16::MAX {
-            return;
-        }
-        let at = self.at_door();
-        let line = schedule_line(at.view, at.opens(self.first.slot).unwrap_or(NEVER), now);
-        self.schedule = line;
-        prefetch_line(line);
     }
 
     #[inline(always)]
@@ -484,8 +437,9 @@ impl<'a> Step<'a> {
         if !(plain & is_open(view, self.schedule, now)) || !scope.has(self.question.door, view.property) {
             return None;
         }
-        let key = || view.keys.get(usize::from(self.first.slot)).map_or(0, |key| key.to_native());
-        let key = self.first.key.unwrap_or_else(key);
+        let (place, slot) = (usize::from(self.first.place), usize::from(self.first.slot));
+        let key = || view.keys.get(slot).map_or(0, |key| key.to_native());
+        let key = person.key(place).unwrap_or_else(key);
         Some(Verdict { person: PersonId(person.id.to_native()), ..Verdict::granted(KeyId(key)) })
     }
 
@@ -504,16 +458,18 @@ impl<'a> Step<'a> {
     /// Asks for what the long way of judging reads first.
     #[inline(always)]
     fn prefetch_rest(&self, portfolio: &PortfolioPublication) {
-        if self.person.flags & OCCUPIED == 0 {
+        let (view, person) = (&self.property.view, self.person);
+        if person.flags & OCCUPIED == 0 {
             if self.question.shown.kind == ShownKind::Mobile {
                 portfolio.known().prefetch_mobile(self.question.shown.mobile().unwrap_or_default());
             }
             return;
         }
-        let mut places = self.held_places();
-        while let Some(slot) = self.person.slots.get(places.trailing_zeros() as usize) {
-            self.prefetch_wide(slot.to_native());
-            places &= places - 1;
+        if person.flags & SPILLED != 0 {
+            prefetch(view.spill, person.at.to_native() as usize);
+        }
+        if self.door.form != KEYS_DENSE {
+            prefetch(view.sorted, self.door.at.to_native() as usize);
         }
     }
 
@@ -540,9 +496,9 @@ impl<'a> Step<'a> {
         }
         let Some(codes) = self.property.codes else { return Who::Retry };
         match codes.find(&self.tag) {
-            FoundCode::Live(person) => Who::Live(person),
+            FoundCode::Live { .. } | FoundCode::Unknown => Who::Unsettled,
+            FoundCode::Elsewhere(person) => Who::Live(person),
             FoundCode::Deleted(person, until) => Who::Deleted(person, until),
-            FoundCode::Unknown => Who::Unsettled,
         }
     }
 
@@ -601,12 +557,6 @@ impl Scope<'_> {
             Scope::Doors(doors) => doors.binary_search(&door).is_ok(),
         }
     }
-}
-
-/// The first bit from the first item on, and so on.
-#[inline(always)]
-fn bits(items: impl Iterator<Item = bool>) -> u32 {
-    (0..).zip(items).fold(0, |bits, (place, item)| bits | u32::from(item) << place)
 }
 
 /// A door at which a person of the property shows something.
@@ -717,36 +667,42 @@ impl<'a> AtDoor<'a> {
     /// When a Key opens the door; `None` where it does not have it.
     #[inline(always)]
     fn opens(&self, slot: u16) -> Option<u16> {
-        let (any, code) = match self.door.form {
-            KEYS_INLINE => {
-                let equal = self.door.inline_places(slot);
-                if equal == 0 {
-                    return None;
-                }
-                let at = equal.trailing_zeros() as usize;
-                let (any, code) = (at + INLINE_KEYS, at + 2 * INLINE_KEYS);
-                (self.door.keys.get(any)?.to_native(), self.door.keys.get(code)?.to_native())
-            }
-            KEYS_WIDE => {
-                if !self.door.is_marked(slot) {
-                    return None;
-                }
-                let slot = usize::from(slot);
-                let line = self.view.wide.get(self.door.at.to_native() as usize + slot / WIDE_PER_LINE)?;
-                let entry = line.entries.get(slot % WIDE_PER_LINE)?;
-                (entry.any.to_native(), entry.code.to_native())
-            }
-            _ => {
-                let at = self.door.at.to_native() as usize;
-                let keys = self.view.sorted.get(at..at + usize::from(self.door.count.to_native()))?;
-                let entry = keys.get(keys.binary_search_by_key(&slot, |key| key.slot.to_native()).ok()?)?;
-                (entry.any.to_native(), entry.code.to_native())
-            }
+        let opens = if self.door.form == KEYS_DENSE {
+            self.opens_dense(slot)
+        } else {
+            let at = self.door.at.to_native() as usize;
+            let keys = self.view.sorted.get(at..at + usize::from(self.door.count.to_native()))?;
+            let entry = keys.get(keys.binary_search_by_key(&slot, |key| key.slot.to_native()).ok()?)?;
+            if self.code { entry.code.to_native() } else { entry.any.to_native() }
         };
-        let opens = if self.code { code } else { any };
-        (any != ABSENT && opens != NO_CODE).then_some(opens)
+        has_door(opens).then_some(opens)
+    }
+
+    #[inline(always)]
+    fn opens_dense(&self, slot: u16) -> u16 {
+        let pair = self.view.pair(self.view.at_door(self.row), slot);
+        pair.map_or(ABSENT, |pair| self.door.pair(pair, self.code))
+    }
+
+    /// Which of these Keys have the door, a bit each, and when each opens it. None, where the door's are kept sorted.
+    #[inline(always)]
+    fn have_door(&self, slots: &[u16_ule], opens: &mut [u16]) -> u32 {
+        let mut have = 0;
+        for (place, (slot, opens)) in slots.iter().zip(opens).enumerate() {
+            *opens = self.opens_dense(slot.to_native());
+            have |= u32::from(has_door(*opens)) << place;
+        }
+        have
     }
 }
+
+/// Whether that is when a Key opens a door, and not that it does not have it.
+#[inline(always)]
+fn has_door(opens: u16) -> bool {
+    usize::from(opens) < SCHEDULES_MAX
+}
+
+const _: () = assert!(ABSENT as usize >= SCHEDULES_MAX && NO_CODE as usize >= SCHEDULES_MAX);
 
 impl Candidate {
     /// Whether a share that is cut to some doors has this one.
@@ -817,8 +773,8 @@ fn second(view: &View<'_>, now: i64) -> u32 {
 
 #[inline(always)]
 fn line_of(view: &View<'_>, schedule: u16, second: u32) -> usize {
-    let stretch = (second >> view.shift).min(view.stretches - 1);
-    usize::from(schedule) * view.stretches as usize + stretch as usize
+    let stretch = (second >> view.shift).min(u32::from(view.stretches) - 1);
+    usize::from(schedule) * usize::from(view.stretches) + stretch as usize
 }
 
 fn contains(sorted: &[u16_ule], item: u16) -> bool {
@@ -834,7 +790,7 @@ pub fn stands_until(
     question: &Question,
     tagger: impl Fn(DoorId, &Digits) -> Tag,
 ) -> Moment {
-    let mut step = Step { question: *question, ..Step::START };
+    let mut step = Step { question, ..Step::START };
     let steps = std::slice::from_mut(&mut step);
     match question.shown.kind {
         ShownKind::Mobile => find_people(portfolio, steps, &mut [], &mut [], &tagger),
@@ -885,7 +841,7 @@ fn next_change_within(view: &View<'_>, schedule: u16, now: i64) -> Option<i64> {
         let bounds = view.cold(line)?.iter().flat_map(|opening| [native(&opening.from), native(&opening.to)]);
         return Some(bounds.filter(|bound| *bound > now).min().unwrap_or(i64::MAX));
     }
-    let end = (usize::from(schedule) + 1) * view.stretches as usize;
+    let end = (usize::from(schedule) + 1) * usize::from(view.stretches);
     let changes = view.schedules.get(at..end)?.iter().flat_map(|line| line.changes()).map(|change| change.to_native());
     let next = changes.filter(|change| *change != u32::MAX).find(|change| *change > second);
     Some(next.map_or(i64::MAX, |change| view.base + i64::from(change) * 1_000_000))

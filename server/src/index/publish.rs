@@ -15,7 +15,7 @@
 //! either. What stands behind the pointer is reached through shared references to data that nobody writes. The
 //! writer waits for no reader: the old state is dropped by whoever lets go of it last.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use arc_swap::{ArcSwap, Guard};
 use imbl::OrdMap;
@@ -30,7 +30,7 @@ use super::{
     codes::CodeTable,
     filter::Filter,
     prefetch::{prefetch, prefetch_line},
-    source::KnownPerson,
+    source::{CodeSource, KnownPerson},
 };
 
 /// What all readers share.
@@ -97,11 +97,24 @@ pub struct PortfolioPublication {
 }
 
 /// A property's index and its codes.
+///
+/// INVARIANT: the codes are for this index.
 #[derive(Clone)]
 struct PublishedProperty {
     index: Arc<Loaded>,
     /// `None` until the vault was read: codes are answered `retry`.
     codes: Option<Arc<CodeTable>>,
+}
+
+impl PublishedProperty {
+    /// The codes, for another index of the property.
+    fn codes_for(&self, index: &Loaded) -> Option<Arc<CodeTable>> {
+        let codes = self.codes.as_ref()?;
+        Some(match codes.moved(&self.index, index) {
+            Cow::Borrowed(_) => Arc::clone(codes),
+            Cow::Owned(moved) => Arc::new(moved),
+        })
+    }
 }
 
 /// The same as a check reads it.
@@ -120,7 +133,7 @@ impl PropertyView<'_> {
     #[inline(always)]
     pub fn prefetch(&self) {
         prefetch_line(&self.view.doors);
-        prefetch_line(&self.view.wide);
+        prefetch_line(&self.view.at_doors);
     }
 
     /// Asks for the line that cards and codes need beside them.
@@ -197,7 +210,7 @@ impl PortfolioPublication {
         };
         let before = self.properties.get(slot).cloned();
         let same_doors = before.as_ref().is_some_and(|before| before.index.doors().eq(index.doors()));
-        let codes = before.as_ref().and_then(|before| before.codes.clone());
+        let codes = before.as_ref().and_then(|before| before.codes_for(&index));
         if !same_doors {
             if let Some(before) = &before {
                 before.index.doors().for_each(|door| self.doors.clear(door, slot));
@@ -221,11 +234,12 @@ impl PortfolioPublication {
 
     /// Sets a property's codes; `None` while they are being read: codes there are answered `retry` meanwhile. A
     /// property must have been put in before.
-    pub fn set_codes(&mut self, property: PropertyId, codes: Option<Arc<CodeTable>>) {
+    pub fn set_codes(&mut self, property: PropertyId, codes: Option<&[CodeSource]>) {
         let slot = self.slots.get(&property).copied();
         let Some(slot) = slot.map(|slot| slot as usize) else { return };
         if let Some(before) = self.properties.get(slot) {
             let index = Arc::clone(&before.index);
+            let codes = codes.map(|codes| Arc::new(CodeTable::build(codes, &index)));
             self.properties.set(slot, Some(PublishedProperty { index, codes }));
         }
     }

@@ -14,7 +14,7 @@ use siphasher::sip128::{Hasher128, SipHasher};
 
 use super::{
     archive::Loaded,
-    codes::{CodeTable, Tag},
+    codes::Tag,
     compile::compile,
     lookup::{Outcome, Scope, Shown, ShownKind, Verdict},
     publish::{PortfolioPublication, Published},
@@ -55,7 +55,7 @@ impl World {
         let mut portfolio = PortfolioPublication::default();
         portfolio.put_property(Arc::new(Loaded::new(compile(&self.source, (11, 13)).unwrap()).unwrap()));
         if self.codes_loaded {
-            portfolio.set_codes(self.source.property, Some(Arc::new(CodeTable::build(&self.code_sources()))));
+            portfolio.set_codes(self.source.property, Some(&self.code_sources()));
         }
         self.known().into_iter().for_each(|person| portfolio.put_person(person));
         portfolio.set_carriers(Arc::new(self.carriers.clone()));

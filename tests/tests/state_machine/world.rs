@@ -32,7 +32,6 @@ use keyward_server::{
     engine::{Books, Done, Engine, Keeper, Layout, Publisher, Running},
     index::{
         archive::Loaded,
-        codes::CodeTable,
         compile::compile,
         flatten::{flatten, known_person},
         lookup::{Outcome, Question, Scope, Verdict, check_batch},
@@ -648,7 +647,7 @@ impl World {
                 CodeSource { tag: tag(gone.door, &gone.digits), door: gone.door, person: gone.person, state }
             });
             let codes: Vec<CodeSource> = live.chain(gone).collect();
-            publication.set_codes(property.id(), Some(Arc::new(CodeTable::build(&codes))));
+            publication.set_codes(property.id(), Some(&codes));
         }
         for person in portfolio.people.values() {
             publication.put_person(known_person(person));
