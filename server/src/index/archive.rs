@@ -358,12 +358,6 @@ impl ArchivedPersonLine {
         let whole = |low: u32, high: u32| (u64::from(low) | u64::from(high) << 32) as i64;
         Detail { from: whole(a, b), until: whole(c, d), host, doors }
     }
-
-    /// The Key at one of the slots, where it stands in the line.
-    #[inline(always)]
-    pub fn key(&self, place: usize) -> Option<u32> {
-        if self.detailed.to_native() == 0 { self.extra.get(place).map(|key| key.to_native()) } else { None }
-    }
 }
 
 impl ArchivedDoorLine {
@@ -585,6 +579,13 @@ impl<'a> View<'a> {
     pub fn pair(&self, at_door: usize, slot: u16) -> Option<u8> {
         let both = self.at_doors.get(at_door + usize::from(slot / 2))?;
         Some(both >> (slot % 2 * 4) & 0xF)
+    }
+
+    /// The numbers of the pairs of these slots at the door that begins there, a byte each.
+    #[inline(always)]
+    pub fn pairs(&self, at_door: usize, slots: &[u16_ule]) -> u64 {
+        let pair = |slot: &u16_ule| u64::from(self.pair(at_door, slot.to_native()).unwrap_or_default());
+        (0..).zip(slots).fold(0, |pairs, (place, slot)| pairs | pair(slot) << (8 * place))
     }
 
     /// A list in `rows`: excepted slots or a share's rows. `reference` is one more than its place.

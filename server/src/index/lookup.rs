@@ -248,14 +248,14 @@ fn check_group(
     let mut left = [0_u8; GROUP];
     let mut left_count = 0;
     for (place, step) in (0..).zip(steps.iter()) {
-        let verdict = step.grants_at_once(scope, now);
+        let (granted, verdict) = step.grants_at_once(scope, now);
         if let Some(left) = left.get_mut(left_count) {
             *left = place;
         }
-        // No branch: whether a check is granted at once can't be guessed.
-        left_count += usize::from(verdict.is_none());
+        left_count += usize::from(!granted);
+        // Where it is not granted at once, this is written over.
         if let Some(out) = out.get_mut(usize::from(step.number)) {
-            *out = verdict.unwrap_or(Verdict::DENIED);
+            *out = verdict;
         }
     }
     let left = || left.iter().take(left_count).filter_map(|place| steps.get(usize::from(*place)));
@@ -398,24 +398,24 @@ impl<'a> Step<'a> {
     /// Finds the first Key held that has the door, and the line of its schedule there.
     #[inline(always)]
     fn find_first(&mut self, now: i64) {
-        let (at, person) = (self.at_door(), self.person);
-        let count = u32::from(person.count).min(INLINE_HOLDINGS as u32);
+        let (view, person) = (&self.property.view, self.person);
+        let at_door = view.at_door(self.row);
         let (slots, rest) = person.slots.split_at(INLINE_HOLDINGS / 2);
-        let mut opens = [ABSENT; INLINE_HOLDINGS];
-        let (first, second) = opens.split_at_mut(INLINE_HOLDINGS / 2);
-        let mut has = at.have_door(slots, first);
+        let mut pairs = view.pairs(at_door, slots);
         // Most people hold few Keys.
-        if count > INLINE_HOLDINGS as u32 / 2 {
-            has |= at.have_door(rest, second) << (INLINE_HOLDINGS / 2);
+        if usize::from(person.count) > INLINE_HOLDINGS / 2 {
+            pairs |= view.pairs(at_door, rest) << (4 * INLINE_HOLDINGS);
         }
-        has &= (1 << count) - 1;
-        let place = has.trailing_zeros() as usize;
-        let (Some(slot), Some(opens)) = (person.slots.get(place), opens.get(place)) else { return };
-        self.first = First { slot: slot.to_native(), place: place as u16 };
-        self.schedule = schedule_line(at.view, *opens, now);
+        let held = u64::MAX.checked_shr(64_u32.saturating_sub(8 * u32::from(person.count))).unwrap_or_default();
+        let first = (pairs & held).trailing_zeros() / 8;
+        let Some(slot) = person.slots.get(first as usize) else { return };
+        self.first = First { slot: slot.to_native(), place: first as u16 };
+        // Where the Key has no code for the door, the line is of no schedule and grants nothing.
+        let opens = self.door.pair((pairs >> (8 * first)) as u8, self.question.shown.kind == ShownKind::Code);
+        self.schedule = schedule_line(view, opens, second(view, now));
         prefetch_line(self.schedule);
         if person.detailed.to_native() != 0 {
-            prefetch(at.view.keys, usize::from(self.first.slot));
+            prefetch(view.keys, usize::from(self.first.slot));
         }
     }
 
@@ -426,32 +426,33 @@ impl<'a> Step<'a> {
     }
 
     /// Grants where the first Key opens the door and nothing else need be asked, as most checks go: no share, no
-    /// suspension, no lockdown, and within its period.
+    /// suspension, no lockdown, and within its period. Bits, not branches: whether a check is granted can't be guessed.
     #[inline(always)]
-    fn grants_at_once(&self, scope: Scope<'_>, now: i64) -> Option<Verdict> {
+    fn grants_at_once(&self, scope: Scope<'_>, now: i64) -> (bool, Verdict) {
         let (view, door, person) = (&self.property.view, self.door, self.person);
-        let plain = (person.flags == OCCUPIED)
+        let grants = (person.flags == OCCUPIED)
             & (door.lockdown.to_native() == 0)
             & (door.id.to_native() == self.question.door.0)
-            & self.first_is_held(now);
-        if !(plain & is_open(view, self.schedule, now)) || !scope.has(self.question.door, view.property) {
-            return None;
-        }
-        let (place, slot) = (usize::from(self.first.place), usize::from(self.first.slot));
-        let key = || view.keys.get(slot).map_or(0, |key| key.to_native());
-        let key = person.key(place).unwrap_or_else(key);
-        Some(Verdict { person: PersonId(person.id.to_native()), ..Verdict::granted(KeyId(key)) })
+            & scope.has(self.question.door, view.property)
+            & is_open(view, self.schedule, now);
+        let place = usize::from(self.first.place);
+        let (held, key) = match person.detailed.to_native() {
+            0 => (true, person.extra.get(place).map(|key| key.to_native())),
+            _ => (self.first_is_held(now), None),
+        };
+        let key = key.or_else(|| view.keys.get(usize::from(self.first.slot)).map(|key| key.to_native()));
+        let verdict =
+            Verdict { person: PersonId(person.id.to_native()), ..Verdict::granted(KeyId(key.unwrap_or_default())) };
+        (grants & held & (place < INLINE_HOLDINGS), verdict)
     }
 
     /// Whether the first Key is surely held at this moment, and not as a share.
-    #[inline(always)]
     fn first_is_held(&self, now: i64) -> bool {
         let detailed = u32::from(self.person.detailed.to_native());
         let place = u32::from(self.first.place);
-        let plain = (place < INLINE_HOLDINGS as u32) & (detailed.wrapping_shr(place) & 1 == 0);
+        let plain = detailed.wrapping_shr(place) & 1 == 0;
         let detail = self.person.first_detail();
         let own = (detail.host | detail.doors == 0) & (detail.from <= now) & (now < detail.until);
-        // A zero has no trailing zero to compare with; its place is none of the person's.
         plain | ((detailed.trailing_zeros() == place) & own)
     }
 
@@ -668,7 +669,8 @@ impl<'a> AtDoor<'a> {
     #[inline(always)]
     fn opens(&self, slot: u16) -> Option<u16> {
         let opens = if self.door.form == KEYS_DENSE {
-            self.opens_dense(slot)
+            let pair = self.view.pair(self.view.at_door(self.row), slot);
+            pair.map_or(ABSENT, |pair| self.door.pair(pair, self.code))
         } else {
             let at = self.door.at.to_native() as usize;
             let keys = self.view.sorted.get(at..at + usize::from(self.door.count.to_native()))?;
@@ -676,23 +678,6 @@ impl<'a> AtDoor<'a> {
             if self.code { entry.code.to_native() } else { entry.any.to_native() }
         };
         has_door(opens).then_some(opens)
-    }
-
-    #[inline(always)]
-    fn opens_dense(&self, slot: u16) -> u16 {
-        let pair = self.view.pair(self.view.at_door(self.row), slot);
-        pair.map_or(ABSENT, |pair| self.door.pair(pair, self.code))
-    }
-
-    /// Which of these Keys have the door, a bit each, and when each opens it. None, where the door's are kept sorted.
-    #[inline(always)]
-    fn have_door(&self, slots: &[u16_ule], opens: &mut [u16]) -> u32 {
-        let mut have = 0;
-        for (place, (slot, opens)) in slots.iter().zip(opens).enumerate() {
-            *opens = self.opens_dense(slot.to_native());
-            have |= u32::from(has_door(*opens)) << place;
-        }
-        have
     }
 }
 
@@ -725,16 +710,19 @@ impl Candidate {
                 return Some(Reason::NotYetValid);
             }
         }
-        if is_open(view, schedule_line(view, self.opens, now), now) { None } else { Some(Reason::OutsideSchedule) }
+        if is_open(view, schedule_line(view, self.opens, second(view, now)), now) {
+            None
+        } else {
+            Some(Reason::OutsideSchedule)
+        }
     }
 }
 
-/// The line that tells of a schedule at this moment.
+/// The line that tells of a schedule at this second of the property's; of what is none, the one that opens never.
 #[inline(always)]
-fn schedule_line<'a>(view: &View<'a>, opens: u16, now: i64) -> &'a ArchivedScheduleLine {
-    let constant = CONSTANT_SCHEDULES.get(usize::from(opens));
-    let own = || view.schedules.get(line_of(view, opens, second(view, now)));
-    constant.or_else(own).unwrap_or(&CONSTANT_SCHEDULES[NEVER as usize])
+fn schedule_line<'a>(view: &View<'a>, opens: u16, second: u32) -> &'a ArchivedScheduleLine {
+    let own = view.schedules.get(line_of(view, opens, second));
+    CONSTANT_SCHEDULES.get(usize::from(opens)).or(own).unwrap_or(&CONSTANT_SCHEDULES[NEVER as usize])
 }
 
 #[inline(always)]
@@ -744,11 +732,10 @@ fn is_open(view: &View<'_>, line: &ArchivedScheduleLine, now: i64) -> bool {
         return in_horizon(view, now) && is_open_cold(view, line, now).unwrap_or(false);
     }
     let second = second(view, now);
-    let passed: u32 = line.words.iter().map(|change| u32::from(change.to_native() <= second)).sum();
-    let passed = passed - u32::from(head <= second);
-    // Bits, not branches: whether a door is open cannot be guessed.
-    let tells = u32::from(in_horizon(view, now)) | ((head & EVER) / EVER);
-    (head ^ passed) & OPEN_AT_START & tells != 0
+    // Each change that has passed turns it, and the head, which stands for no second, turns it back.
+    let turned = line.words.iter().fold(head <= second, |turned, change| turned ^ (change.to_native() <= second));
+    let tells = in_horizon(view, now) | (head & EVER != 0);
+    (turned ^ (head & OPEN_AT_START != 0)) & tells
 }
 
 #[inline(always)]
