@@ -11,8 +11,9 @@
 //! - In [`Mode::Relaxed`] who answers without waiting risks the records of the last 50 ms and of the flush on the way;
 //!   [`AccessLog::status`] says how many those are.
 //! - A full ring makes its producers wait. Nothing is dropped, not even when the disk is slow.
-//! - When a write or a flush fails, the log goes on in a new segment with what memory still holds, once. If that
-//!   fails too, the log takes nothing more and says so; the records without a fulfilled ticket may be missing.
+//! - When a write or a flush fails, the log goes on in a new segment with what memory still holds. If that fails too,
+//!   because the disk is full or broken, the log says so, takes nothing more, and tries again every second; what it had
+//!   taken is written then. If it is shut down before, the records without a fulfilled ticket may be missing.
 //! - Damage found in a file never keeps the log from opening. It is reported, and what is good around it is read.
 
 mod bytes;
@@ -141,7 +142,7 @@ pub struct OpenError {
 pub struct LogStatus {
     /// When a batch counts as recorded.
     pub mode: Mode,
-    /// The log takes nothing any more, because the disk failed twice.
+    /// The log takes nothing until its disk works again, which failed twice.
     pub failed: bool,
     /// Segments that were abandoned since the log was opened, because the disk failed.
     pub alarms: u64,

@@ -45,12 +45,12 @@ pub enum PushError {
     /// The ring is full: wait with [`Producer::push`].
     #[error("the access log is busy: the ring is full")]
     Full(Batch),
-    /// The log takes nothing any more.
+    /// The log takes nothing, for now or any more.
     #[error(transparent)]
     Ended(Ended),
 }
 
-/// A batch that came after the log's end.
+/// A batch that came after the log's end, or while its disk takes nothing.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct Ended {
@@ -61,10 +61,11 @@ pub struct Ended {
     pub why: LogError,
 }
 
-/// Why records are not on disk, and won't be.
+/// Why records are not on disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum LogError {
-    /// The disk failed twice: what is done about it is up to the property (`deny` or `answer_and_count`).
+    /// The disk failed twice: what is done about it is up to the property (`deny` or `answer_and_count`). The log tries
+    /// again every second.
     #[error("the access log has failed: its disk refuses writes")]
     Failed,
     /// The log was shut down.
@@ -147,6 +148,9 @@ impl Producer {
 
     /// Hands `batch` over, or gives it back when there is no room.
     pub fn try_push(&self, batch: Batch) -> Result<Ticket, PushError> {
+        if self.shared.is_failed() {
+            return Err(PushError::Ended(Ended { batch, why: LogError::Failed }));
+        }
         match self.ring().room.try_acquire() {
             Ok(permit) => {
                 permit.forget();
@@ -159,6 +163,9 @@ impl Producer {
 
     /// Hands `batch` over as soon as there is room. Dropping the future before it is done hands nothing over.
     pub async fn push(&self, batch: Batch) -> Result<Ticket, Ended> {
+        if self.shared.is_failed() {
+            return Err(Ended { batch, why: LogError::Failed });
+        }
         match self.ring().room.acquire().await {
             Ok(permit) => {
                 permit.forget();

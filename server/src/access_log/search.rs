@@ -202,7 +202,10 @@ impl Query {
 impl Span {
     fn may_be_in(&self, segment: &Segment, end: u64) -> bool {
         match self {
-            Span::Sequences(range) => segment.first < range.end && end > range.start,
+            Span::Sequences(range) => {
+                // One that nothing was kept in may be gone already.
+                segment.durable_bytes() > 0 && segment.first < range.end && end > range.start
+            }
             Span::Times(range) => segment.may_overlap(range.start, range.end),
         }
     }

@@ -81,7 +81,7 @@ impl Shared {
         if self.complete.load(Ordering::Acquire) >= ticket.0 {
             return Ok(true);
         }
-        if ended { Err(self.why_ended()) } else { Ok(false) }
+        if ended || self.is_failed() { Err(self.why_ended()) } else { Ok(false) }
     }
 
     pub fn is_failed(&self) -> bool {
@@ -131,6 +131,17 @@ impl Shared {
     /// Sleeps for so long unless something presses.
     pub fn nap(&self, duration: Duration) {
         self.bell.nap(duration);
+    }
+
+    /// The disk takes nothing: everyone who waits is told, and nobody hands anything over until [`Self::recover`].
+    pub fn fail(&self) {
+        self.failed.store(true, Ordering::SeqCst);
+        self.rings.iter().for_each(|ring| ring.progress.notify_waiters());
+    }
+
+    /// The disk takes records again.
+    pub fn recover(&self) {
+        self.failed.store(false, Ordering::SeqCst);
     }
 
     /// The last word: nothing will be written any more.

@@ -579,7 +579,7 @@ fn relaxed_writes_again_what_an_abandoned_segment_had_not_flushed() {
 
 // L1
 #[test]
-fn a_second_failure_ends_the_log_and_everyone_is_told() {
+fn a_second_failure_stops_the_log_and_everyone_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let disk = FaultyDisk::default();
     let log = open_on(&disk, directory.path(), config());
@@ -602,6 +602,47 @@ fn a_second_failure_ends_the_log_and_everyone_is_told() {
     drop(log);
     let found = numbers(&open(directory.path()).0);
     assert!(found.starts_with(&[1]), "{found:?}");
+}
+
+// L1
+#[test]
+fn a_log_whose_disk_was_full_goes_on_when_there_is_room() {
+    for full in 1..8 {
+        let directory = tempfile::tempdir().unwrap();
+        let disk = FaultyDisk::default();
+        let log = open_on(&disk, directory.path(), config());
+        put(&log, mine([record(1, 0, 1)]));
+        disk.set(|state| (state.failing_from, state.torn_bytes) = (Some(state.operations + full), 40));
+        let producer = log.producer(0);
+        let mut last = 1;
+        let refused = loop {
+            let pushed = producer.push_blocking(mine([record(1, 0, last + 1)]));
+            let Ok(ticket) = pushed else { break pushed };
+            last += 1;
+            if producer.durable_blocking(ticket) == Err(LogError::Failed) {
+                break producer.push_blocking(mine([record(1, 0, last + 1)]));
+            }
+        };
+        assert!(matches!(refused, Err(Ended { why: LogError::Failed, .. })), "operation {full}");
+        assert_eq!(numbers(&log), (1..last).collect::<Vec<_>>(), "what is there can still be read");
+        disk.set(|state| state.failing_from = None);
+        let ticket = loop {
+            match producer.push_blocking(mine([record(1, 0, last + 1)])) {
+                Ok(ticket) => break ticket,
+                Err(Ended { why, .. }) => assert_eq!(why, LogError::Failed),
+            }
+            thread::yield_now();
+        };
+        producer.durable_blocking(ticket).unwrap();
+        assert!(!log.status().failed && log.status().exposed == 0);
+        assert_eq!(numbers(&log), (1..=last + 1).collect::<Vec<_>>(), "what waited was written");
+        assert_eq!(log.verify().unwrap(), []);
+        log.shutdown().unwrap();
+        let (log, report) = open(directory.path());
+        assert_eq!((report.damage, numbers(&log)), (vec![], (1..=last + 1).collect::<Vec<_>>()));
+        let files = fs::read_dir(directory.path()).unwrap().count();
+        assert!(files <= 3, "{files} files: trying again leaves none behind");
+    }
 }
 
 #[test]

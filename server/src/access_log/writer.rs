@@ -13,6 +13,7 @@ use super::ring::{Handed, Ring};
 use super::segment::{Framer, Hash, Lineage, SEGMENT_HEADER_BYTES, SegmentHeader, file_name};
 use super::shared::{Round, Shared};
 use super::{Config, Mode};
+use crate::disk::is_no_room;
 
 /// Where the log is, and which one it is.
 #[derive(Clone)]
@@ -49,7 +50,13 @@ pub(super) struct Writer {
 }
 
 /// The disk failed, and so did writing to another file.
-struct Failed;
+struct Failed {
+    /// The log is being shut down: there is no later.
+    closing: bool,
+}
+
+/// How long a log that failed waits before it tries the disk again: room may have been made.
+const TRY_AGAIN_EVERY: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 1_000 });
 
 /// What to do after a round.
 enum Next {
@@ -73,7 +80,11 @@ impl Writer {
         let framer = Framer::new(&place.lineage, shared.next_sequence.load(Ordering::Acquire), previous);
         let segment = match segment {
             Some(segment) => segment,
-            None => begin_segment(&shared, disk.as_mut(), &place, &framer)?,
+            None => {
+                let segment = begin_segment(disk.as_mut(), &place, &framer)?;
+                shared.catalog.push(segment.info.clone());
+                segment
+            }
         };
         Ok(Writer {
             shared,
@@ -90,7 +101,8 @@ impl Writer {
         })
     }
 
-    /// Works until the log is shut down or fails.
+    /// Works until the log is shut down. While the disk fails the log takes nothing, keeps what it has, and tries
+    /// again now and then.
     pub fn run(mut self) {
         let mut end = End { shared: self.shared.clone(), failed: true };
         loop {
@@ -99,22 +111,36 @@ impl Writer {
                 Ok(Next::Sleep) => self.shared.sleep(),
                 Ok(Next::Nap(duration)) => self.shared.nap(duration),
                 Ok(Next::End) => break end.failed = false,
-                Err(Failed) => break,
+                Err(Failed { closing: true }) => break,
+                Err(Failed { closing: false }) => {
+                    self.shared.fail();
+                    self.shared.nap(TRY_AGAIN_EVERY);
+                }
             }
         }
     }
 
     fn round(&mut self) -> Result<Next, Failed> {
         let Round { number: round, closing } = self.shared.begin_round();
-        self.roll_if_due()?;
+        let failed = |_| Failed { closing };
+        if self.shared.is_failed() {
+            let fresh = self.drain();
+            self.begin_again().map_err(failed)?;
+            tracing::info!("the access log can be written again: what waited is on disk");
+            self.shared.recover();
+            self.shared.complete_round(round);
+            self.hand_on();
+            return Ok(self.next(fresh, closing));
+        }
+        self.roll_if_due().map_err(failed)?;
         let fresh = self.drain();
         if fresh > 0 {
-            self.write(fresh)?;
+            self.write(fresh).map_err(failed)?;
         }
         if self.is_dirty() {
             match self.time_until_flush() {
                 Some(left) if !closing => return Ok(Next::Nap(left)),
-                _ => self.flush()?,
+                _ => self.flush().map_err(failed)?,
             }
         }
         self.shared.complete_round(round);
@@ -150,7 +176,7 @@ impl Writer {
     }
 
     /// Writes the last `fresh` batches of `unflushed`.
-    fn write(&mut self, fresh: usize) -> Result<(), Failed> {
+    fn write(&mut self, fresh: usize) -> io::Result<()> {
         match self.append_from(self.unflushed.len() - fresh) {
             Ok(()) => Ok(()),
             Err(error) => self.rescue(&error),
@@ -175,7 +201,7 @@ impl Writer {
         self.framer.sequence != self.durable.sequence
     }
 
-    fn flush(&mut self) -> Result<(), Failed> {
+    fn flush(&mut self) -> io::Result<()> {
         match self.segment.file.flush() {
             Ok(()) => {
                 self.mark_durable();
@@ -214,7 +240,7 @@ impl Writer {
     }
 
     /// Begins a new segment when this one is full or holds an hour.
-    fn roll_if_due(&mut self) -> Result<(), Failed> {
+    fn roll_if_due(&mut self) -> io::Result<()> {
         if !self.is_roll_due() {
             return Ok(());
         }
@@ -222,8 +248,11 @@ impl Writer {
             self.flush()?;
         }
         self.hand_on();
-        match begin_segment(&self.shared, self.disk.as_mut(), &self.place, &self.framer) {
-            Ok(segment) => self.segment = segment,
+        match begin_segment(self.disk.as_mut(), &self.place, &self.framer) {
+            Ok(segment) => {
+                self.shared.catalog.push(segment.info.clone());
+                self.segment = segment;
+            }
             Err(error) => self.rescue(&error)?,
         }
         Ok(())
@@ -240,30 +269,37 @@ impl Writer {
 
     /// Abandons the segment after `cause` and puts what memory still holds into a new one. After a failed flush the
     /// system may report success for pages that it has thrown away, so the old file is never written again.
-    fn rescue(&mut self, cause: &io::Error) -> Result<(), Failed> {
+    fn rescue(&mut self, cause: &io::Error) -> io::Result<()> {
         let alarms = self.shared.alarms.fetch_add(1, Ordering::AcqRel) + 1;
         let file = self.segment.info.path.display();
         tracing::error!(%file, %cause, alarms, "the access log could not be written: going on in a new segment");
-        self.framer = self.durable.clone();
-        let again = self.begin_again();
-        again.map_err(|cause| {
+        self.begin_again().inspect_err(|cause| {
             let records = self.shared.accepted() - self.shared.durable_records.load(Ordering::Acquire);
-            tracing::error!(%cause, records, "the access log has failed: it takes no more records");
-            Failed
+            let what = match is_no_room(cause) {
+                true => "the access log has no room: free some on its disk; until then it takes no more records",
+                false => "the access log has failed: until its disk works again it takes no more records",
+            };
+            tracing::error!(%cause, records, what);
         })
     }
 
+    /// Puts everything that is not on disk into a new segment. After an error nothing of that segment is left, so that
+    /// trying again fills no disk.
     fn begin_again(&mut self) -> io::Result<()> {
-        self.segment = begin_segment(&self.shared, self.disk.as_mut(), &self.place, &self.framer)?;
-        self.append_from(0)?;
-        self.segment.file.flush()?;
+        self.framer = self.durable.clone();
+        self.segment = begin_segment(self.disk.as_mut(), &self.place, &self.framer)?;
+        let written = self.append_from(0).and_then(|()| self.segment.file.flush());
+        written.inspect_err(|_| {
+            _ = self.disk.remove(&self.segment.info.path);
+        })?;
+        self.shared.catalog.push(self.segment.info.clone());
         self.mark_durable();
         Ok(())
     }
 }
 
 /// Makes a segment that goes on where `framer` stands, on disk with its header.
-fn begin_segment(shared: &Shared, disk: &mut dyn Disk, place: &Place, framer: &Framer) -> io::Result<Open> {
+fn begin_segment(disk: &mut dyn Disk, place: &Place, framer: &Framer) -> io::Result<Open> {
     let path = path_of(&place.directory, framer.sequence);
     let mut file = disk.create(&path)?;
     let header = SegmentHeader { lineage: place.lineage, first: framer.sequence, previous: framer.previous };
@@ -273,7 +309,6 @@ fn begin_segment(shared: &Shared, disk: &mut dyn Disk, place: &Place, framer: &F
         _ = disk.remove(&path);
     })?;
     let info = Arc::new(Segment::empty(path, framer.sequence));
-    shared.catalog.push(info.clone());
     Ok(Open { file, info, bytes: SEGMENT_HEADER_BYTES as u64, times: Times::NONE })
 }
 

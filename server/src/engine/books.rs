@@ -13,7 +13,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{Done, Layout};
 use crate::{
-    disk::Disk,
+    disk::{Disk, is_no_room},
     domain::{
         command::Command,
         decide::{self, Decided, Refusal},
@@ -113,6 +113,17 @@ pub enum WriteError {
     Io(#[from] io::Error),
 }
 
+impl WriteError {
+    /// The disk is full, and that is all: nothing of what was to be written is there, and the process may go on.
+    pub fn is_no_room(&self) -> bool {
+        match self {
+            WriteError::Journal(error) => matches!(error, journal::AppendError::NoRoom(_)),
+            WriteError::Io(error) => is_no_room(error),
+            WriteError::Vault(_) => false,
+        }
+    }
+}
+
 /// A live code whose digits are gone: it opens nothing, and is made anew only by an operator's act.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lost {
@@ -154,6 +165,8 @@ pub struct Committed {
     pub portfolios: BTreeSet<PortfolioId>,
     /// The server has other carriers than before.
     pub carriers: bool,
+    /// Codes that the vault made.
+    made: BTreeMap<PortfolioId, Vec<CodeId>>,
     /// Codes whose secrets are to be destroyed.
     deleted: BTreeMap<PortfolioId, Vec<CodeId>>,
     /// Codes whose quarantine is over.
@@ -187,6 +200,8 @@ pub struct Books {
     disk: Disk,
     layout: Layout,
     directory: Directory,
+    /// The Directory as of the last commit.
+    durable: Directory,
     journal: Journal,
     vaults: BTreeMap<PortfolioId, Vault>,
     entries: Vec<Vec<u8>>,
@@ -218,6 +233,7 @@ impl Committed {
         let made = stepped.effects.codes_made.iter().map(|code| code.property);
         let deleted = stepped.effects.codes_deleted.iter().map(|code| code.property);
         self.codes.extend(made.chain(deleted).map(|property| (portfolio, property)));
+        self.made.entry(portfolio).or_default().extend(stepped.effects.codes_made.iter().map(|code| code.code));
         self.deleted.entry(portfolio).or_default().extend(stepped.effects.codes_deleted.iter().map(|code| code.code));
         for cause in causes {
             match cause {
@@ -279,6 +295,7 @@ impl Books {
             disk: medium.disk.clone(),
             layout: layout.clone(),
             directory: Directory::default(),
+            durable: Directory::default(),
             journal,
             vaults: BTreeMap::from([(portfolio, vault)]),
             entries: Vec::new(),
@@ -350,6 +367,7 @@ impl Books {
         let mut books = Books {
             disk: medium.disk.clone(),
             layout: layout.clone(),
+            durable: directory.clone(),
             directory,
             journal,
             vaults,
@@ -516,15 +534,39 @@ impl Books {
         Ok(Done { revision, causes, effects })
     }
 
-    /// Makes everything that was decided durable with one flush; `None` when there is nothing.
+    /// Makes everything that was decided durable with one flush; `None` when there is nothing. After an error that
+    /// [is no room](WriteError::is_no_room) nothing of it is left, in the books neither; after any other the process has
+    /// to end.
     pub fn commit(&mut self) -> Result<Option<Committed>, WriteError> {
         if self.entries.is_empty() {
             return Ok(None);
         }
         let entries: Vec<&[u8]> = self.entries.iter().map(Vec::as_slice).collect();
-        self.journal.append(&entries)?;
+        if let Err(error) = self.journal.append(&entries).map_err(WriteError::from) {
+            if error.is_no_room() {
+                self.forget_undone()?;
+            }
+            return Err(error);
+        }
         self.entries.clear();
+        self.durable = self.directory.clone();
         Ok(Some(std::mem::take(&mut self.pending)))
+    }
+
+    /// Nothing that was decided since the last commit happened: nobody has seen it, and the codes that were made for it
+    /// are shredded.
+    fn forget_undone(&mut self) -> Result<(), WriteError> {
+        self.entries.clear();
+        self.directory = self.durable.clone();
+        let undone = std::mem::take(&mut self.pending);
+        for (portfolio, codes) in undone.made {
+            if let Some(vault) = self.vaults.get_mut(&portfolio) {
+                vault.forget(&codes)?;
+            }
+        }
+        self.dues.clear();
+        self.note_all_dues();
+        Ok(())
     }
 
     /// Destroys what a commit deleted, once it is published: salt and seal, and the tag when its quarantine is over.
@@ -556,8 +598,17 @@ impl Books {
     }
 }
 
+/// What whoever asks for a change is told while there is no room for it.
+pub(super) fn disk_is_full() -> Refusal {
+    let what = "the server's disk is full, nothing was changed: free some room there, then do it again";
+    Refusal::Unavailable(what.to_owned())
+}
+
 fn unmade(after: &Portfolio, error: &MakeError) -> Refusal {
-    let MakeError::NoFreeCode { door } = error else { return Refusal::Unavailable(error.to_string()) };
+    let MakeError::NoFreeCode { door } = error else {
+        let no_room = matches!(error, MakeError::Vault(VaultError::NoRoom));
+        return if no_room { disk_is_full() } else { Refusal::Unavailable(error.to_string()) };
+    };
     let property = after.property_with_door(*door);
     let name = property.and_then(|property| property.doors.get(door)).map(|door| door.name.clone());
     Refusal::Invalid(format!(

@@ -284,6 +284,80 @@ fn whatever_fails_nothing_acknowledged_is_lost_and_nothing_half_done_is_seen() {
     assert_none(&failures);
 }
 
+// K3 L1
+#[test]
+fn a_full_disk_refuses_and_everything_goes_on_when_there_is_room() {
+    let base = room();
+    let layout = Layout::new(&base.path().join("data"));
+    let plain = Medium { segment_bytes: script::SEGMENT_BYTES, ..Medium::default() };
+    drop(script::create(&plain, &layout));
+    let before = Image::read(base.path());
+    let refused = AtomicUsize::new(0);
+    // Before anything was written a start has no room for the log: that one is refused in words.
+    let failures = each_on_every_core(70, |at| {
+        let operation = at + 8;
+        let room = room();
+        before.lay_out(room.path());
+        let layout = Layout::new(&room.path().join("data"));
+        let recorder = Recorder::full(room.path(), operation);
+        let mut play = Play::new(&layout, Disk::witnessed(recorder.clone()), |_| {});
+        let context = |why: String| format!("full from operation {operation}: {why}");
+        let session = &script::sessions()[0];
+        let count = play.session_when_full(session, || recorder.make_room()).map_err(context)?;
+        refused.fetch_add(count as usize, Ordering::SeqCst);
+        let Play { boundaries, answered, .. } = play;
+        let (books, report) = Books::open(&layout).map_err(|error| context(error.to_string()))?;
+        let last = boundaries.last().unwrap();
+        if encode_directory(books.directory()) != last.directory || !report.lost.is_empty() || report.torn_bytes > 0 {
+            return Err(context(format!("the books differ after a start: {report:?}")));
+        }
+        let reveals = |(code, (_, digits)): (&CodeId, &(DoorId, Digits))| {
+            books.reveal(PORTFOLIO, *code).is_ok_and(|found| found == *digits)
+        };
+        if !last.codes.iter().all(reveals) {
+            return Err(context("a code is not what it was".into()));
+        }
+        let (numbers, expected) = (log_numbers(&layout, books.lineage())?, (1..=answered as u32).collect::<Vec<_>>());
+        if numbers != expected {
+            return Err(context(format!("{answered} attempts, and the log has {numbers:?}")));
+        }
+        Ok(())
+    });
+    assert_none(&failures);
+    println!("{refused:?} refused");
+    assert!(refused.into_inner() > 40, "the disk was never full");
+}
+
+// C3
+#[test]
+fn what_an_acknowledgement_deleted_is_destroyed_on_the_disk_by_then() {
+    let run = Recorded::new();
+    let mut machine = Machine::new(&run.before);
+    let mut destroyed = 0;
+    for event in &run.events {
+        match event {
+            Event::Did(did) => machine.apply(did),
+            Event::Mark(Mark::Answered(_)) => {}
+            Event::Mark(Mark::Acknowledged(boundary)) => {
+                let live = &run.boundaries[*boundary].codes;
+                for image in [machine.killed(None), machine.powerless(None, None)] {
+                    for (code, parts) in run.secrets.iter().filter(|(code, _)| !live.contains_key(code)) {
+                        let holds = |bytes: &Vec<u8>| parts.iter().any(|part| holds(bytes, part));
+                        let holder = image.files.iter().find(|(_, bytes)| holds(bytes));
+                        assert!(
+                            holder.is_none(),
+                            "boundary {boundary}: {code} stands in {:?}",
+                            holder.map(|(name, _)| name)
+                        );
+                        destroyed += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(destroyed > 100, "too little is deleted: {destroyed}");
+}
+
 /// Runs the script on a disk whose nth operation fails, and looks at what is left; how many operations there were.
 fn fail(
     before: &Image,

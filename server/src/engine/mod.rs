@@ -2,7 +2,8 @@
 //!
 //! For each batch of commands: the vault has the new codes' digits on disk, then the journal has the change, then
 //! readers see it, then deleted codes' secrets are destroyed, then whoever asked is told. A failed write ends the
-//! process: nothing is ever rolled back, and a restart finds the last durable state.
+//! process: nothing that may be on disk is ever rolled back, and a restart finds the last durable state. Only a write
+//! that a full disk did not take, and that left nothing there, is refused instead.
 
 mod books;
 mod layout;
@@ -119,6 +120,7 @@ impl Engine {
             unsnapshotted: 0,
             renewed,
             failed,
+            full: false,
         };
         let thread = std::thread::Builder::new()
             .name("engine".into())
@@ -214,6 +216,9 @@ impl Drop for Running {
     }
 }
 
+/// Tells whoever asked that it is durable and in force, or that nothing was changed.
+type Acknowledge = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
+
 struct Writer {
     books: Books,
     publisher: Publisher,
@@ -224,6 +229,8 @@ struct Writer {
     /// When openings were last compiled for every property.
     renewed: Moment,
     failed: Failed,
+    /// The disk had no room the last time that something was to be written.
+    full: bool,
 }
 
 impl Writer {
@@ -236,18 +243,19 @@ impl Writer {
             let stop = batch.iter().any(|request| matches!(request, Request::Stop));
             self.round(batch);
             if anchored.elapsed() >= ANCHOR_EVERY {
-                self.done(self.books.write_anchor());
+                self.write_anchor();
                 anchored = Instant::now();
             }
             if self.unsnapshotted >= SNAPSHOT_EVERY || (stop && self.unsnapshotted > 0) {
                 match self.books.write_snapshot() {
-                    Ok(()) => self.unsnapshotted = 0,
+                    Ok(()) => {}
                     // A snapshot only bounds how much a start replays: the journal has everything.
                     Err(error) => tracing::warn!(%error, "no snapshot could be written"),
                 }
+                self.unsnapshotted = 0;
             }
             if stop {
-                self.done(self.books.write_anchor());
+                self.write_anchor();
                 return;
             }
         }
@@ -260,6 +268,8 @@ impl Writer {
             let micros = due.as_micros().saturating_sub(now.as_micros()).max(0);
             Duration::from_micros(u64::try_from(micros).unwrap_or(0)).min(ANCHOR_EVERY)
         });
+        // What is due and found no room is tried again, but not all the time.
+        let until_due = if self.full { ANCHOR_EVERY } else { until_due };
         let mut batch = match self.queue.recv_timeout(until_due) {
             Ok(request) => vec![request],
             Err(RecvTimeoutError::Timeout) => Vec::new(),
@@ -276,7 +286,7 @@ impl Writer {
             self.publisher.renew(&self.books, now);
             self.renewed = now;
         }
-        let mut acknowledgements: Vec<Box<dyn FnOnce() + Send>> = Vec::new();
+        let mut acknowledgements: Vec<Acknowledge> = Vec::new();
         // Ends that are due are in the books before anything else is decided, so that effects see data only.
         if let Err(refusal) = self.books.apply_due(now) {
             tracing::error!(%refusal, "ends that are due could not be put in the books");
@@ -285,12 +295,12 @@ impl Writer {
             match request {
                 Request::Command { portfolio, actor, command, pinned, reply } => {
                     match self.books.decide(portfolio, actor, &command, now, pinned) {
-                        Ok(done) => acknowledgements.push(Box::new(move || reply(Ok(done)))),
+                        Ok(done) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| done)))),
                         Err(refusal) => reply(Err(refusal)),
                     }
                 }
                 Request::Carrier { name, reply } => match self.books.make_carrier(&name) {
-                    Ok(carrier) => acknowledgements.push(Box::new(move || reply(Ok(carrier)))),
+                    Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),
                     Err(refusal) => reply(Err(refusal)),
                 },
                 Request::Reveal { portfolio, code, reply } => reply(self.books.reveal(portfolio, code)),
@@ -298,14 +308,42 @@ impl Writer {
             }
         }
         let committed = self.books.commit();
+        if let Err(error) = &committed
+            && error.is_no_room()
+        {
+            self.note_room(Some(error));
+            acknowledgements.into_iter().for_each(|refuse| refuse(Err(books::disk_is_full())));
+            return;
+        }
         if let Some(committed) = self.done(committed) {
+            self.note_room(None);
             self.unsnapshotted += committed.changes;
             self.publisher.publish(&self.books, &committed, now);
             self.directory.store(Arc::new(self.books.directory().clone()));
             let destroyed = self.books.destroy(&committed);
             self.done(destroyed);
         }
-        acknowledgements.into_iter().for_each(|acknowledge| acknowledge());
+        acknowledgements.into_iter().for_each(|acknowledge| acknowledge(Ok(())));
+    }
+
+    /// Without room the anchor stays behind; the journal goes on only when there is some.
+    fn write_anchor(&mut self) {
+        match self.books.write_anchor() {
+            Err(error) if error.is_no_room() => self.note_room(Some(&error)),
+            written => self.done(written),
+        }
+    }
+
+    /// Tells once when the disk is full, and once when it no longer is.
+    fn note_room(&mut self, full: Option<&WriteError>) {
+        match (full, self.full) {
+            (Some(error), false) => {
+                tracing::error!(%error, "the disk is full: changes are refused until there is room")
+            }
+            (None, true) => tracing::info!("there is room on the disk again: changes are taken"),
+            (Some(_), true) | (None, false) => {}
+        }
+        self.full = full.is_some();
     }
 
     /// A failed write ends the process.

@@ -35,7 +35,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::format::{Beginning, Fields, PREAMBLE_BYTES, begin, preamble};
 pub use super::format::{Hash, LINEAGE_BYTES, Lineage};
-use crate::disk::{Disk, DiskFile, parent_of};
+use crate::disk::{Disk, DiskFile, is_no_room, parent_of};
 
 /// The newest version of segments and anchor that can be read, and the one that is written.
 pub const FORMAT_VERSION: u32 = 1;
@@ -195,6 +195,9 @@ pub enum AppendError {
         /// Bytes of its payload.
         bytes: usize,
     },
+    /// The disk is full. Nothing happened: it may be tried again when there is room.
+    #[error("the disk is full")]
+    NoRoom(#[source] io::Error),
     /// The disk refused. Whether the batch is on it shows at the next start; this process has to end.
     #[error("the journal can't be made durable: the server has to stop")]
     Io(#[source] io::Error),
@@ -322,6 +325,11 @@ impl Journal {
         let sequence = self.head.sequence + 1;
         encode(&mut self.frame, &self.lineage, sequence, &self.head.hash, entries);
         if let Err(error) = self.write_frame() {
+            // What a full disk took of the frame is cut off. Should the process end before that is on disk, the start
+            // does it: the frame is not whole.
+            if is_no_room(&error) && self.segment.truncate(self.length).is_ok() {
+                return Err(AppendError::NoRoom(error));
+            }
             self.poisoned = true;
             return Err(AppendError::Io(error));
         }

@@ -15,6 +15,8 @@ pub(super) trait Disk: Send {
     /// Writes, growing the file where needed. Durable after the next [`Self::flush`]; torn or missing after a
     /// crash before it.
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+    /// Cuts the file to a length; durable after the next [`Self::flush`].
+    fn truncate(&mut self, length: u64) -> io::Result<()>;
     /// Returns when everything written is on the disk.
     fn flush(&mut self) -> io::Result<()>;
     /// Begins a new file that may take this one's place, forgetting one begun before.
@@ -74,6 +76,10 @@ impl Disk for FileDisk {
 
     fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.file()?.write_at(at, bytes)
+    }
+
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        self.file()?.truncate(length)
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -41,6 +41,7 @@ use rand::{CryptoRng, SeedableRng};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use crate::disk::is_no_room;
 use disk::{Disk, FileDisk};
 use slot::{HEADER_AREA_BYTES, Keys, SECRET_AT, SECRET_BYTES, SLOT_BYTES, Secret, SecretHalf, Slot, SlotBytes};
 
@@ -155,6 +156,9 @@ pub enum VaultError {
     /// The disk refused.
     #[error("vault: {0}")]
     Io(#[from] io::Error),
+    /// The disk is full. Nothing was made.
+    #[error("the disk is full")]
+    NoRoom,
     /// An earlier write or flush failed, so that nobody knows what the disk holds.
     #[error("the vault failed before; restart, so that it is read and put right again")]
     Failed,
@@ -286,7 +290,7 @@ impl Vault {
             written.push((place, bytes));
             made.push((place, Held { code, door, tag, half: SecretHalf::Sealed }));
         }
-        self.durably(|disk| write_slots(disk, &written))?;
+        self.write_made(&written)?;
         made.into_iter().for_each(|(place, held)| self.hold(place, held));
         Ok(commitments)
     }
@@ -484,6 +488,26 @@ impl Vault {
         match wanted.iter().find(|wanted| used(wanted.code) || !seen.insert(wanted.code)) {
             Some(wanted) => Err(MakeError::Used(wanted.code)),
             None => Ok(()),
+        }
+    }
+
+    /// Writes slots that were free and waits until they are on disk. When there is no room for all of them, none of them
+    /// is left, and the vault goes on as it was.
+    fn write_made(&mut self, written: &[(u32, SlotBytes)]) -> Result<(), VaultError> {
+        self.working()?;
+        let length = self.disk.len()?;
+        match write_slots(&mut *self.disk, written) {
+            Ok(()) => self.durably(|_| Ok(())),
+            Err(error) if is_no_room(&error) => {
+                let zeros = written.iter().map(|(place, _)| (*place, [0; SLOT_BYTES]));
+                let zeros: Vec<_> = zeros.filter(|(place, _)| slot::offset(*place) < length).collect();
+                self.durably(|disk| write_slots(disk, &zeros).and_then(|()| disk.truncate(length)))?;
+                Err(VaultError::NoRoom)
+            }
+            Err(error) => {
+                self.failed = true;
+                Err(error.into())
+            }
         }
     }
 

@@ -641,6 +641,15 @@ impl Disk for MemoryDisk {
         if works { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 
+    fn truncate(&mut self, length: u64) -> io::Result<()> {
+        let mut state = self.state();
+        if !state.works() {
+            return Err(io::ErrorKind::Other.into());
+        }
+        state.seen.truncate(length as usize);
+        Ok(())
+    }
+
     fn flush(&mut self) -> io::Result<()> {
         let mut state = self.state();
         if !state.works() {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -60,6 +60,8 @@ pub(super) struct Recorder {
     failing: usize,
     verdict: Verdict,
     for_good: bool,
+    /// From the failing operation on there is no room for more bytes and names; what is there can be written over.
+    full: AtomicBool,
 }
 
 impl Image {
@@ -102,7 +104,32 @@ impl Recorder {
 
     pub fn failing(root: &Path, operation: usize, verdict: Verdict, for_good: bool) -> Arc<Recorder> {
         let (events, seen) = (Mutex::default(), AtomicUsize::new(0));
-        Arc::new(Recorder { root: root.to_owned(), events, seen, failing: operation, verdict, for_good })
+        let (root, full) = (root.to_owned(), AtomicBool::new(false));
+        Arc::new(Recorder { root, events, seen, failing: operation, verdict, for_good, full })
+    }
+
+    /// The disk is full from an operation on, until there is [room](Self::make_room).
+    pub fn full(root: &Path, operation: usize) -> Arc<Recorder> {
+        let (events, seen) = (Mutex::default(), AtomicUsize::new(0));
+        let (root, full) = (root.to_owned(), AtomicBool::new(true));
+        Arc::new(Recorder { root, events, seen, failing: operation, verdict: Verdict::NoRoom(0), for_good: true, full })
+    }
+
+    pub fn make_room(&self) {
+        self.full.store(false, Ordering::SeqCst);
+    }
+
+    /// What a full disk says to an operation; half of a write finds room.
+    fn when_full(operation: Operation<'_>) -> Verdict {
+        match operation {
+            Operation::Write(path, at, bytes) => {
+                let there = fs::metadata(path).map_or(0, |found| found.len());
+                let grows = at + bytes.len() as u64 > there;
+                if grows { Verdict::NoRoom(bytes.len() / 2) } else { Verdict::Proceed }
+            }
+            Operation::Create(_) | Operation::CreateDirectory(_) | Operation::Rename(..) => Verdict::NoRoom(0),
+            _ => Verdict::Proceed,
+        }
     }
 
     pub fn mark(&self, mark: Mark) {
@@ -135,6 +162,10 @@ impl Recorder {
 impl Witness for Recorder {
     fn before(&self, operation: Operation<'_>) -> Verdict {
         let number = self.seen.fetch_add(1, Ordering::SeqCst);
+        if matches!(self.verdict, Verdict::NoRoom(_)) {
+            let full = number >= self.failing && self.full.load(Ordering::SeqCst);
+            return if full { Recorder::when_full(operation) } else { Verdict::Proceed };
+        }
         if number == self.failing || (self.for_good && number > self.failing) {
             return if number == self.failing { self.verdict } else { Verdict::Fail };
         }

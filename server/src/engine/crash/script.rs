@@ -67,9 +67,14 @@ impl Boundary {
     }
 }
 
-/// It ended before the script did.
-#[derive(Debug)]
-pub(super) struct Ended;
+/// Why the script does not go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// The server ended.
+    Ended,
+    /// It refuses a change, or takes no more records: its disk is full.
+    Full,
+}
 
 /// The script on its way.
 pub(super) struct Play<M: Fn(Mark)> {
@@ -206,7 +211,7 @@ impl<M: Fn(Mark)> Play<M> {
     }
 
     /// Starts a server, plays a session's steps, and stops it in order.
-    pub fn session(&mut self, steps: &[Step], shelf: bool) -> Result<(), Ended> {
+    pub fn session(&mut self, steps: &[Step], shelf: bool) -> Result<(), Stopped> {
         let server = self.start(shelf)?;
         self.note(&server)?;
         for step in steps {
@@ -216,16 +221,57 @@ impl<M: Fn(Mark)> Play<M> {
         Ok(())
     }
 
-    fn start(&self, shelf: bool) -> Result<Server, Ended> {
+    /// Plays a session's steps on a disk that is full at some of them: what is refused changes nothing, and is done when
+    /// there is room. Says how often something was refused.
+    pub fn session_when_full(&mut self, steps: &[Step], make_room: impl Fn()) -> Result<u32, String> {
+        let stopped = |why: Stopped| format!("stopped: {why:?}");
+        let server = self.start(false).map_err(stopped)?;
+        self.note(&server).map_err(stopped)?;
+        let mut refused = 0;
+        for step in steps {
+            match self.step(&server, step) {
+                Ok(()) => continue,
+                Err(Stopped::Full) => refused += 1,
+                Err(why) => return Err(stopped(why)),
+            }
+            let last = self.boundaries.last().expect("the session began with one");
+            let several = matches!(step, Step::Change(commands) if commands(&server.portfolio()).len() > 1);
+            if !several {
+                if encode_directory(&server.engine.directory()) != last.directory {
+                    return Err("a refused change is there".into());
+                }
+                last.compare(&answers(server.engine.published(), &server.tagger, last.now, &last.asked))?;
+            }
+            make_room();
+            match step {
+                // The log tries again by itself; what it had taken is written then.
+                Step::Attempts(count) => {
+                    while server.log.status().failed {
+                        std::thread::yield_now();
+                    }
+                    if server.log.next_sequence() == self.answered + 1 {
+                        self.step(&server, step).map_err(stopped)?;
+                    } else {
+                        self.answered += u64::from(*count);
+                    }
+                }
+                step => self.step(&server, step).map_err(stopped)?,
+            }
+        }
+        server.stop();
+        Ok(refused)
+    }
+
+    fn start(&self, shelf: bool) -> Result<Server, Stopped> {
         let medium = Medium { disk: self.disk.clone(), segment_bytes: SEGMENT_BYTES };
-        let (books, _) = Books::open_at(&medium, &self.layout).map_err(|_| Ended)?;
+        let (books, _) = Books::open_at(&medium, &self.layout).map_err(|_| Stopped::Ended)?;
         let config = access_log::Config {
             mode: Mode::Strict,
             segment_bytes: LOG_SEGMENT_BYTES,
             ..access_log::Config::default()
         };
         let opened = AccessLog::open_at(&self.disk, &self.layout.log(), books.lineage(), config);
-        let (log, _) = opened.map_err(|_| Ended)?;
+        let (log, _) = opened.map_err(|_| Stopped::Ended)?;
         let tagger = books.tagger(PORTFOLIO).unwrap();
         let keeper = shelf.then(|| Keeper::open(&self.layout.index(), books.lineage()).0).flatten();
         let publisher = Publisher::new(&books, self.now(), (1, 2), keeper);
@@ -243,15 +289,14 @@ impl<M: Fn(Mark)> Play<M> {
         Moment::from_micros(self.now.load(Ordering::SeqCst))
     }
 
-    fn step(&mut self, server: &Server, step: &Step) -> Result<(), Ended> {
+    fn step(&mut self, server: &Server, step: &Step) -> Result<(), Stopped> {
         match step {
             Step::Change(commands) => {
-                let portfolio = server.engine.directory().portfolios[&PORTFOLIO].clone();
-                server.run_all(commands(&portfolio))?;
+                server.run_all(commands(&server.portfolio()))?;
                 self.note(server)
             }
             Step::Carrier(name) => {
-                server.engine.make_carrier(name).map_err(|_| Ended)?;
+                server.engine.make_carrier(name).map_err(|_| Stopped::Ended)?;
                 self.note(server)
             }
             Step::Attempts(count) => {
@@ -268,13 +313,13 @@ impl<M: Fn(Mark)> Play<M> {
     }
 
     /// The step is acknowledged: notes what is true from here on.
-    fn note(&mut self, server: &Server) -> Result<(), Ended> {
+    fn note(&mut self, server: &Server) -> Result<(), Stopped> {
         let directory = server.engine.directory();
         let portfolio = &directory.portfolios[&PORTFOLIO];
         (self.mark)(Mark::Acknowledged(self.boundaries.len()));
         let mut codes = BTreeMap::new();
         for code in portfolio.properties.values().flat_map(|property| property.codes.values()) {
-            codes.insert(code.id, (code.door, server.engine.reveal(PORTFOLIO, code.id).map_err(|_| Ended)?));
+            codes.insert(code.id, (code.door, server.engine.reveal(PORTFOLIO, code.id).map_err(|_| Stopped::Ended)?));
         }
         let mut shown: Vec<(DoorId, Credential)> = Vec::new();
         for door in 1..=3 {
@@ -295,7 +340,11 @@ impl<M: Fn(Mark)> Play<M> {
 }
 
 impl Server {
-    fn run_all(&self, commands: Vec<Command>) -> Result<(), Ended> {
+    fn portfolio(&self) -> Arc<Portfolio> {
+        self.engine.directory().portfolios[&PORTFOLIO].clone()
+    }
+
+    fn run_all(&self, commands: Vec<Command>) -> Result<(), Stopped> {
         let (send, receive) = crossbeam_channel::bounded(commands.len());
         let count = commands.len();
         for command in commands {
@@ -307,17 +356,18 @@ impl Server {
         // A reply that is dropped tells nobody anything: the writer has ended.
         let told: Vec<Result<Done, Refusal>> = receive.iter().collect();
         match told.iter().find_map(|done| done.as_ref().err()) {
+            Some(Refusal::Unavailable(why)) if why.contains("disk is full") => Err(Stopped::Full),
             None if told.len() == count => Ok(()),
-            None | Some(Refusal::Unavailable(_)) => Err(Ended),
+            None | Some(Refusal::Unavailable(_)) => Err(Stopped::Ended),
             Some(refusal) => panic!("the script is refused: {refusal}"),
         }
     }
 
-    fn attempt(&self, after: u32, count: u32, now: Moment) -> Result<(), Ended> {
+    fn attempt(&self, after: u32, count: u32, now: Moment) -> Result<(), Stopped> {
         let records = (after + 1..=after + count).map(|number| record(number, now)).collect();
         let producer = self.log.producer(0);
-        let ticket = producer.push_blocking(Batch { portfolio: PORTFOLIO, records }).map_err(|_| Ended)?;
-        producer.durable_blocking(ticket).map_err(|_| Ended)
+        let ticket = producer.push_blocking(Batch { portfolio: PORTFOLIO, records }).map_err(|_| Stopped::Full)?;
+        producer.durable_blocking(ticket).map_err(|_| Stopped::Full)
     }
 
     fn stop(mut self) {
