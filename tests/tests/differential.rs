@@ -20,6 +20,7 @@ use keyward_server::{
         directory::*,
         effects,
         event::Cause,
+        explain,
         hours::{days_later, openings},
         policy::{self, Judgement, Shown},
         site,
@@ -48,6 +49,13 @@ const ZONES: [&str; 6] = [
     "Pacific/Auckland",
 ];
 
+fn granted_by(judgement: &Judgement) -> Option<(KeyId, Option<PersonId>)> {
+    match judgement.decision {
+        Decision::Granted { key } => Some((key, judgement.host)),
+        Decision::Denied { .. } => None,
+    }
+}
+
 /// A random portfolio with what its people show.
 struct World {
     portfolio: Portfolio,
@@ -71,7 +79,7 @@ struct Asked {
     context: String,
 }
 
-// K2, K7, K10, K11, C1, C6, S1, S3, S4, G1, G4, G5, U1, U2, U8, V3
+// K2, K7, K10, K11, C1, C6, S1, S3, S4, G1, G4, G5, U1, U2, U5, U6, U8, V3
 #[test]
 fn the_index_answers_as_the_judge() {
     let number =
@@ -406,10 +414,61 @@ impl World {
             // U4: never later than the answer really stands.
             assert!(until <= flip, "{context}: stands until {until}, flips at {flip}");
         }
+        if let (Shown::Person(person) | Shown::LiveCode(person), true) = (shown, self.random.random_range(0..8) == 0) {
+            let by_code = matches!(shown, Shown::LiveCode(_));
+            self.check_explained(property, door, person, by_code, moment, &expected, &context);
+        }
         let (decision, property) = (expected.decision, property.id());
         let line = self.line(property, door, &credential, shown, moment);
         let asked = line.map(|line| Asked { line, property, door, shown, moment, expected, context });
         (decision, asked)
+    }
+
+    /// U5, U6: what explains a check says what the check says, and what it tells of each Key bears it out.
+    #[expect(clippy::too_many_arguments, reason = "a check has as many parts")]
+    fn check_explained(
+        &self,
+        property: &Property,
+        door: DoorId,
+        person: PersonId,
+        by_code: bool,
+        moment: Moment,
+        expected: &Judgement,
+        context: &str,
+    ) {
+        let Some(door) = property.doors.get(&door) else { return };
+        let explained = explain::explain(&self.portfolio, property, door, person, by_code, moment);
+        assert_eq!((explained.decision, explained.host), (expected.decision, expected.host), "{context}");
+        let suspended = self.portfolio.is_suspended(person);
+        let opens = explained.held.iter().find(|held| held.refuses.is_none() && held.excepted && !suspended);
+        assert_eq!(opens.map(|held| (held.key, held.host)), granted_by(expected), "{context}: {explained:?}");
+        if opens.is_none() && !suspended && explained.lockdowns.is_empty() {
+            let worst = explained.held.iter().filter(|held| !held.openings.is_empty());
+            let worst = worst.filter_map(|held| held.refuses).filter(|why| *why != Reason::PersonSuspended).min();
+            let reason = worst.unwrap_or(Reason::NoKey);
+            assert_eq!(explained.decision, Decision::Denied { reason }, "{context}: {explained:?}");
+        }
+        let can = explain::opens(&self.portfolio, property, door, person, moment);
+        match by_code {
+            false => assert_eq!(can.map(|can| (can.key, can.host)), granted_by(expected), "{context}"),
+            true => assert_eq!(can.is_some_and(|can| can.by_code), expected.is_granted(), "{context}"),
+        }
+        // Were another of the Keys that would open theirs, it would.
+        if let Some(key) = explain::keys_that_open(property, door, false, moment).first() {
+            let mut world = self.portfolio.clone();
+            let id = GivingId(u32::MAX - 1);
+            let giving = Giving { id, key: *key, person, may_share: false, from: None, until: None, ended: false };
+            let had = property.givings_of(person).any(|giving| giving.key == *key);
+            if !had && !suspended {
+                let given = Cause::Given { property: property.id(), giving };
+                let stepped = effects::step(&world, &[given], self.now);
+                let commitments = vec![[0; 32]; stepped.effects.codes_made.len()];
+                world = effects::finish(stepped, &commitments, self.now);
+                let property = &world.properties[&property.id()];
+                let judged = policy::judge(&world, property, door.id, Shown::Person(person), moment);
+                assert!(judged.is_granted(), "{context}: {key} would open");
+            }
+        }
     }
 
     /// The check as a line for `evaluate`, where a site file can say what it is about.

@@ -6,11 +6,13 @@ use crate::{
     id::*,
     message::{
         manage::{
-            Answer, Digest, Done, DoorDetail, DoorRow, Effects, HolderRow, KeyDetail, KeyRow, List, LockRow, Overview,
-            Part, PayloadError, PersonDetail, PersonRow, PropertyDetail, Request, Rows, ScheduleRow,
+            Answer, CanOpenRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation, HolderRow, KeyDetail, KeyRow,
+            List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow, PropertyDetail, Request, Rows,
+            ScheduleRow, WhoCan,
         },
         watch::{LiveBatch, Subscribe},
     },
+    time::Moment,
 };
 
 /// Why a management call has no answer.
@@ -102,6 +104,32 @@ impl Connection {
     /// Registered locks.
     pub async fn locks(&self, rows: Rows) -> Result<List<LockRow>, ManageError> {
         ask!(self, Request::Locks(rows), Answer::Locks)
+    }
+
+    /// Why someone can or can't open a door, now or at a later moment (U5).
+    pub async fn explain(
+        &self,
+        person: PersonId,
+        door: DoorId,
+        by_code: bool,
+        at: Option<Moment>,
+    ) -> Result<Explanation, ManageError> {
+        ask!(self, Request::Explain { person, door, by_code, at }, Answer::Explanation)
+    }
+
+    /// Who can open a door, now or at a later moment (U6).
+    pub async fn who_can(&self, door: DoorId, at: Option<Moment>, rows: Rows) -> Result<WhoCan, ManageError> {
+        ask!(self, Request::WhoCan(door, at, rows), Answer::WhoCan)
+    }
+
+    /// What someone can open, now or at a later moment (U6).
+    pub async fn what_can(
+        &self,
+        person: PersonId,
+        at: Option<Moment>,
+        rows: Rows,
+    ) -> Result<List<CanOpenRow>, ManageError> {
+        ask!(self, Request::WhatCan(person, at, rows), Answer::WhatCan)
     }
 
     /// What would follow from a command (K9). Changes nothing.

@@ -10,6 +10,7 @@ use rkyv::rancor;
 
 use crate::{
     code::Card,
+    decision::Reason,
     entry::{
         CodePolicy, Command, DoorKind, DoorRule, Holiday, KeyDoor, Level, LockScope, OnLogFailure, Opening, Refusal,
         Senseless,
@@ -95,6 +96,21 @@ pub enum Request {
         /// Which rows of the effects to answer with.
         part: Part,
     },
+    /// Why someone can or can't open a door (U5): [`Explanation`].
+    Explain {
+        /// Who.
+        person: PersonId,
+        /// Which door.
+        door: DoorId,
+        /// By their door code, not their mobile identity or a card.
+        by_code: bool,
+        /// When; `None` for now. Not in the past.
+        at: Option<Moment>,
+    },
+    /// Who can open a door (U6), now or at a later moment: [`WhoCan`], by person.
+    WhoCan(DoorId, Option<Moment>, Rows),
+    /// What someone can open (U6), now or at a later moment: [`CanOpenRow`]s, by door.
+    WhatCan(PersonId, Option<Moment>, Rows),
 }
 
 /// What the server answers.
@@ -130,6 +146,12 @@ pub enum Answer {
     Refused(Refusal),
     /// The request could not be read, and why. Nothing was changed.
     Unreadable(String),
+    /// To [`Request::Explain`].
+    Explanation(Explanation),
+    /// To [`Request::WhoCan`].
+    WhoCan(WhoCan),
+    /// To [`Request::WhatCan`].
+    WhatCan(List<CanOpenRow>),
 }
 
 /// Some rows of a list.
@@ -474,6 +496,126 @@ pub struct LockRow {
     pub disabled: bool,
 }
 
+/// A Key with its name.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct NamedKey {
+    /// Which.
+    pub id: KeyId,
+    /// Its name.
+    pub name: String,
+}
+
+/// Why someone can or can't open a door at a moment (U5): what a check then would be answered, by the rules.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Explanation {
+    /// The portfolio's revision that it was worked out at.
+    pub revision: u64,
+    /// The moment it is for.
+    pub at: Moment,
+    /// Who.
+    pub person: PersonId,
+    /// Their name.
+    pub name: String,
+    /// Which door.
+    pub door: DoorId,
+    /// Its name.
+    pub door_name: String,
+    /// By their door code.
+    pub by_code: bool,
+    /// Why it is denied; `None`: it is granted, by the first of `held` that refuses nothing and is excepted.
+    pub denied: Option<Reason>,
+    /// The person is suspended (K11).
+    pub suspended: bool,
+    /// They have no live door code there, where one is asked about.
+    pub no_code: bool,
+    /// The lockdowns that close the door (U8).
+    pub lockdowns: Vec<LockdownId>,
+    /// Each Key that they hold in the property: own givings first, then shares, earliest first (U2).
+    pub held: Vec<StandingRow>,
+    /// When the answer would be the other, if nothing is changed. Searched for 400 days ahead.
+    pub flips_at: Option<Moment>,
+    /// Where it is denied: Keys the viewer manages that would open the door at that moment to whoever held them and is
+    /// not suspended.
+    pub would_open: Vec<NamedKey>,
+}
+
+/// A Key held, and what it does at a door.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct StandingRow {
+    /// Which; `None`: another Key, which the viewer does not manage (M8). Of one, `host`, `openings` and the bounds are
+    /// not told.
+    pub key: Option<NamedKey>,
+    /// Who shares it with them, by name, where it is shared.
+    pub host: Option<(PersonId, String)>,
+    /// By the names of the schedules, when the Key opens the door; none where it does not have it.
+    pub openings: Vec<NamedOpening>,
+    /// First moment (K7).
+    pub from: Option<Moment>,
+    /// The moment at which it has ended (K7).
+    pub until: Option<Moment>,
+    /// Not closed by the lockdowns, if there are any.
+    pub excepted: bool,
+    /// Why it does not open the door by itself; `no_key` where it does not have it.
+    pub refuses: Option<Reason>,
+}
+
+/// When a Key opens a door, with the schedule's name.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct NamedOpening {
+    /// When, and whether with a code.
+    pub opening: Opening,
+    /// The schedule's name.
+    pub schedule: String,
+}
+
+/// Who can open a door (U6).
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct WhoCan {
+    /// The moment it is for.
+    pub at: Moment,
+    /// Carriers can too (V3).
+    pub carriers: bool,
+    /// The people, by id.
+    pub people: List<WhoRow>,
+}
+
+/// Someone who can open a door.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct WhoRow {
+    /// Who.
+    pub person: PersonId,
+    /// Their name.
+    pub name: String,
+    /// Their email.
+    pub email: String,
+    /// How.
+    pub how: How,
+}
+
+/// A door that someone can open.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct CanOpenRow {
+    /// Where.
+    pub property: PropertyId,
+    /// Which.
+    pub door: DoorId,
+    /// Its name.
+    pub name: String,
+    /// How.
+    pub how: How,
+}
+
+/// How someone can open a door.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct How {
+    /// The Key that a check names (U2); `None`: another Key (M8).
+    pub key: Option<NamedKey>,
+    /// Who shares it with them, by name, where it is shared and not another Key.
+    pub host: Option<(PersonId, String)>,
+    /// By their door code too.
+    pub by_code: bool,
+}
+
 /// How long each list of effects is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct Totals {
@@ -603,6 +745,7 @@ impl Request {
     /// Whether everything in it could have been entered.
     pub fn check(&self) -> Result<(), Senseless> {
         let rows = |most: u32| (1..=ROWS_PER_ANSWER_MAX).contains(&most).then_some(()).ok_or(Senseless("row counts"));
+        let moment = |at: &Option<Moment>| at.is_none_or(|at| at.is_civil()).then_some(()).ok_or(Senseless("moments"));
         match self {
             Request::Keys(_, list)
             | Request::Holders(_, list)
@@ -614,6 +757,8 @@ impl Request {
                 rows(part.most.max(1))?;
                 command.check()
             }
+            Request::Explain { at, .. } => moment(at),
+            Request::WhoCan(_, at, list) | Request::WhatCan(_, at, list) => rows(list.most).and_then(|()| moment(at)),
             Request::Overview | Request::Property(_) | Request::Key(_) | Request::Person(_) | Request::Door(_) => {
                 Ok(())
             }
@@ -669,6 +814,8 @@ mod tests {
         vec![
             Request::Overview,
             Request::Keys(PropertyId(1), Rows::all()),
+            Request::Explain { person: PersonId(1), door: DoorId(2), by_code: true, at: Some(Moment::from_micros(7)) },
+            Request::WhoCan(DoorId(3), None, Rows::all()),
             Request::Preview(person(vec![Card::new(&[4, 0xa2]).unwrap()]), Part::FIRST),
             Request::Preview(Command::MakeSchedule(PropertyId(1), "day".to_owned(), hours), Part::FIRST),
             Request::Do {

@@ -11,6 +11,7 @@ pub mod directory;
 pub mod edit;
 pub mod effects;
 pub mod event;
+pub mod explain;
 pub mod hours;
 pub mod permission;
 pub mod policy;

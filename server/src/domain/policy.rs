@@ -88,7 +88,7 @@ pub fn judge(portfolio: &Portfolio, property: &Property, door: DoorId, shown: Sh
 }
 
 /// The Keys named in each lockdown that closes the door; `None` when none does (U8).
-fn excepted_keys(property: &Property, door: DoorId) -> Option<BTreeSet<KeyId>> {
+pub(super) fn excepted_keys(property: &Property, door: DoorId) -> Option<BTreeSet<KeyId>> {
     property
         .lockdowns
         .values()
@@ -189,7 +189,7 @@ pub fn yields(
 }
 
 /// `None` when the Key doesn't have the door (for a code: has it without a code); otherwise why it refuses, or nothing.
-fn refusal(
+pub(super) fn refusal(
     property: &Property,
     key: KeyId,
     door: &Door,

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use keyward_protocol::{
+    decision::Decision,
     entry::{Command, LockScope, Opening, Refusal, ScheduleRef},
     id::*,
     message::manage::*,
@@ -21,7 +22,9 @@ use crate::{
         directory::{DELIVERIES_NAME, Door, Giving, Key, Person, Portfolio, Property, Share},
         effects,
         event::{Actor, Cause},
+        explain,
         permission::{self, Managed},
+        policy,
     },
     engine::Engine,
     identity::Principal,
@@ -148,6 +151,11 @@ impl<'a> Viewer<'a> {
             Request::Schedules(property, rows) => Answer::Schedules(self.schedules(property, &rows)?),
             Request::Locks(rows) => Answer::Locks(self.locks(&rows)?),
             Request::Preview(command, part) => Answer::Preview(self.preview(&command, part, now)?),
+            Request::Explain { person, door, by_code, at } => {
+                Answer::Explanation(self.explain(person, door, by_code, later(at, now)?)?)
+            }
+            Request::WhoCan(door, at, rows) => Answer::WhoCan(self.who_can(door, later(at, now)?, &rows)?),
+            Request::WhatCan(person, at, rows) => Answer::WhatCan(self.what_can(person, later(at, now)?, &rows)?),
             Request::Do { .. } => return Err(Refusal::Unavailable("a change is made elsewhere".to_owned())),
         })
     }
@@ -397,11 +405,13 @@ impl<'a> Viewer<'a> {
         })
     }
 
+    fn find_person(&self, id: PersonId) -> Result<&'a Person, Refusal> {
+        let seen = self.is_portfolio_manager() || self.people_seen().contains(&id);
+        self.portfolio.people.get(&id).map(AsRef::as_ref).filter(|_| seen).ok_or_else(|| not_found("person"))
+    }
+
     fn person_detail(&self, id: PersonId) -> Result<PersonDetail, Refusal> {
-        let person = self.portfolio.people.get(&id).ok_or_else(|| not_found("person"))?;
-        if !self.is_portfolio_manager() && !self.people_seen().contains(&id) {
-            return Err(not_found("person"));
-        }
+        let person = self.find_person(id)?;
         let properties: Vec<&Property> = self.portfolio.properties.values().map(AsRef::as_ref).collect();
         let mut detail = PersonDetail {
             revision: self.portfolio.revision,
@@ -459,10 +469,15 @@ impl<'a> Viewer<'a> {
         property.keys.values().map(AsRef::as_ref).filter(move |key: &&Key| managed.has(key.id))
     }
 
-    fn door(&self, door: DoorId) -> Result<DoorDetail, Refusal> {
+    fn find_door(&self, door: DoorId) -> Result<(&'a Property, &'a Door), Refusal> {
         let property = self.portfolio.property_with_door(door).ok_or_else(|| not_found("door"))?;
         let seen = self.sees_property(property) && self.doors_seen(property).is_none_or(|doors| doors.contains(&door));
         let found = property.doors.get(&door).filter(|_| seen).ok_or_else(|| not_found("door"))?;
+        Ok((property, found))
+    }
+
+    fn door(&self, door: DoorId) -> Result<DoorDetail, Refusal> {
+        let (property, found) = self.find_door(door)?;
         let keys = self.keys_seen(property).filter_map(|key| {
             let openings = property.openings_of(key, found);
             (!openings.is_empty()).then(|| DoorKeyRow { key: key.id, name: key.name.clone(), openings })
@@ -523,6 +538,97 @@ impl<'a> Viewer<'a> {
         }))
     }
 
+    fn explain(&self, person: PersonId, door: DoorId, by_code: bool, at: Moment) -> Result<Explanation, Refusal> {
+        let ((property, found), person) = (self.find_door(door)?, self.find_person(person)?);
+        let managed = self.managed(property);
+        let explained = explain::explain(self.portfolio, property, found, person.id, by_code, at);
+        let denied = match explained.decision {
+            Decision::Granted { .. } => None,
+            Decision::Denied { reason } => Some(reason),
+        };
+        let would_open = match denied {
+            None => Vec::new(),
+            Some(_) => explain::keys_that_open(property, found, by_code, at),
+        };
+        Ok(Explanation {
+            revision: self.portfolio.revision,
+            at,
+            person: person.id,
+            name: person.name.clone(),
+            door,
+            door_name: found.name.clone(),
+            by_code,
+            denied,
+            suspended: person.suspended,
+            no_code: by_code && !property.code_of.contains_key(&(person.id, door)),
+            lockdowns: explained.lockdowns,
+            held: explained.held.iter().map(|standing| self.standing_row(property, &managed, standing)).collect(),
+            flips_at: explained.flips_at,
+            would_open: would_open.into_iter().filter_map(|key| named_key(property, &managed, key)).collect(),
+        })
+    }
+
+    fn standing_row(&self, property: &Property, managed: &Managed, standing: &explain::Standing) -> StandingRow {
+        let key = named_key(property, managed, standing.key);
+        let told = key.is_some();
+        let opening =
+            |opening: &Opening| NamedOpening { opening: *opening, schedule: schedule_name(property, opening.schedule) };
+        StandingRow {
+            key,
+            host: standing.host.filter(|_| told).map(|host| (host, self.name(host))),
+            openings: if told { standing.openings.iter().map(opening).collect() } else { Vec::new() },
+            from: Some(standing.from).filter(|from| told && *from != Moment::MIN),
+            until: Some(standing.until).filter(|until| told && *until != Moment::MAX),
+            excepted: standing.excepted,
+            refuses: standing.refuses,
+        }
+    }
+
+    fn who_can(&self, door: DoorId, at: Moment, rows: &Rows) -> Result<WhoCan, Refusal> {
+        let (property, found) = self.find_door(door)?;
+        let managed = self.managed(property);
+        let carriers = policy::judge(self.portfolio, property, door, policy::Shown::Carrier, at).is_granted();
+        let can = self.people_of(property).into_iter().filter_map(|person| {
+            let person = self.portfolio.people.get(&person)?.as_ref();
+            Some((person, explain::opens(self.portfolio, property, found, person.id, at)?))
+        });
+        let chosen = Chosen::of(can.collect(), rows, |(person, _)| person.id.0, |(person, _)| names(person));
+        let people = chosen.list(self.portfolio, |(person, opens)| WhoRow {
+            person: person.id,
+            name: person.name.clone(),
+            email: person.email.clone(),
+            how: self.how(property, &managed, opens),
+        });
+        Ok(WhoCan { at, carriers: carriers && managed.sees_deliveries(), people })
+    }
+
+    fn what_can(&self, person: PersonId, at: Moment, rows: &Rows) -> Result<List<CanOpenRow>, Refusal> {
+        let person = self.find_person(person)?.id;
+        let mut can = Vec::new();
+        for property in self.portfolio.properties.values().filter(|property| self.sees_property(property)) {
+            let (managed, seen) = (self.managed(property), self.doors_seen(property));
+            let doors = property.doors.values();
+            for door in doors.filter(|door| seen.as_ref().is_none_or(|seen| seen.contains(&door.id))) {
+                let opens = explain::opens(self.portfolio, property, door, person, at);
+                can.extend(opens.map(|opens| (property.id(), door, self.how(property, &managed, &opens))));
+            }
+        }
+        can.sort_by_key(|(_, door, _)| door.id);
+        let chosen = Chosen::of(can, rows, |(_, door, _)| door.id.0, |(_, door, _)| vec![door.name.as_str()]);
+        Ok(chosen.list(self.portfolio, |(property, door, how)| CanOpenRow {
+            property: *property,
+            door: door.id,
+            name: door.name.clone(),
+            how: how.clone(),
+        }))
+    }
+
+    fn how(&self, property: &Property, managed: &Managed, opens: &explain::Opens) -> How {
+        let key = named_key(property, managed, opens.key);
+        let host = opens.host.filter(|_| key.is_some()).map(|host| (host, self.name(host)));
+        How { key, host, by_code: opens.by_code }
+    }
+
     /// What would follow (K9), worked out exactly as the step would: ends that are due come first.
     fn preview(&self, command: &Command, part: Part, now: Moment) -> Result<Effects, Refusal> {
         let due = decide::due(self.portfolio, now);
@@ -547,6 +653,22 @@ impl<'a> Viewer<'a> {
 
 /// The schedule that every property has.
 const ALWAYS: &str = "always";
+
+/// The moment that is asked about: now where none is named.
+fn later(at: Option<Moment>, now: Moment) -> Result<Moment, Refusal> {
+    match at {
+        Some(at) if at < now => {
+            Err(Refusal::Invalid("a past moment can't be explained yet: ask about now or later".to_owned()))
+        }
+        at => Ok(at.unwrap_or(now)),
+    }
+}
+
+/// A Key as whoever manages it is shown it; `None` for another Key (M8).
+fn named_key(property: &Property, managed: &Managed, key: KeyId) -> Option<NamedKey> {
+    let name = property.key_name(key).filter(|_| managed.has(key))?;
+    Some(NamedKey { id: key, name: name.to_owned() })
+}
 
 fn not_found(what: &str) -> Refusal {
     Refusal::NotFound(what.to_owned())

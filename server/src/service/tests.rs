@@ -448,6 +448,63 @@ async fn levels_hold_on_the_wire_for_portfolio_managers_too() {
     server.stop().await;
 }
 
+// U5 U6 M8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_explained_is_what_the_lock_is_answered() {
+    let (_, server) = fresh().await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let operator = server.operator().await;
+    let people = ["ana@harbor.example", TRACY, "sam@mail.example"].map(|email| (email, server.person(email)));
+    let doors = [DoorId(1), DoorId(2)];
+    let run = |command| server.inside.engine.run(PORTFOLIO, Actor::Administrator, command).unwrap();
+    let lockdown = Command::LockDown { property: MAIN, doors: Some(vec![DoorId(1)]), except_keys: vec![KEY_B] };
+    for step in [
+        None,
+        Some(give(KEY_B, people[0].1)),
+        Some(lockdown),
+        Some(Command::Suspend(people[1].1, true)),
+        Some(Command::Revoke { key: KEY_A, person: people[1].1 }),
+    ] {
+        step.map(run);
+        for (email, person) in people {
+            let can = operator.what_can(person, None, Rows::all()).await.unwrap();
+            for door in doors {
+                let outcome = ask(&lock, door.0, server.mobile(email)).await;
+                let explained = operator.explain(person, door, false, None).await.unwrap();
+                assert_eq!(explained.denied.is_none(), outcome == Outcome::Granted, "{explained:?}");
+                assert_eq!(can.rows.iter().any(|row| row.door == door), outcome == Outcome::Granted, "{can:?}");
+                let who = operator.who_can(door, None, Rows::all()).await.unwrap();
+                assert_eq!(who.people.rows.iter().any(|row| row.person == person), outcome == Outcome::Granted);
+                let directory = server.inside.engine.directory();
+                assert_eq!(explained.suspended, directory.portfolios[&PORTFOLIO].is_suspended(person));
+            }
+        }
+    }
+    let tracy = people[1].1;
+    let explained = operator.explain(people[0].1, DoorId(1), false, None).await.unwrap();
+    let named = explained.held[0].key.as_ref().map(|key| key.name.as_str());
+    assert_eq!((named, explained.held[0].excepted, explained.lockdowns.len()), (Some("Key B"), true, 1));
+    assert_eq!(explained.held[0].openings[0].schedule, "always");
+    let why_not = operator.explain(tracy, DoorId(2), true, None).await.unwrap();
+    assert!(why_not.no_code && why_not.held.is_empty() && why_not.denied == Some(Reason::UnknownCredential));
+    assert_eq!(why_not.would_open.iter().map(|key| key.id).collect::<Vec<_>>(), [KEY_A, KEY_B]);
+
+    let past = Some(clock::now().plus_seconds(-60));
+    assert!(matches!(refusal(operator.explain(tracy, DoorId(1), false, past).await), Refusal::Invalid(_)));
+    assert!(matches!(refusal(operator.who_can(DoorId(77), None, Rows::all()).await), Refusal::NotFound(_)));
+
+    // Specific to Key A: Ana's own Key B is another Key, and who holds that alone is not there.
+    let ana = people[0].1;
+    operator.carry_out(Command::SetLevel(MAIN, ana, Some(Level::Specific(vec![KEY_A]))), None).await.unwrap();
+    operator.carry_out(give(KEY_A, ana), None).await.unwrap();
+    let explained = operator.explain(ana, DoorId(1), false, None).await.unwrap();
+    assert_eq!(explained.held.iter().map(|held| held.key.is_none()).collect::<Vec<_>>(), [true, false]);
+    assert!(explained.held[0].openings.is_empty() && explained.would_open.is_empty());
+    let who = operator.who_can(DoorId(1), None, Rows::all()).await.unwrap();
+    assert!(who.people.rows.iter().all(|row| row.person == ana && row.how.key.is_none()) && !who.carriers);
+    server.stop().await;
+}
+
 // M10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_sent_as_a_request_is_answered_in_words() {
