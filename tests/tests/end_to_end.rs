@@ -225,6 +225,25 @@ fn holds(bytes: &[u8], canary: &[u8]) -> bool {
     bytes.windows(canary.len()).any(|window| window == canary)
 }
 
+/// What a vault's file has of a code, as `server/src/vault/slot.rs` lays it out.
+struct Slot {
+    tag: Vec<u8>,
+    salt: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+impl Slot {
+    /// Of every code that can be brought back.
+    fn all(vault: &Path) -> Vec<Slot> {
+        let bytes = fs::read(vault).unwrap();
+        let slots = bytes[8_192..].chunks_exact(128).filter(|slot| slot[48..64].iter().any(|byte| *byte != 0));
+        let part = |slot: &[u8], from: usize, to: usize| slot[from..to].to_vec();
+        slots
+            .map(|slot| Slot { tag: part(slot, 16, 32), salt: part(slot, 48, 64), sealed: part(slot, 64, 112) })
+            .collect()
+    }
+}
+
 // C3 C8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_secret_stands_where_it_may_not() {
@@ -238,6 +257,9 @@ async fn no_secret_stands_where_it_may_not() {
     };
     let first = live();
     assert!(first.len() > 3, "the example has too few door codes to look for");
+    let vault = Layout::new(&site.data()).vault(PortfolioId(1));
+    let deleted = Slot::all(&vault);
+    assert_eq!(deleted.len(), first.len());
     let serving = site.serve_telling("trace");
     let lock = connect(&site, &serving).await;
     let operator = Connection::connect(serving.address, &boss, Duration::from_secs(10)).await.unwrap();
@@ -280,12 +302,35 @@ async fn no_secret_stands_where_it_may_not() {
         canaries.extend(lines.map(|line| (format!("a line of `{}`", file.display()), line.as_bytes().to_vec())));
     }
     assert!(canaries.iter().any(|(what, _)| what.starts_with("a line")), "the authority's key is looked for");
+    // What brought back the codes that were deleted is gone from every byte; of those that live it is in the vault alone,
+    // as are the tags of both.
+    for slot in &deleted {
+        canaries.push(("a deleted code's salt".to_owned(), slot.salt.clone()));
+        canaries.push(("a deleted code's digits, sealed".to_owned(), slot.sealed.clone()));
+    }
+    let mut in_vault: Vec<(String, Vec<u8>)> = Vec::new();
+    for slot in deleted.iter().chain(&Slot::all(&vault)) {
+        in_vault.push(("a tag".to_owned(), slot.tag.clone()));
+    }
+    for slot in Slot::all(&vault) {
+        in_vault.push(("a salt".to_owned(), slot.salt));
+        in_vault.push(("sealed digits".to_owned(), slot.sealed));
+    }
+    let vault_bytes = fs::read(&vault).unwrap();
+    assert!(in_vault.iter().all(|(_, canary)| holds(&vault_bytes, canary)), "the search knows where they stand");
+    let people = Books::open(&Layout::new(&site.data())).unwrap().0.directory().portfolios[&PortfolioId(1)].clone();
+    for person in people.people.values() {
+        assert!(!told.contains(&person.mobile.to_string()) && !told.contains(&format!("{:x}", person.mobile)));
+    }
     let places = files(&site.data()).into_iter().map(|file| (file.display().to_string(), fs::read(&file).unwrap()));
     let mut found = 0;
     for (place, bytes) in places.chain([("what was told".to_owned(), told.into_bytes())]) {
         // An email is no secret: the search finds what is there.
         found += usize::from(holds(&bytes, b"gil@example.example"));
         for (what, canary) in &canaries {
+            assert!(!holds(&bytes, canary), "{what} stands in {place}");
+        }
+        for (what, canary) in in_vault.iter().filter(|_| Path::new(&place) != vault) {
             assert!(!holds(&bytes, canary), "{what} stands in {place}");
         }
     }
