@@ -8,6 +8,7 @@ pub mod disk;
 pub mod domain;
 pub mod engine;
 pub mod evaluate;
+mod format;
 pub mod identity;
 pub mod index;
 pub mod net;
@@ -16,5 +17,7 @@ mod sip;
 pub mod store;
 pub mod vault;
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod testing;

@@ -141,7 +141,7 @@ pub(super) struct Kept {
 pub(super) fn inspect(path: &Path, first: u64, end: u64, lineage: &Lineage) -> io::Result<Inspection> {
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
-    let header = SegmentHeader::read(&file)?.filter(|header| header.first == first);
+    let header = SegmentHeader::read(&file, path)?.filter(|header| header.first == first);
     let mut walk = Walk::new(&file, header.as_ref().map_or(lineage, |header| &header.lineage), bytes);
     let mut reading = Reading::new(path, first, header.as_ref());
     while let Some(met) = walk.step()? {

@@ -48,7 +48,7 @@ pub use self::ring::{Batch, Ended, LogError, Producer, PushError, Ticket};
 use self::search::Reader;
 pub use self::search::{Cursor, Page, Query, Span, Totals};
 pub use self::segment::{Damage, FORMAT_VERSION, Lineage};
-use self::segment::{Hash, SEGMENT_HEADER_BYTES, genesis, parse_file_name};
+use self::segment::{Hash, SEGMENT_HEADER_BYTES, SegmentHeader, genesis, parse_file_name};
 use self::shared::Shared;
 use self::writer::{Open, Place, Writer};
 
@@ -388,7 +388,10 @@ impl Found {
             break;
         }
         let older = files.into_iter().map(|(first, path)| {
-            let bytes = fs::metadata(&path)?.len();
+            // Read for its version alone: what a later release wrote is no damage.
+            let file = fs::File::open(&path)?;
+            SegmentHeader::read(&file, &path)?;
+            let bytes = file.metadata()?.len();
             Ok(Arc::new(Segment::found(path, first, bytes)))
         });
         let older: Vec<Arc<Segment>> = older.collect::<io::Result<_>>()?;

@@ -239,7 +239,7 @@ impl<'a> Opened<'a> {
         // Before the file is opened: it may grow meanwhile, and what is read has to be on disk.
         let bytes = segment.durable_bytes();
         let file = File::open(&segment.path)?;
-        let lineage = SegmentHeader::read(&file)?.map_or(*lineage, |header| header.lineage);
+        let lineage = SegmentHeader::read(&file, &segment.path)?.map_or(*lineage, |header| header.lineage);
         Ok(Opened { segment, end, bytes, file, lineage })
     }
 

@@ -29,6 +29,7 @@ use keyward_protocol::time::Moment;
 
 use super::bytes::{Fields, Put};
 use super::record::{Base, RECORD_BYTES, Record};
+use crate::format::NewerFormat;
 
 /// Names one history of the server's data.
 pub type Lineage = [u8; 16];
@@ -104,6 +105,12 @@ impl SegmentHeader {
         bytes
     }
 
+    /// What the header says of its own version. Magic, version and checksum stand in these places in every version.
+    fn version(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Option<u32> {
+        let mut fields = Fields::new(sealed(bytes, 0)?);
+        if fields.array()? == SEGMENT_MAGIC { fields.u32() } else { None }
+    }
+
     pub fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES]) -> Option<SegmentHeader> {
         let mut fields = Fields::new(sealed(bytes, 0)?);
         if fields.array()? != SEGMENT_MAGIC || fields.u32()? != FORMAT_VERSION || fields.u32()? != 0 {
@@ -112,14 +119,21 @@ impl SegmentHeader {
         Some(SegmentHeader { lineage: fields.array()?, first: fields.u64()?, previous: fields.array()? })
     }
 
-    /// The header of this file; `None` when it is no segment of this version.
-    pub fn read(file: &File) -> io::Result<Option<SegmentHeader>> {
+    /// The header of this file; `None` when it is no segment. One of a later release is an error: nothing may be made
+    /// of it, and nothing put in its place.
+    pub fn read(file: &File, path: &Path) -> io::Result<Option<SegmentHeader>> {
         let mut bytes = [0; SEGMENT_HEADER_BYTES];
         if file.metadata()?.len() < bytes.len() as u64 {
             return Ok(None);
         }
         file.read_exact_at(&mut bytes, 0)?;
-        Ok(SegmentHeader::decode(&bytes))
+        match SegmentHeader::version(&bytes) {
+            Some(found) if found > FORMAT_VERSION => {
+                let newer = NewerFormat { file: path.to_owned(), found, known: FORMAT_VERSION };
+                Err(io::Error::new(io::ErrorKind::Unsupported, newer))
+            }
+            _ => Ok(SegmentHeader::decode(&bytes)),
+        }
     }
 }
 

@@ -1,7 +1,12 @@
 //! The local administrator's socket: what is done on the server's own machine while it runs.
 //!
 //! A socket file in the data directory that only the server's own user, or root, may use: the file's mode says so, and
-//! the peer's credentials are asked as well. One line of JSON each way a connection.
+//! the peer's credentials are asked as well. One line of JSON each way a connection:
+//!
+//! ```text
+//! {"version":1,"ask":{"issue_operator":{"portfolio":1,"email":"..."}}}
+//! {"Ok":{"lock":null,"ca_pem":"...","certificate_pem":"...","key_pem":"..."}}      or {"Err":"why not"}
+//! ```
 
 use std::{
     fs,
@@ -23,6 +28,8 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::identity::Issued;
 
+/// The version of the lines.
+const VERSION: u32 = 1;
 /// The longest line either way.
 const LINE_BYTES_MAX: u64 = 64 << 10;
 /// A request must come, and its answer be taken, within this time.
@@ -143,18 +150,38 @@ impl Socket {
         let mut line = String::new();
         let reading = async { tokio::io::BufReader::new(&mut stream).take(LINE_BYTES_MAX).read_line(&mut line).await };
         let Ok(Ok(_)) = timeout(PACE, reading).await else { return };
-        let answer = match serde_json::from_str::<Request>(&line) {
+        let answer = match read(&line) {
             Ok(request) => {
                 let answerer = Arc::clone(answerer);
                 let answered = tokio::task::spawn_blocking(move || answerer(request)).await;
                 answered.unwrap_or_else(|_| Err("the server is shutting down".to_owned()))
             }
-            Err(error) => Err(format!("the request can't be read: {error}")),
+            Err(told) => Err(told),
         };
         let mut line = Zeroizing::new(serde_json::to_vec(&answer).unwrap_or_default());
         line.push(b'\n');
         _ = timeout(PACE, stream.write_all(&line)).await;
     }
+}
+
+/// A line that asks, whatever version of a request it holds.
+#[derive(Serialize, Deserialize)]
+struct Asked<T> {
+    version: u32,
+    ask: T,
+}
+
+fn read(line: &str) -> Result<Request, String> {
+    let unreadable = |error: serde_json::Error| format!("the request can't be read: {error}");
+    let asked = serde_json::from_str::<Asked<serde_json::Value>>(line).map_err(unreadable)?;
+    if asked.version != VERSION {
+        return Err(format!(
+            "the command speaks version {} of the control socket and the running server {VERSION}: use the \
+             keyward-server that runs",
+            asked.version
+        ));
+    }
+    serde_json::from_value(asked.ask).map_err(unreadable)
 }
 
 impl Drop for Socket {
@@ -170,7 +197,7 @@ pub fn ask(path: &Path, request: &Request) -> Option<Answer> {
     let conversation = || -> io::Result<Zeroizing<String>> {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PACE))?;
-        let mut line = serde_json::to_vec(request)?;
+        let mut line = serde_json::to_vec(&Asked { version: VERSION, ask: request })?;
         line.push(b'\n');
         (&stream).write_all(&line)?;
         let mut answer = Zeroizing::new(String::new());
@@ -190,6 +217,21 @@ mod tests {
 
     fn request() -> Request {
         Request::IssueOperator { portfolio: 1, email: "ana@harbor.example".to_owned() }
+    }
+
+    #[test]
+    fn the_lines_stand_as_they_are_written_down() {
+        let line = r#"{"version":1,"ask":{"issue_operator":{"portfolio":1,"email":"ana@harbor.example"}}}"#;
+        let asked = Asked { version: VERSION, ask: request() };
+        assert_eq!(serde_json::to_string(&asked).unwrap(), line);
+        assert_eq!(read(line), Ok(request()));
+        let line =
+            r#"{"version":1,"ask":{"issue_lock":{"portfolio":1,"name":"G","property":"Main","doors":["Pool"]}}}"#;
+        let (name, property, doors) = ("G".to_owned(), "Main".to_owned(), vec!["Pool".to_owned()]);
+        assert_eq!(read(line), Ok(Request::IssueLock { portfolio: 1, name, property, doors }));
+        let answer = r#"{"Ok":{"lock":7,"ca_pem":"ca","certificate_pem":"certificate","key_pem":"key"}}"#;
+        assert_eq!(serde_json::to_string(&identity(request())).unwrap(), answer);
+        assert!(matches!(serde_json::from_str::<Answer>(r#"{"Err":"why not"}"#), Ok(Err(why)) if why == "why not"));
     }
 
     fn identity(request: Request) -> Answer {
@@ -216,6 +258,11 @@ mod tests {
         let mut told = String::new();
         stream.read_to_string(&mut told).await.unwrap();
         assert!(told.contains("can't be read"), "{told}");
+        let mut stream = UnixStream::connect(&path).await.unwrap();
+        stream.write_all(b"{\"version\":2,\"ask\":{\"anything\":[]}}\n").await.unwrap();
+        let mut told = String::new();
+        stream.read_to_string(&mut told).await.unwrap();
+        assert!(told.contains("version 2") && told.contains("server 1") && told.contains("that runs"), "{told}");
         serving.abort();
         _ = serving.await;
         assert!(!path.exists(), "its file goes with it");

@@ -59,12 +59,22 @@ pub enum StartError {
     #[error("the snapshots in `{}` belong to another server's journal: put the right ones back, or remove them", .0.display())]
     Foreign(PathBuf),
     /// An entry of the journal means nothing here.
-    #[error("the journal's frame {sequence} can't be replayed: {why}")]
+    #[error("the journal's frame {sequence}, in `{}`, can't be replayed: {why}", file.display())]
     Replay {
+        /// The segment that it stands in.
+        file: PathBuf,
         /// The frame.
         sequence: u64,
         /// Why.
         why: ReplayError,
+    },
+    /// A snapshot's Directory was written by a later release.
+    #[error("the Directory in `{}` can't be read: {why}", file.display())]
+    NewerDirectory {
+        /// The snapshot.
+        file: PathBuf,
+        /// Which format it has.
+        why: RecordError,
     },
     /// Snapshots can't be read.
     #[error(transparent)]
@@ -336,6 +346,9 @@ impl Books {
                     (directory, after) = (decoded, snapshot.sequence);
                     lineage = Some(snapshot.lineage);
                 }
+                Err(why @ RecordError::Newer(_)) => {
+                    return Err(StartError::NewerDirectory { file: snapshot.file, why });
+                }
                 Err(why) => report.warnings.push(format!("a snapshot can't be read and is passed over: {why}")),
             }
         }
@@ -346,7 +359,7 @@ impl Books {
         });
         let (journal, journal_report) = opened.map_err(|error| match error {
             journal::OpenError::Journal(error) => StartError::Journal(error),
-            journal::OpenError::Visit { sequence, cause } => StartError::Replay { sequence, why: cause },
+            journal::OpenError::Visit { file, sequence, cause } => StartError::Replay { file, sequence, why: cause },
         })?;
         if lineage.is_some_and(|lineage| lineage != journal.lineage()) {
             return Err(StartError::Foreign(layout.snapshots()));

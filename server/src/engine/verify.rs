@@ -21,7 +21,7 @@ use crate::{
     identity::Authority,
     store::{
         journal::{self, AnchorFound},
-        record::{decode_directory, encode_directory},
+        record::{RecordError, decode_directory, encode_directory},
         snapshot,
     },
     vault::{RootSecret, Vault},
@@ -116,10 +116,16 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
     let (whole, damaged) = match snapshots {
         Ok(found) => found,
         Err(error) => {
-            report.add(Severity::Damaged, "snapshots", error.to_string(), "start the release that wrote them");
+            report.add(Severity::Damaged, "snapshots", error.to_string(), "");
             (Vec::new(), Vec::new())
         }
     };
+    for snapshot in &whole {
+        if let Err(why @ RecordError::Newer(_)) = decode_directory(&snapshot.payload) {
+            let what = format!("the Directory in `{}` can't be read: {why}", snapshot.file.display());
+            report.add(Severity::Damaged, "snapshots", what, "");
+        }
+    }
     for damaged in damaged {
         let what = format!("`{}`: {}", damaged.file.display(), damaged.what);
         report.add(Severity::Note, "snapshots", what, "it may be deleted: the journal has everything");

@@ -33,9 +33,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::format::{Beginning, Fields, PREAMBLE_BYTES, begin, preamble};
-pub use super::format::{Hash, LINEAGE_BYTES, Lineage};
-use crate::disk::{Disk, DiskFile, is_no_room, parent_of};
+pub use crate::format::{Hash, LINEAGE_BYTES, Lineage};
+use crate::{
+    disk::{Disk, DiskFile, is_no_room, parent_of},
+    format::{Beginning, Fields, NewerFormat, PREAMBLE_BYTES, begin, preamble},
+};
 
 /// The newest version of segments and anchor that can be read, and the one that is written.
 pub const FORMAT_VERSION: u32 = 1;
@@ -126,13 +128,8 @@ pub enum JournalError {
     #[error(transparent)]
     Corrupt(#[from] Corrupt),
     /// It was written by a later release.
-    #[error("`{}` has format {found} and this release reads up to {FORMAT_VERSION}: start a newer release", file.display())]
-    NewerFormat {
-        /// The file.
-        file: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// Parts of two histories stand beside each other.
     #[error("`{}` belongs to another history than the rest of the journal: put the files of one backup together", file.display())]
     WrongLineage {
@@ -174,8 +171,10 @@ pub enum OpenError<E> {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// Whoever was shown the entries refused one.
-    #[error("frame {sequence} of the journal can't be applied: {cause}")]
+    #[error("frame {sequence} of the journal, in `{}`, can't be applied: {cause}", file.display())]
     Visit {
+        /// The segment that it stands in.
+        file: PathBuf,
         /// The frame.
         sequence: u64,
         /// What the visitor said.
@@ -491,7 +490,7 @@ impl<E> Reader<'_, E> {
         let mut fields = Fields(bytes);
         match begin(&mut fields, SEGMENT_MAGIC, FORMAT_VERSION) {
             Beginning::Readable => {}
-            Beginning::Newer(found) => return Err(JournalError::NewerFormat { file: file.to_owned(), found }),
+            Beginning::Newer(found) => return Err(newer(file, found)),
             Beginning::Damaged => return Err(corrupt("this is not the beginning of a segment").into()),
         }
         let header = SegmentHeader::parse(bytes, fields).ok_or_else(|| corrupt("the segment's header is damaged"))?;
@@ -520,8 +519,11 @@ impl<E> Reader<'_, E> {
         end.length += frame.bytes.len() as u64;
         if frame.sequence > self.after {
             for entry in entries {
-                (self.visit)(frame.sequence, entry)
-                    .map_err(|cause| OpenError::Visit { sequence: frame.sequence, cause })?;
+                (self.visit)(frame.sequence, entry).map_err(|cause| OpenError::Visit {
+                    file: end.file.clone(),
+                    sequence: frame.sequence,
+                    cause,
+                })?;
             }
         }
         Ok(())
@@ -743,7 +745,7 @@ fn read_anchor(file: &Path) -> Result<(Option<Anchor>, AnchorFound), JournalErro
     let mut fields = Fields(&bytes);
     match begin(&mut fields, ANCHOR_MAGIC, FORMAT_VERSION) {
         Beginning::Readable => {}
-        Beginning::Newer(found) => return Err(JournalError::NewerFormat { file: file.to_owned(), found }),
+        Beginning::Newer(found) => return Err(newer(file, found)),
         Beginning::Damaged => return Ok((None, AnchorFound::Damaged)),
     }
     let anchor = parse_anchor(&bytes, fields);
@@ -768,6 +770,10 @@ fn lock(directory: &Path) -> Result<File, JournalError> {
         Err(TryLockError::WouldBlock) => Err(JournalError::InUse { directory: directory.to_owned() }),
         Err(TryLockError::Error(error)) => Err(at(&path)(error)),
     }
+}
+
+fn newer(file: &Path, found: u32) -> JournalError {
+    NewerFormat { file: file.to_owned(), found, known: FORMAT_VERSION }.into()
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> JournalError {
@@ -1078,7 +1084,8 @@ mod tests {
             let newer = [&preamble(magic, FORMAT_VERSION + 1)[..], &whole[PREAMBLE_BYTES..]].concat();
             fs::write(&file, newer).unwrap();
             let refusal = room.open().err().unwrap().to_string();
-            assert!(refusal.ends_with("has format 2 and this release reads up to 1: start a newer release"));
+            let told = format!("`{}` has format 2, and this keyward reads up to 1: start it with", file.display());
+            assert!(refusal.starts_with(&told), "{refusal}");
             fs::write(&file, whole).unwrap();
         }
     }
@@ -1138,7 +1145,8 @@ mod tests {
         let room = Room::with_frames(3, 1 << 20);
         let refused =
             Journal::open_at(room.place(), 0, &mut |sequence, _| if sequence < 2 { Ok(()) } else { Err("no") });
-        assert_eq!(refused.err().unwrap().to_string(), "frame 2 of the journal can't be applied: no");
+        let told = refused.err().unwrap().to_string();
+        assert!(told.starts_with("frame 2 of the journal, in `") && told.ends_with("can't be applied: no"), "{told}");
         assert!(room.open().is_ok());
     }
 

@@ -11,7 +11,6 @@
 //! All of them take payloads as opaque bytes; what the bytes mean is written down in the records. Journal and
 //! snapshots touch the disk through [`crate::disk`] only, so that a test can make any single operation fail.
 
-mod format;
 pub mod journal;
 pub mod record;
 pub mod sled;

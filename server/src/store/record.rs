@@ -25,7 +25,9 @@ pub enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// Written by a later keyward.
-    #[error("it was written by a newer keyward (layout {0}): run that version")]
+    #[error(
+        "it has format {0}, and this keyward reads up to {VERSION}: start it with the keyward that wrote it, or a newer one"
+    )]
     Newer(u8),
     /// Not what this version writes.
     #[error("it is damaged: restore it from a backup")]

@@ -15,8 +15,8 @@
 //! follows a piece's number: 0 is the header, pieces count from 1.
 //!
 //! ```text
-//! header    0       4        12             44              52                     84
-//!           | crc32c | sequence | digest as given | bytes of value | blake3 of all of it
+//! header    0        4         8          16                48               56                    88
+//!           | crc32c | version | sequence | digest as given | bytes of value | blake3 of all of it
 //! ```
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
@@ -32,8 +32,10 @@ use ::sled::Db;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use rkyv::util::AlignedVec;
 
-use super::format::{Fields, Hash};
-use crate::disk::parent_of;
+use crate::{
+    disk::parent_of,
+    format::{Fields, Hash},
+};
 
 /// How long opening and reading may take before the database is held to be damaged.
 pub const READ_LIMIT: Duration = Duration::from_secs(10);
@@ -50,7 +52,9 @@ const PAGE_VALUES_MAX: usize = 17 + 4;
 const PIECE_BYTES: usize = 16 << 10;
 /// sled's cache holds pages that were read or written once and will not be read again.
 const CACHE_BYTES: u64 = 32 << 20;
-const HEADER_BYTES: usize = 84;
+const HEADER_BYTES: usize = 88;
+/// The version of a header and its pieces. One of another version is as good as none: its property is compiled.
+const FORMAT_VERSION: u32 = 1;
 
 // Half of a page that is just small enough is room for keys and sled's own words.
 const _: () = assert!(PAGE_VALUES_MAX * PIECE_BYTES < SEGMENT_BYTES / 4 * 3 / 4, "no page becomes a blob file");
@@ -333,12 +337,16 @@ impl Header {
         if fields.0.len() != HEADER_BYTES - 4 || crc32c::crc32c(fields.0) != expected {
             return None;
         }
+        if fields.u32()? != FORMAT_VERSION {
+            return None;
+        }
         Some(Self { sequence: fields.u64()?, digest: fields.take()?, length: fields.u64()?, checksum: fields.take()? })
     }
 }
 
 fn encode_header(key: ShelfKey, sequence: u64, digest: &Hash, bytes: &[u8]) -> Vec<u8> {
-    let mut fields = sequence.to_le_bytes().to_vec();
+    let mut fields = FORMAT_VERSION.to_le_bytes().to_vec();
+    fields.extend(sequence.to_le_bytes());
     fields.extend(digest);
     fields.extend((bytes.len() as u64).to_le_bytes());
     fields.extend(checksum(key, sequence, digest, bytes));
@@ -412,6 +420,25 @@ mod tests {
 
     fn key(portfolio: u32, property: u32) -> ShelfKey {
         ShelfKey { portfolio, property }
+    }
+
+    #[test]
+    fn an_entry_stands_as_the_golden_file_has_it_and_one_of_another_version_is_none() {
+        let header = encode_header(key(1, 2), 7, &DIGEST, b"an index");
+        let made = [
+            ("the key of piece 1: portfolio, property, piece, big-endian", piece_key(key(1, 2), 1).to_vec()),
+            ("the header, under the key of piece 0", header),
+        ];
+        let kept = crate::golden::check("shelf-entry.1.hex", "DATA/index: an entry of the shelf, version 1", &made);
+        assert_eq!(parse_key(&kept[0]), Some(key(1, 2)));
+        let read = Header::parse(&kept[1]).unwrap();
+        assert_eq!((read.sequence, read.digest, read.length), (7, DIGEST, 8));
+        assert_eq!(read.checksum, checksum(key(1, 2), 7, &DIGEST, b"an index"));
+        let mut newer = kept[1].clone();
+        newer[4] += 1;
+        let sum = crc32c::crc32c(&newer[4..]).to_le_bytes();
+        newer[..4].copy_from_slice(&sum);
+        assert!(Header::parse(&newer).is_none(), "compiled anew");
     }
 
     fn open(path: &Path) -> Shelf {

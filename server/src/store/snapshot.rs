@@ -17,8 +17,10 @@ use std::path::{Path, PathBuf};
 
 use rkyv::util::AlignedVec;
 
-use super::format::{Beginning, Fields, Lineage, begin, preamble};
-use crate::disk::Disk;
+use crate::{
+    disk::Disk,
+    format::{Beginning, Fields, Lineage, NewerFormat, begin, preamble},
+};
 
 /// The newest version that can be read, and the one that is written.
 pub const FORMAT_VERSION: u32 = 1;
@@ -31,6 +33,8 @@ const EXTENSION: &str = "kws";
 
 /// A snapshot that was read and is whole.
 pub struct Snapshot {
+    /// The file.
+    pub file: PathBuf,
     /// The last frame of the journal that is in it.
     pub sequence: u64,
     /// The history that it belongs to; the caller compares it with the journal's.
@@ -60,13 +64,8 @@ pub struct Damaged {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The newest was written by a later release.
-    #[error("`{}` has format {found} and this release reads up to {FORMAT_VERSION}: start a newer release", file.display())]
-    NewerFormat {
-        /// The file.
-        file: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// The disk refused.
     #[error("can't read snapshots at `{}`", path.display())]
     Io {
@@ -103,9 +102,9 @@ pub fn newest(directory: &Path) -> Result<Found, ReadError> {
     let mut damaged = Vec::new();
     for (_, file) in files(directory).map_err(at(directory))?.into_iter().rev() {
         let bytes = fs::read(&file).map_err(at(&file))?;
-        match parse(&bytes) {
+        match parse(&file, &bytes) {
             Parsed::Whole(snapshot) => return Ok(Found { snapshot: Some(snapshot), damaged }),
-            Parsed::Newer(found) => return Err(ReadError::NewerFormat { file, found }),
+            Parsed::Newer(found) => return Err(NewerFormat { file, found, known: FORMAT_VERSION }.into()),
             Parsed::Damaged(what) => damaged.push(Damaged { file, what }),
         }
     }
@@ -117,9 +116,9 @@ pub fn all(directory: &Path) -> Result<(Vec<Snapshot>, Vec<Damaged>), ReadError>
     let (mut whole, mut damaged) = (Vec::new(), Vec::new());
     for (_, file) in files(directory).map_err(at(directory))?.into_iter().rev() {
         let bytes = fs::read(&file).map_err(at(&file))?;
-        match parse(&bytes) {
+        match parse(&file, &bytes) {
             Parsed::Whole(snapshot) => whole.push(snapshot),
-            Parsed::Newer(found) => return Err(ReadError::NewerFormat { file, found }),
+            Parsed::Newer(found) => return Err(NewerFormat { file, found, known: FORMAT_VERSION }.into()),
             Parsed::Damaged(what) => damaged.push(Damaged { file, what }),
         }
     }
@@ -132,18 +131,18 @@ enum Parsed {
     Damaged(&'static str),
 }
 
-fn parse(bytes: &[u8]) -> Parsed {
+fn parse(file: &Path, bytes: &[u8]) -> Parsed {
     let mut fields = Fields(bytes);
     match begin(&mut fields, MAGIC, FORMAT_VERSION) {
         Beginning::Readable => {}
         Beginning::Newer(found) => return Parsed::Newer(found),
         Beginning::Damaged => return Parsed::Damaged("this is not the beginning of a snapshot"),
     }
-    parse_checked(bytes, fields).map_or(Parsed::Damaged("the checksum is wrong"), Parsed::Whole)
+    parse_checked(file, bytes, fields).map_or(Parsed::Damaged("the checksum is wrong"), Parsed::Whole)
 }
 
 /// `fields` are those of `bytes` behind the preamble.
-fn parse_checked(bytes: &[u8], mut fields: Fields<'_>) -> Option<Snapshot> {
+fn parse_checked(file: &Path, bytes: &[u8], mut fields: Fields<'_>) -> Option<Snapshot> {
     let lineage = fields.take()?;
     let (sequence, length) = (fields.u64()?, fields.u64()?);
     let expected: [u8; 32] = fields.take()?;
@@ -153,7 +152,7 @@ fn parse_checked(bytes: &[u8], mut fields: Fields<'_>) -> Option<Snapshot> {
     }
     let mut payload = AlignedVec::with_capacity(fields.0.len());
     payload.extend_from_slice(fields.0);
-    Some(Snapshot { sequence, lineage, payload })
+    Some(Snapshot { file: file.to_owned(), sequence, lineage, payload })
 }
 
 fn checksum(header: &[u8], payload: &[u8]) -> [u8; 32] {
@@ -198,7 +197,7 @@ mod tests {
     use super::*;
     use crate::disk::Verdict;
     use crate::disk::fault::StopAt;
-    use crate::store::format::PREAMBLE_BYTES;
+    use crate::format::PREAMBLE_BYTES;
 
     const LINEAGE: Lineage = [7; 16];
 
@@ -266,7 +265,11 @@ mod tests {
         bytes[..PREAMBLE_BYTES].copy_from_slice(&preamble(MAGIC, FORMAT_VERSION + 1));
         fs::write(&file, &bytes).unwrap();
         let refusal = newest(directory.path()).err().unwrap();
-        assert!(refusal.to_string().ends_with("has format 2 and this release reads up to 1: start a newer release"));
+        let told = refusal.to_string();
+        assert!(
+            told.contains("0000000000000002.kws` has format 2, and this keyward reads up to 1: start it with"),
+            "{told}"
+        );
     }
 
     #[test]

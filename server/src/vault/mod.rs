@@ -42,6 +42,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::disk::is_no_room;
+use crate::format::NewerFormat;
 use disk::{Disk, FileDisk};
 use slot::{HEADER_AREA_BYTES, Keys, SECRET_AT, SECRET_BYTES, SLOT_BYTES, Secret, SecretHalf, Slot, SlotBytes};
 
@@ -145,8 +146,8 @@ pub enum VaultError {
     #[error("not a vault; check the path")]
     NotAVault,
     /// The file was written by a later version.
-    #[error("vault of format {0}, which this version does not know; run the version that wrote it")]
-    Version(u32),
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// Both copies of the header are damaged, and with them the key to every tag.
     #[error("the vault's header is damaged; restore the vault from a backup")]
     HeaderDamaged,
@@ -241,7 +242,23 @@ impl Vault {
 
     /// [`Vault::open`], with the disk as an argument.
     pub fn open_at(disk: &crate::disk::Disk, path: &Path, root: &RootSecret) -> Result<Vault, VaultError> {
-        Vault::open_on(Box::new(FileDisk::open(disk, path)?), root)
+        let opened = Vault::open_on(Box::new(FileDisk::open(disk, path)?), root);
+        opened.map_err(|error| match error {
+            VaultError::Newer(newer) => NewerFormat { file: path.to_owned(), ..newer }.into(),
+            error => error,
+        })
+    }
+
+    /// [`Vault::create`] with everything that is drawn given: for golden files.
+    #[cfg(test)]
+    pub(crate) fn create_with(
+        path: &Path,
+        root: &RootSecret,
+        vault_id: VaultId,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Vault, VaultError> {
+        let disk = FileDisk::create(&crate::disk::Disk::new(), path)?;
+        Vault::create_on(Box::new(disk), root, vault_id, rng)
     }
 
     /// The vault's id.

@@ -1,4 +1,11 @@
 //! The root secret: what a vault's file is worth nothing without. It lives outside the data directory.
+//!
+//! ```text
+//! 0        8         12               16       48                              56
+//! | magic  | version | crc32c of 0-12 | secret | first bytes of a blake3 of it |
+//! ```
+//!
+//! Format 1 had no version: magic, secret and the blake3 alone, 48 bytes. It is read, and not written.
 
 use core::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -10,12 +17,15 @@ use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::disk::flush_directory_of;
+use crate::format::{Beginning, Fields, NewerFormat, PREAMBLE_BYTES, begin, preamble};
 
 const ROOT_BYTES: usize = 32;
-const MAGIC: &[u8; 8] = b"keywroot";
+const MAGIC: [u8; 8] = *b"keywroot";
 const CHECK_BYTES: usize = 8;
-/// Magic, secret, checksum.
-const FILE_BYTES: usize = MAGIC.len() + ROOT_BYTES + CHECK_BYTES;
+/// Preamble, secret, checksum.
+const FILE_BYTES: usize = PREAMBLE_BYTES + ROOT_BYTES + CHECK_BYTES;
+/// The newest version that can be read, and the one that is written.
+const FORMAT_VERSION: u32 = 2;
 
 /// 32 random bytes that everything in a vault is sealed under. Never printed, wiped when dropped.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -32,6 +42,9 @@ pub enum RootError {
     /// Others on this machine may read the secret.
     #[error("`{}` may be read by others; run `chmod 600` on it, and rotate the root if anyone else had it", .0.display())]
     Open(PathBuf),
+    /// It was written by a later release.
+    #[error(transparent)]
+    Newer(#[from] NewerFormat),
     /// The file is no root secret, or a damaged one.
     #[error("`{}` is not an undamaged root secret; restore it from where it was backed up", .0.display())]
     Damaged(PathBuf),
@@ -66,7 +79,7 @@ impl RootSecret {
         // Room for all and one more, so that the secret is never moved to a larger buffer without being wiped.
         let mut contents = Zeroizing::new(Vec::with_capacity(FILE_BYTES + 1));
         file.take(FILE_BYTES as u64 + 1).read_to_end(&mut contents).map_err(io)?;
-        parse(&contents).ok_or_else(|| RootError::Damaged(path.to_owned()))
+        parse(path, &contents)
     }
 
     /// Writes the secret to a new file that only its owner may read, and waits until it is on disk. A file that
@@ -79,7 +92,8 @@ impl RootSecret {
             }
             opened => opened.map_err(io)?,
         };
-        let contents = Zeroizing::new([&MAGIC[..], &self.bytes, &checksum(&self.bytes)].concat());
+        let contents =
+            Zeroizing::new([&preamble(MAGIC, FORMAT_VERSION)[..], &self.bytes, &checksum(&self.bytes)].concat());
         file.write_all(&contents).and_then(|()| file.sync_all()).map_err(io)?;
         flush_directory_of(path).map_err(io)
     }
@@ -98,7 +112,7 @@ impl RootSecret {
     }
 
     #[cfg(test)]
-    pub(super) fn fixed(byte: u8) -> RootSecret {
+    pub(crate) fn fixed(byte: u8) -> RootSecret {
         RootSecret { bytes: [byte; ROOT_BYTES] }
     }
 }
@@ -109,8 +123,20 @@ impl fmt::Debug for RootSecret {
     }
 }
 
-fn parse(contents: &[u8]) -> Option<RootSecret> {
-    let (bytes, check) = contents.strip_prefix(MAGIC)?.split_first_chunk::<ROOT_BYTES>()?;
+fn parse(path: &Path, contents: &[u8]) -> Result<RootSecret, RootError> {
+    let mut fields = Fields(contents);
+    let behind = match begin(&mut fields, MAGIC, FORMAT_VERSION) {
+        Beginning::Readable => Some(fields.0),
+        Beginning::Newer(found) => {
+            return Err(NewerFormat { file: path.to_owned(), found, known: FORMAT_VERSION }.into());
+        }
+        Beginning::Damaged => contents.strip_prefix(&MAGIC),
+    };
+    behind.and_then(parse_secret).ok_or_else(|| RootError::Damaged(path.to_owned()))
+}
+
+fn parse_secret(bytes: &[u8]) -> Option<RootSecret> {
+    let (bytes, check) = bytes.split_first_chunk::<ROOT_BYTES>()?;
     (*check == checksum(bytes)).then_some(RootSecret { bytes: *bytes })
 }
 

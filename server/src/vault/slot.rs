@@ -11,7 +11,8 @@
 //!                                                      112  checksum of 48..112
 //! ```
 //!
-//! Numbers are little-endian. What is sealed is 32 bytes and a Poly1305 tag of 16, under a ChaCha20 key of its own
+//! Magic, version and the place and kind of the header's checksum stay in every version, so that an old server can tell
+//! a newer vault from a damaged one. Numbers are little-endian. What is sealed is 32 bytes and a Poly1305 tag of 16, under a ChaCha20 key of its own
 //! that follows from root, vault and salt. A slot's plain bytes are the number of digits, ten places (zeros after
 //! the last digit), five zeros, and the blind, 16 random bytes. The slot's checksums are SipHash-2-4-128 under a
 //! key that follows from the root, over the slot's number and the bytes, so that they confirm no guess and a slot
@@ -21,6 +22,8 @@
 //! lookup half, so a torn write can't lose the tag that the quarantine needs. All zero is a free slot.
 //! A slot never spans two disk sectors.
 #![deny(clippy::indexing_slicing)]
+
+use std::path::PathBuf;
 
 use chacha20poly1305::aead::AeadInOut;
 use chacha20poly1305::{ChaCha20Poly1305, KeyInit, Nonce};
@@ -33,6 +36,7 @@ use super::draw::{PADDED_BYTES, pad, unpad};
 use super::root::RootSecret;
 use super::tag::{TAG_BYTES, TAG_KEY_BYTES, Tag, Tagger, keyed_hash};
 use super::{Commitment, VaultError, VaultId};
+use crate::format::NewerFormat;
 
 /// Bytes of a slot.
 pub(super) const SLOT_BYTES: usize = 128;
@@ -177,15 +181,21 @@ fn read_header_copy(bytes: &[u8], root: &RootSecret) -> Result<(Keys, Tagger), V
     if header_checksum(&checked) != part(bytes, HEADER_CHECKED_BYTES) {
         return Err(VaultError::HeaderDamaged);
     }
-    let version = u32::from_le_bytes(part(&checked, 8));
-    if version != VERSION {
-        return Err(VaultError::Version(version));
+    match u32::from_le_bytes(part(&checked, 8)) {
+        VERSION => {}
+        found if found > VERSION => return Err(newer(found)),
+        _ => return Err(VaultError::HeaderDamaged),
     }
     let keys = Keys::derive(root, part(&checked, 16));
     let binding = bind(b"tags", &keys.vault, DoorId::NONE, CodeId::NONE);
     let plain = keys.unseal(&part(&checked, 32), &binding, &part(&checked, 48)).ok_or(VaultError::WrongRoot)?;
     let tagger = Tagger::new(part(&*plain, 0));
     Ok((keys, tagger))
+}
+
+/// Whoever opened the file names it.
+fn newer(found: u32) -> VaultError {
+    VaultError::Newer(NewerFormat { file: PathBuf::new(), found, known: VERSION })
 }
 
 /// Needs no key: a damaged header must be told from a wrong root, and it holds nothing that could be guessed.

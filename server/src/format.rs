@@ -1,4 +1,4 @@
-//! What the store's own files have in common: how they begin, and how their fields are read.
+//! What our own files have in common: how they begin, and how their fields are read.
 //!
 //! The first sixteen bytes mean the same in every version of every file, so that an old server can tell a newer
 //! file from a damaged one. All numbers are little-endian.
@@ -9,8 +9,10 @@
 //! ```
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
+use std::path::PathBuf;
+
 /// Bytes of what every file begins with.
-pub(super) const PREAMBLE_BYTES: usize = 16;
+pub(crate) const PREAMBLE_BYTES: usize = 16;
 /// Bytes of a lineage: what tells the history of one installation from that of another.
 pub const LINEAGE_BYTES: usize = 16;
 /// Names one history; `init` and `restore` draw a new one.
@@ -20,7 +22,7 @@ pub type Hash = [u8; 32];
 
 /// How a file begins.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Beginning {
+pub(crate) enum Beginning {
     /// As it should.
     Readable,
     /// It is whole, but made by a later release.
@@ -30,7 +32,7 @@ pub(super) enum Beginning {
 }
 
 /// The first bytes of a file.
-pub(super) fn preamble(magic: [u8; 8], version: u32) -> [u8; PREAMBLE_BYTES] {
+pub(crate) fn preamble(magic: [u8; 8], version: u32) -> [u8; PREAMBLE_BYTES] {
     let mut bytes = [0; PREAMBLE_BYTES];
     let fields = magic.into_iter().chain(version.to_le_bytes());
     let checksum = crc32c::crc32c(&fields.clone().collect::<Vec<u8>>()).to_le_bytes();
@@ -38,8 +40,23 @@ pub(super) fn preamble(magic: [u8; 8], version: u32) -> [u8; PREAMBLE_BYTES] {
     bytes
 }
 
+/// A file that a later release wrote. Nothing of it is used, and nothing else in its place.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{}` has format {found}, and this keyward reads up to {known}: start it with the keyward that wrote it, or a newer one",
+    file.display()
+)]
+pub struct NewerFormat {
+    /// The file.
+    pub file: PathBuf,
+    /// Its format.
+    pub found: u32,
+    /// The newest that this release reads.
+    pub known: u32,
+}
+
 /// Reads the first bytes of a file whose newest known version is `version`.
-pub(super) fn begin(fields: &mut Fields<'_>, magic: [u8; 8], version: u32) -> Beginning {
+pub(crate) fn begin(fields: &mut Fields<'_>, magic: [u8; 8], version: u32) -> Beginning {
     let Some(found) = fields.take::<PREAMBLE_BYTES>() else { return Beginning::Damaged };
     let mut inner = Fields(&found);
     let _ = inner.take::<8>();
@@ -53,26 +70,26 @@ pub(super) fn begin(fields: &mut Fields<'_>, magic: [u8; 8], version: u32) -> Be
 
 /// Takes fields off the front of bytes that may be anything.
 #[derive(Clone, Copy)]
-pub(super) struct Fields<'a>(pub(super) &'a [u8]);
+pub(crate) struct Fields<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Fields<'a> {
-    pub(super) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
+    pub(crate) fn take<const N: usize>(&mut self) -> Option<[u8; N]> {
         let (field, rest) = self.0.split_first_chunk::<N>()?;
         self.0 = rest;
         Some(*field)
     }
 
-    pub(super) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
+    pub(crate) fn slice(&mut self, length: usize) -> Option<&'a [u8]> {
         let (field, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
         Some(field)
     }
 
-    pub(super) fn u32(&mut self) -> Option<u32> {
+    pub(crate) fn u32(&mut self) -> Option<u32> {
         self.take().map(u32::from_le_bytes)
     }
 
-    pub(super) fn u64(&mut self) -> Option<u64> {
+    pub(crate) fn u64(&mut self) -> Option<u64> {
         self.take().map(u64::from_le_bytes)
     }
 }
