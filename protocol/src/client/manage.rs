@@ -10,7 +10,7 @@ use crate::{
             List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow, PropertyDetail, Request, Rows,
             ScheduleRow, WhoCan,
         },
-        watch::{LiveBatch, Subscribe},
+        watch::{History, LiveBatch, Search, Subscribe},
     },
     time::Moment,
 };
@@ -141,6 +141,11 @@ impl Connection {
     /// When this returns, the change is durable and in force for every check that starts afterwards.
     pub async fn carry_out(&self, command: Command, pinned: Option<Digest>) -> Result<Done, ManageError> {
         ask!(self, Request::Do { command, pinned, part: Part::FIRST }, Answer::Done)
+    }
+
+    /// Searches the access log (L3): a page at a time.
+    pub async fn search_log(&self, search: Search) -> Result<History, ManageError> {
+        ask!(self, Request::Search(search), Answer::History)
     }
 
     /// Watches the access log live.

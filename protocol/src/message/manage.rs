@@ -8,6 +8,7 @@
 
 use rkyv::rancor;
 
+use super::watch::{History, Search};
 use crate::{
     code::Card,
     decision::Reason,
@@ -111,6 +112,8 @@ pub enum Request {
     WhoCan(DoorId, Option<Moment>, Rows),
     /// What someone can open (U6), now or at a later moment: [`CanOpenRow`]s, by door.
     WhatCan(PersonId, Option<Moment>, Rows),
+    /// What was recorded (L3): [`History`].
+    Search(Search),
 }
 
 /// What the server answers.
@@ -152,6 +155,8 @@ pub enum Answer {
     WhoCan(WhoCan),
     /// To [`Request::WhatCan`].
     WhatCan(List<CanOpenRow>),
+    /// To [`Request::Search`].
+    History(History),
 }
 
 /// Some rows of a list.
@@ -759,6 +764,7 @@ impl Request {
             }
             Request::Explain { at, .. } => moment(at),
             Request::WhoCan(_, at, list) | Request::WhatCan(_, at, list) => rows(list.most).and_then(|()| moment(at)),
+            Request::Search(search) => rows(search.most),
             Request::Overview | Request::Property(_) | Request::Key(_) | Request::Person(_) | Request::Door(_) => {
                 Ok(())
             }

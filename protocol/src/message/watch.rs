@@ -65,15 +65,8 @@ pub struct LiveBatch {
     pub passed_over: u64,
     /// Attempts whose rows were dropped, because this subscriber was slow.
     pub dropped: u64,
-    /// The names of the people in the rows, hosts included.
-    pub people: Vec<(PersonId, String)>,
-    /// The names of the doors in the rows and counts.
-    pub doors: Vec<(DoorId, String)>,
-    /// The names of the Keys in the rows, the system's included. One that the viewer does not manage has none: it is
-    /// "another Key" (L2).
-    pub keys: Vec<(KeyId, String)>,
-    /// The names of the carriers in the rows.
-    pub carriers: Vec<(CarrierId, String)>,
+    /// What is named in the rows and counts.
+    pub names: Names,
 }
 
 /// Attempts at one door within one second.
@@ -110,6 +103,80 @@ pub struct LiveRow {
     pub shown: Shown,
     /// Why it was denied; `None` when it was granted.
     pub denied: Option<Reason>,
+}
+
+/// What to search the access log for (L3). Every condition that is given must hold.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Search {
+    /// From this moment on.
+    pub from: Moment,
+    /// To before this moment.
+    pub until: Moment,
+    /// One property's doors; all that may be seen for `None`.
+    pub property: Option<PropertyId>,
+    /// Only these doors of them; all for `None`.
+    pub doors: Option<Vec<DoorId>>,
+    /// Where this person showed a credential, or is the host whose share decided.
+    pub person: Option<PersonId>,
+    /// Where this Key decided. One that the asker doesn't manage is found nowhere.
+    pub key: Option<KeyId>,
+    /// The granted ones, or the denied ones.
+    pub granted: Option<bool>,
+    /// Denied for this reason.
+    pub reason: Option<Reason>,
+    /// Backwards from the end, as people look, or forwards, as exports go.
+    pub newest_first: bool,
+    /// At most so many rows: 1 to [`crate::limits::ROWS_PER_ANSWER_MAX`].
+    pub most: u32,
+    /// Go on where another page of the same search ended ([`History::next`]).
+    pub after: Option<Vec<u8>>,
+}
+
+impl Search {
+    /// The newest rows of everything that may be seen.
+    pub fn newest(most: u32) -> Search {
+        Search {
+            from: Moment::MIN,
+            until: Moment::MAX,
+            property: None,
+            doors: None,
+            person: None,
+            key: None,
+            granted: None,
+            reason: None,
+            newest_first: true,
+            most,
+            after: None,
+        }
+    }
+}
+
+/// A page of the access log, by time as it was written: attempts at different cores may be milliseconds out of order.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct History {
+    /// The rows that match.
+    pub rows: Vec<LiveRow>,
+    /// What is named in them.
+    pub names: Names,
+    /// Where to go on; `None`: there are no more. Means something to this server, for this asker, until it ends.
+    pub next: Option<Vec<u8>>,
+    /// How far this page has looked, where there is more: rows may be far apart.
+    pub searched_to: Option<Moment>,
+    /// Places of the log that could not be read: rows may be missing there.
+    pub damaged: u64,
+}
+
+/// The names of what rows are about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Names {
+    /// Of the people, hosts included.
+    pub people: Vec<(PersonId, String)>,
+    /// Of the doors.
+    pub doors: Vec<(DoorId, String)>,
+    /// Of the Keys, the system's included. One that the viewer does not manage has none: it is "another Key" (L2).
+    pub keys: Vec<(KeyId, String)>,
+    /// Of the carriers.
+    pub carriers: Vec<(CarrierId, String)>,
 }
 
 /// Who showed a credential.

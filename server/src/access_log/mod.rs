@@ -46,7 +46,7 @@ pub use self::record::{CredentialKind, Outcome, Record, Who};
 use self::ring::Ring;
 pub use self::ring::{Batch, Ended, LogError, Producer, PushError, Ticket};
 use self::search::Reader;
-pub use self::search::{Cursor, Page, Query, Span, Totals};
+pub use self::search::{Cursor, Page, Query, Span, Totals, Wanted};
 pub use self::segment::{Damage, FORMAT_VERSION, Lineage};
 use self::segment::{Hash, SEGMENT_HEADER_BYTES, SegmentHeader, genesis, parse_file_name};
 use self::shared::Shared;

@@ -9,16 +9,50 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use keyward_protocol::decision::Reason;
-use keyward_protocol::id::PortfolioId;
+use keyward_protocol::id::{KeyId, PersonId, PortfolioId};
 use keyward_protocol::time::Moment;
 
 use super::catalog::{Segment, Times, with_ends};
 use super::hub::View;
-use super::record::{Outcome, Record};
+use super::record::{Outcome, Record, Who};
 use super::segment::{Chunk, ChunkHeader, Damage, Lineage, Met, SegmentHeader, Walk};
 
 /// The most rows of a page.
 pub const PAGE_ROWS_MAX: usize = 10_000;
+
+/// The most records that one page reads: where few match, a page ends early and says where to go on.
+pub const PAGE_READ_MAX: u64 = 1_000_000;
+
+/// Which records of those that may be seen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Wanted {
+    /// Where this person showed a credential, or is the host whose share decided.
+    pub person: Option<PersonId>,
+    /// Where this Key decided.
+    pub key: Option<KeyId>,
+    /// The granted ones, or the denied ones.
+    pub granted: Option<bool>,
+    /// Denied for this reason.
+    pub reason: Option<Reason>,
+}
+
+impl Wanted {
+    fn has(&self, record: &Record) -> bool {
+        let about = |person: PersonId| match record.who {
+            Who::Person(found) => found == person,
+            Who::Guest { person: guest, host } => guest == person || host == person,
+            Who::Nobody | Who::Carrier(_) => false,
+        };
+        let reason = match record.outcome {
+            Outcome::Granted => None,
+            Outcome::Denied(reason) => Some(reason),
+        };
+        self.person.is_none_or(about)
+            && self.key.is_none_or(|key| record.key == key)
+            && self.granted.is_none_or(|granted| granted == reason.is_none())
+            && self.reason.is_none_or(|wanted| reason == Some(wanted))
+    }
+}
 
 /// What to search for.
 #[derive(Clone, Debug)]
@@ -31,6 +65,8 @@ pub struct Query {
     pub until: Moment,
     /// What the asker may see, narrowed to the doors that they ask for.
     pub view: View,
+    /// Which of these.
+    pub wanted: Wanted,
     /// The most rows of the page; never more than [`PAGE_ROWS_MAX`].
     pub limit: usize,
     /// Backwards from the end, as people look, or forwards, as exports go.
@@ -50,8 +86,10 @@ pub struct Cursor(pub u64);
 pub struct Page {
     /// The rows.
     pub rows: Vec<Record>,
-    /// Where to go on; `None` when this was all.
+    /// Where to go on; `None` when this was all. There may be rows after it, or none.
     pub next: Option<Cursor>,
+    /// The time of the last record that was read and may be seen, where there is anywhere to go on.
+    pub searched_to: Option<Moment>,
     /// Places that could not be read: rows may be missing there.
     pub damage: Vec<Damage>,
 }
@@ -83,6 +121,18 @@ impl Totals {
     }
 }
 
+/// What a page may still take.
+struct Left {
+    rows: usize,
+    records: u64,
+}
+
+impl Left {
+    fn is_nothing(&self) -> bool {
+        self.rows == 0 || self.records == 0
+    }
+}
+
 /// The segments to search, as they were at one moment.
 pub(super) struct Reader<'a> {
     pub segments: &'a [Arc<Segment>],
@@ -99,17 +149,16 @@ impl Reader<'_> {
         } else {
             with_ends(self.segments).collect()
         };
+        let mut left = Left { rows: limit, records: PAGE_READ_MAX };
         for (segment, end) in segments {
-            if page.rows.len() >= limit {
-                break;
-            }
             if query.may_find_in(segment, end) {
-                self.search_segment(segment, end, query, limit, &mut page)?;
+                self.search_segment(segment, end, query, &mut left, &mut page)?;
+            }
+            if left.is_nothing() {
+                return Ok(page);
             }
         }
-        if page.rows.len() < limit {
-            page.next = None;
-        }
+        (page.next, page.searched_to) = (None, None);
         Ok(page)
     }
 
@@ -118,7 +167,7 @@ impl Reader<'_> {
         segment: &Segment,
         end: u64,
         query: &Query,
-        limit: usize,
+        left: &mut Left,
         page: &mut Page,
     ) -> io::Result<()> {
         let opened = Opened::new(segment, end, self.lineage)?;
@@ -131,12 +180,22 @@ impl Reader<'_> {
             if query.newest_first {
                 records.reverse();
             }
-            for (sequence, record) in records.into_iter().filter(|(sequence, record)| query.finds(*sequence, record)) {
-                if page.rows.len() >= limit {
+            for (sequence, record) in records {
+                if left.is_nothing() {
                     return Ok(());
                 }
-                page.rows.push(record);
+                if !query.goes_on_within(sequence, sequence + 1) {
+                    continue;
+                }
+                left.records -= 1;
                 page.next = Some(Cursor(sequence));
+                if query.view.sees(record.door_of_log()) {
+                    page.searched_to = Some(record.time);
+                }
+                if query.finds(sequence, &record) {
+                    left.rows -= 1;
+                    page.rows.push(record);
+                }
             }
         }
         Ok(())
@@ -196,6 +255,7 @@ impl Query {
         (self.from..self.until).contains(&record.time)
             && self.goes_on_within(sequence, sequence + 1)
             && self.view.sees(record.door_of_log())
+            && self.wanted.has(record)
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Condvar;
 use std::task::{Context, Poll, Waker};
 
 use keyward_protocol::decision::Reason;
-use keyward_protocol::id::DoorId;
+use keyward_protocol::id::{DoorId, KeyId, PersonId};
 use keyward_protocol::time::Moment;
 use tempfile::TempDir;
 
@@ -194,6 +194,7 @@ fn everything(portfolio: PortfolioId) -> Query {
         from: Moment::MIN,
         until: Moment::MAX,
         view: View::all(),
+        wanted: Wanted::default(),
         limit: PAGE,
         newest_first: false,
         after: None,
@@ -725,6 +726,50 @@ fn a_search_finds_by_time_and_door_over_many_segments_both_ways_and_page_by_page
             }
         }
     }
+}
+
+// L3
+#[test]
+fn a_search_finds_by_person_key_decision_and_reason() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, _) = open(directory.path());
+    let guest = Who::Guest { person: PersonId(5), host: PersonId(6) };
+    let all: Vec<Record> = (0..900_u32)
+        .map(|n| Record {
+            who: if n % 9 == 0 { guest } else { Who::Person(PersonId(n % 7 + 1)) },
+            key: KeyId(n % 4),
+            ..if n % 3 == 0 {
+                denied(1, n.into(), if n % 2 == 0 { Reason::NoKey } else { Reason::Expired })
+            } else {
+                record(1, n.into(), 1)
+            }
+        })
+        .collect();
+    all.chunks(50).for_each(|records| put(&log, mine(records.iter().copied())));
+    let holds = |wanted: Wanted, truth: &dyn Fn(&Record) -> bool| {
+        let expected: Vec<Record> = all.iter().filter(|record| truth(record)).copied().collect();
+        let mut query = Query { wanted, limit: 40, ..everything(MINE) };
+        let mut found = Vec::new();
+        loop {
+            let page = log.search(&query).unwrap();
+            found.extend(page.rows);
+            assert_eq!(page.next.is_some(), page.searched_to.is_some());
+            let Some(next) = page.next else { break };
+            query.after = Some(next);
+        }
+        assert_eq!(found, expected, "{wanted:?}");
+        assert!(!expected.is_empty() && expected.len() < all.len());
+    };
+    let nothing = Wanted::default();
+    holds(Wanted { person: Some(PersonId(3)), ..nothing }, &|record| record.who == Who::Person(PersonId(3)));
+    holds(Wanted { person: Some(PersonId(6)), ..nothing }, &|record| {
+        record.who == guest || record.who == Who::Person(PersonId(6))
+    });
+    holds(Wanted { key: Some(KeyId(2)), ..nothing }, &|record| record.key == KeyId(2));
+    holds(Wanted { granted: Some(true), ..nothing }, &|record| record.outcome == Outcome::Granted);
+    holds(Wanted { granted: Some(false), ..nothing }, &|record| record.outcome != Outcome::Granted);
+    let reason = Wanted { reason: Some(Reason::Expired), key: Some(KeyId(1)), ..nothing };
+    holds(reason, &|record| record.outcome == Outcome::Denied(Reason::Expired) && record.key == KeyId(1));
 }
 
 // L1 M9

@@ -15,7 +15,7 @@ use crate::{
 pub fn hooks(engine: Engine, log: AccessLog, clock: Clock, judge: Judge) -> Hooks<Judge> {
     Hooks {
         judge,
-        manage: Arc::new(Manage::new(engine.clone(), clock)),
+        manage: Arc::new(Manage::new(engine.clone(), log.clone(), clock)),
         watch: Arc::new(Watch::new(engine.clone(), log)),
         directory: Arc::new(Admission { engine }),
     }

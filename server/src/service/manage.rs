@@ -3,19 +3,27 @@
 //! Here, and nowhere else, the Directory's records become what an operator is shown. Who asks is looked up at each
 //! request: what they may not see is left out or not there (M8).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use keyward_protocol::{
     decision::Decision,
     entry::{Command, LockScope, Opening, Refusal, ScheduleRef},
     id::*,
-    message::manage::*,
+    message::{
+        manage::*,
+        watch::{History, LiveRow, Names, Search},
+    },
     name::fold,
     time::Moment,
 };
 use tokio::sync::oneshot;
 
+use super::{cursor::Seal, watch};
 use crate::{
+    access_log::{AccessLog, Query, Wanted},
     clock::Clock,
     domain::{
         decide,
@@ -34,13 +42,15 @@ use crate::{
 /// Answers operators.
 pub struct Manage {
     engine: Engine,
+    log: AccessLog,
+    seal: Arc<Seal>,
     clock: Clock,
 }
 
 impl Manage {
-    /// Answers from this engine's Directory, by this clock.
-    pub fn new(engine: Engine, clock: Clock) -> Manage {
-        Manage { engine, clock }
+    /// Answers from this engine's Directory and this log, by this clock.
+    pub fn new(engine: Engine, log: AccessLog, clock: Clock) -> Manage {
+        Manage { engine, log, seal: Arc::new(Seal::new()), clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
@@ -53,11 +63,17 @@ impl Manage {
         };
         match request {
             Request::Do { command, pinned, part } => self.carry_out(portfolio, person, command, pinned, part).await,
+            Request::Search(search) => {
+                let (engine, log, seal) = (self.engine.clone(), self.log.clone(), Arc::clone(&self.seal));
+                let find = move || history(&engine, &log, &seal, (portfolio, person), &search);
+                let found = tokio::task::spawn_blocking(find).await;
+                found.unwrap_or_else(|_| Err(stopping())).map_or_else(Answer::Refused, Answer::History)
+            }
             look => {
                 let (engine, clock) = (self.engine.clone(), self.clock.clone());
                 // Lists may be long: not on a thread that serves locks.
                 let looked = tokio::task::spawn_blocking(move || look_up(&engine, &clock, portfolio, person, look));
-                looked.await.unwrap_or_else(|_| Answer::Refused(Refusal::Unavailable("it is shutting down".to_owned())))
+                looked.await.unwrap_or_else(|_| Answer::Refused(stopping()))
             }
         }
     }
@@ -78,7 +94,7 @@ impl Manage {
         let handed = tokio::task::spawn_blocking(move || {
             engine.submit(portfolio, actor, command, pinned, Box::new(move |done| _ = send.send(done)));
         });
-        let stopped = || Err(Refusal::Unavailable("the server is shutting down".to_owned()));
+        let stopped = || Err(stopping());
         let done = match handed.await {
             Ok(()) => receive.await.unwrap_or_else(|_| stopped()),
             Err(_) => stopped(),
@@ -119,6 +135,63 @@ fn made(cause: &Cause) -> Option<Made> {
     }
 }
 
+fn stopping() -> Refusal {
+    Refusal::Unavailable("the server is shutting down".to_owned())
+}
+
+/// A page of the log, as far as its doors are in sight now (L2), past events too.
+fn history(
+    engine: &Engine,
+    log: &AccessLog,
+    seal: &Seal,
+    who: (PortfolioId, PersonId),
+    search: &Search,
+) -> Result<History, Refusal> {
+    let directory = engine.directory();
+    let portfolio = directory.portfolios.get(&who.0);
+    let view = portfolio.and_then(|found| watch::view(found, who.1, search.property, search.doors.as_deref()));
+    let (Some(portfolio), Some(view)) = (portfolio, view) else {
+        return Err(Refusal::NotPermitted("being a manager".to_owned()));
+    };
+    let managed = |key: KeyId| {
+        let property = portfolio.property_with_key(key);
+        property.is_some_and(|property| Managed::of(portfolio, property, who.1).has(key))
+    };
+    let nothing = || History { rows: Vec::new(), names: Names::default(), next: None, searched_to: None, damaged: 0 };
+    if search.key.is_some_and(|key| !managed(key)) {
+        return Ok(nothing());
+    }
+    let after = match &search.after {
+        None => None,
+        Some(sealed) => Some(seal.open(who, sealed).ok_or_else(|| {
+            let why = "this page can't be gone on from: it is another's, or the server was started again since";
+            Refusal::Invalid(why.to_owned())
+        })?),
+    };
+    let query = Query {
+        portfolio: who.0,
+        from: search.from,
+        until: search.until,
+        view,
+        wanted: Wanted { person: search.person, key: search.key, granted: search.granted, reason: search.reason },
+        limit: search.most as usize,
+        newest_first: search.newest_first,
+        after,
+    };
+    let page = log.search(&query).map_err(|error| {
+        tracing::error!(%error, "the access log can't be searched");
+        Refusal::Unavailable("the access log can't be read: the server's operator finds why in its messages".to_owned())
+    })?;
+    let rows: Vec<LiveRow> = page.rows.iter().map(|record| watch::row(portfolio, who.1, record)).collect();
+    Ok(History {
+        names: watch::names(&directory, portfolio, &rows, std::iter::empty()),
+        rows,
+        next: page.next.map(|cursor| seal.seal(who, cursor)),
+        searched_to: page.searched_to,
+        damaged: page.damage.len() as u64,
+    })
+}
+
 fn look_up(engine: &Engine, clock: &Clock, portfolio: PortfolioId, person: PersonId, request: Request) -> Answer {
     let directory = engine.directory();
     let now = clock();
@@ -156,7 +229,9 @@ impl<'a> Viewer<'a> {
             }
             Request::WhoCan(door, at, rows) => Answer::WhoCan(self.who_can(door, later(at, now)?, &rows)?),
             Request::WhatCan(person, at, rows) => Answer::WhatCan(self.what_can(person, later(at, now)?, &rows)?),
-            Request::Do { .. } => return Err(Refusal::Unavailable("a change is made elsewhere".to_owned())),
+            Request::Do { .. } | Request::Search(_) => {
+                return Err(Refusal::Unavailable("that is answered elsewhere".to_owned()));
+            }
         })
     }
 

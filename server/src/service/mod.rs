@@ -1,5 +1,6 @@
 //! A running server: the engine, the access log and the network, put together and shut down in order.
 
+mod cursor;
 mod hooks;
 mod judge;
 mod manage;

@@ -12,7 +12,7 @@ use keyward_protocol::{
     message::{
         check::{Check, Outcome},
         manage::{Answer, At, Effects, Made, Part, Request, Rows},
-        watch::{LiveBatch, LiveRow, Subscribe},
+        watch::{LiveBatch, LiveRow, Search, Subscribe},
     },
 };
 use tokio::sync::oneshot;
@@ -505,6 +505,57 @@ async fn what_is_explained_is_what_the_lock_is_answered() {
     server.stop().await;
 }
 
+// L1 L2 L3 M8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_is_searched_back_as_far_as_its_doors_are_in_sight_today() {
+    let (_, server) = fresh().await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let operator = server.operator().await;
+    let ana = server.person("ana@harbor.example");
+    for round in 0..10 {
+        ask(&lock, 1 + round % 2, server.mobile(TRACY)).await;
+        ask(&lock, 1, server.mobile("ana@harbor.example")).await;
+    }
+    ask(&lock, 99, server.mobile(TRACY)).await;
+    let newest = operator.search_log(Search::newest(100)).await.unwrap();
+    assert_eq!((newest.rows.len(), newest.next.is_none(), newest.damaged), (21, true, 0));
+    assert_eq!(newest.rows[0].denied, Some(Reason::UnknownDoor), "the newest comes first");
+    assert!(newest.names.people.iter().any(|(person, name)| *person == ana && name == "Ana"));
+    // Page by page, forwards, one person's.
+    let tracys = Search { person: Some(server.person(TRACY)), newest_first: false, ..Search::newest(4) };
+    let (mut rows, mut search, mut pages) = (Vec::new(), tracys, 0);
+    loop {
+        let page = operator.search_log(search.clone()).await.unwrap();
+        rows.extend(page.rows);
+        pages += 1;
+        match page.next {
+            Some(next) => search.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!((rows.len(), pages), (10, 3), "whoever stands at an unknown door is not looked up");
+    assert!(rows.is_sorted_by_key(|row| row.time));
+    let denied = Search { granted: Some(false), reason: Some(Reason::NoKey), ..Search::newest(100) };
+    assert_eq!(operator.search_log(denied).await.unwrap().rows.len(), 10);
+    let by_key = |key| Search { key: Some(key), ..Search::newest(100) };
+    assert_eq!(operator.search_log(by_key(KEY_A)).await.unwrap().rows.len(), 10);
+    let forged = Search { after: Some(vec![7; 36]), ..Search::newest(1) };
+    assert!(matches!(refusal(operator.search_log(forged).await), Refusal::Invalid(_)));
+
+    // Specific to Key B, which loses door 1: what happened there is gone from sight, and Key A is another Key.
+    operator.carry_out(Command::SetLevel(MAIN, ana, Some(Level::Specific(vec![KEY_B]))), None).await.unwrap();
+    let always = Opening { schedule: ScheduleRef::Always, code: true };
+    let doors = vec![KeyDoor { door: DoorId(2), opening: always }];
+    let spec = KeySpec { name: "Key B".to_owned(), may_share: false, doors, rules: Vec::new() };
+    server.inside.engine.run(PORTFOLIO, Actor::Administrator, Command::EditKey(KEY_B, spec)).unwrap();
+    let seen = operator.search_log(Search { property: Some(MAIN), ..Search::newest(100) }).await.unwrap();
+    assert_eq!(seen.rows.len(), 5);
+    assert!(seen.rows.iter().all(|row| row.door == DoorId(2) && row.another_key && row.key.is_none()));
+    assert!(seen.names.keys.is_empty() && seen.names.doors.len() == 1);
+    assert!(operator.search_log(by_key(KEY_A)).await.unwrap().rows.is_empty(), "another Key's rows aren't told apart");
+    server.stop().await;
+}
+
 // M10
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_is_sent_as_a_request_is_answered_in_words() {
@@ -582,7 +633,7 @@ async fn a_live_view_shows_what_its_owner_may_see_and_no_more() {
     ask(&lock, 2, server.mobile(TRACY)).await;
     let (seen, batch) = rows(&mut view, 1).await;
     assert_eq!((seen[0].door, seen[0].key, seen[0].another_key), (DoorId(2), None, true));
-    assert!(batch.counts.iter().all(|count| count.door == Some(DoorId(2))) && batch.keys.is_empty());
+    assert!(batch.counts.iter().all(|count| count.door == Some(DoorId(2))) && batch.names.keys.is_empty());
 
     // The view of somebody who is suspended ends.
     let another = Command::SetPortfolioManager(server.person(TRACY), true);

@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use keyward_protocol::{
     decision::Reason,
     id::*,
-    message::watch::{self, LiveBatch, LiveRow, Shown, Subscribe},
+    message::watch::{self, LiveBatch, LiveRow, Names, Shown, Subscribe},
 };
 use tokio::time::Instant;
 
@@ -76,26 +76,35 @@ struct Viewer {
     wanted: Subscribe,
 }
 
+/// What of the log somebody may see and wants; `None` for somebody who is no manager.
+pub(super) fn view(
+    portfolio: &Portfolio,
+    person: PersonId,
+    property: Option<PropertyId>,
+    doors: Option<&[DoorId]>,
+) -> Option<View> {
+    if !permission::is_manager(portfolio, person) {
+        return None;
+    }
+    let wanted: Option<HashSet<DoorId>> = doors.map(|doors| doors.iter().copied().collect());
+    let properties = portfolio.properties.values();
+    let doors = properties
+        .filter(|of| property.is_none_or(|wanted| wanted == of.id()))
+        .flat_map(|of| effects::doors_in_sight(portfolio, of, person))
+        .filter(|door| wanted.as_ref().is_none_or(|wanted| wanted.contains(door)));
+    // Attempts that are kept against a lock are for Portfolio Managers (L1), unless some doors are asked for.
+    let strays = portfolio.managers.contains(&person) && property.is_none() && wanted.is_none();
+    Some(View { doors: Some(doors.collect()), strays })
+}
+
 impl Viewer {
     fn revision(&self, directory: &Directory) -> Option<u64> {
         directory.portfolios.get(&self.portfolio).map(|portfolio| portfolio.revision)
     }
 
-    /// What may be seen and is wanted; `None` for somebody who is no manager.
     fn view(&self, directory: &Directory) -> Option<View> {
         let portfolio = directory.portfolios.get(&self.portfolio)?;
-        if !permission::is_manager(portfolio, self.person) {
-            return None;
-        }
-        let wanted: Option<HashSet<DoorId>> = self.wanted.doors.as_ref().map(|doors| doors.iter().copied().collect());
-        let properties = portfolio.properties.values();
-        let doors = properties
-            .filter(|property| self.wanted.property.is_none_or(|wanted| wanted == property.id()))
-            .flat_map(|property| effects::doors_in_sight(portfolio, property, self.person))
-            .filter(|door| wanted.as_ref().is_none_or(|wanted| wanted.contains(door)));
-        // Attempts that are kept against a lock are for Portfolio Managers (L1), unless some doors are asked for.
-        let strays = portfolio.managers.contains(&self.person) && self.wanted.property.is_none() && wanted.is_none();
-        Some(View { doors: Some(doors.collect()), strays })
+        view(portfolio, self.person, self.wanted.property, self.wanted.doors.as_deref())
     }
 }
 
@@ -143,23 +152,6 @@ impl Feed for Live {
 /// A batch as this viewer is shown it: Keys that they don't manage are another's (L2), and what is named in it.
 fn shown(directory: &Directory, portfolio: &Portfolio, person: PersonId, batch: access_log::LiveBatch) -> LiveBatch {
     let rows: Vec<LiveRow> = batch.rows.iter().map(|record| row(portfolio, person, record)).collect();
-    let mut people = BTreeSet::new();
-    let mut carriers = BTreeSet::new();
-    for row in &rows {
-        match row.who {
-            watch::Who::Nobody => {}
-            watch::Who::Person(person) => _ = people.insert(person),
-            watch::Who::Guest { person, host } => people.extend([person, host]),
-            watch::Who::Carrier(carrier) => _ = carriers.insert(carrier),
-        }
-    }
-    let known_doors = rows.iter().filter(|row| row.denied != Some(Reason::UnknownDoor)).map(|row| row.door);
-    let doors: BTreeSet<DoorId> = known_doors.chain(batch.counts.iter().filter_map(|count| count.door)).collect();
-    let keys: BTreeSet<KeyId> = rows.iter().filter_map(|row| row.key).collect();
-    let person_name = |id: PersonId| Some((id, portfolio.people.get(&id)?.name.clone()));
-    let door_name = |id: DoorId| Some((id, portfolio.property_with_door(id)?.doors.get(&id)?.name.clone()));
-    let key_name = |id: KeyId| Some((id, portfolio.property_with_key(id)?.key_name(id)?.to_owned()));
-    let carrier_name = |id: CarrierId| Some((id, directory.carriers.get(&id)?.name.clone()));
     let count = |count: &access_log::DoorSecond| watch::DoorSecond {
         door: count.door,
         second: count.second,
@@ -168,11 +160,40 @@ fn shown(directory: &Directory, portfolio: &Portfolio, person: PersonId, batch: 
     };
     LiveBatch {
         sequence: batch.sequence,
+        names: names(directory, portfolio, &rows, batch.counts.iter().filter_map(|count| count.door)),
         counts: batch.counts.iter().map(count).collect(),
         rows,
         sampled_one_in: batch.sampled_one_in,
         passed_over: batch.passed_over,
         dropped: batch.dropped,
+    }
+}
+
+/// The names of what stands in the rows, and of these doors.
+pub(super) fn names(
+    directory: &Directory,
+    portfolio: &Portfolio,
+    rows: &[LiveRow],
+    doors: impl Iterator<Item = DoorId>,
+) -> Names {
+    let mut people = BTreeSet::new();
+    let mut carriers = BTreeSet::new();
+    for row in rows {
+        match row.who {
+            watch::Who::Nobody => {}
+            watch::Who::Person(person) => _ = people.insert(person),
+            watch::Who::Guest { person, host } => people.extend([person, host]),
+            watch::Who::Carrier(carrier) => _ = carriers.insert(carrier),
+        }
+    }
+    let known_doors = rows.iter().filter(|row| row.denied != Some(Reason::UnknownDoor)).map(|row| row.door);
+    let doors: BTreeSet<DoorId> = known_doors.chain(doors).collect();
+    let keys: BTreeSet<KeyId> = rows.iter().filter_map(|row| row.key).collect();
+    let person_name = |id: PersonId| Some((id, portfolio.people.get(&id)?.name.clone()));
+    let door_name = |id: DoorId| Some((id, portfolio.property_with_door(id)?.doors.get(&id)?.name.clone()));
+    let key_name = |id: KeyId| Some((id, portfolio.property_with_key(id)?.key_name(id)?.to_owned()));
+    let carrier_name = |id: CarrierId| Some((id, directory.carriers.get(&id)?.name.clone()));
+    Names {
         people: people.into_iter().filter_map(person_name).collect(),
         doors: doors.into_iter().filter_map(door_name).collect(),
         keys: keys.into_iter().filter_map(key_name).collect(),
@@ -180,7 +201,8 @@ fn shown(directory: &Directory, portfolio: &Portfolio, person: PersonId, batch: 
     }
 }
 
-fn row(portfolio: &Portfolio, viewer: PersonId, record: &Record) -> LiveRow {
+/// A record as this viewer is shown it.
+pub(super) fn row(portfolio: &Portfolio, viewer: PersonId, record: &Record) -> LiveRow {
     let decided = record.key.some();
     let managed = |key: &KeyId| {
         let property = portfolio.property_with_key(*key);
