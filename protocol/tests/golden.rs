@@ -131,6 +131,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("Explain", Request::Explain { person: PersonId(2), door: DoorId(17), by_code: true, at: Some(AT) }),
         ("WhoCan", Request::WhoCan(DoorId(17), None, rows())),
         ("WhatCan", Request::WhatCan(PersonId(2), Some(AT), rows())),
+        ("Search", Request::Search(search())),
         ("Preview", Request::Preview(give(), Part::FIRST)),
         ("Do", Request::Do { command: give(), pinned, part: Part { skip: 3, most: 0 } }),
         (
@@ -142,6 +143,22 @@ fn requests() -> Vec<(&'static str, Request)> {
             },
         ),
     ]
+}
+
+fn search() -> Search {
+    Search {
+        from: AT,
+        until: AT.plus_seconds(60),
+        property: Some(PropertyId(1)),
+        doors: Some(vec![DoorId(17)]),
+        person: Some(PersonId(2)),
+        key: Some(KeyId(5)),
+        granted: Some(false),
+        reason: Some(Reason::OutsideSchedule),
+        newest_first: true,
+        most: 100,
+        after: Some(vec![1, 2, 3]),
+    }
 }
 
 #[test]
@@ -394,6 +411,7 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("Explanation", Answer::Explanation(explanation())),
         ("WhoCan", Answer::WhoCan(WhoCan { at: AT, carriers: true, people: list(who) })),
         ("WhatCan", Answer::WhatCan(list(can))),
+        ("History", Answer::History(history())),
         ("Preview", Answer::Preview(effects())),
         ("Done", Answer::Done(Done { revision: 10, made: Some(Made::Giving(GivingId(6))), effects: effects() })),
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),
@@ -411,10 +429,8 @@ fn management_answers() {
     }
 }
 
-#[test]
-fn live_views() {
-    let subscribe = Subscribe { property: Some(PropertyId(1)), doors: Some(vec![DoorId(17)]), ..Subscribe::all() };
-    let row = LiveRow {
+fn live_row() -> LiveRow {
+    LiveRow {
         time: AT,
         revision: 9,
         door: DoorId(17),
@@ -424,18 +440,33 @@ fn live_views() {
         lock: Some(LockId(4)),
         shown: Shown::Code,
         denied: Some(Reason::OutsideSchedule),
-    };
-    let batch = LiveBatch {
-        sequence: 3,
-        counts: vec![DoorSecond { door: Some(DoorId(17)), second: 1_795_000_000, granted: 4, denied: 1 }],
-        rows: vec![row],
-        sampled_one_in: 2,
-        passed_over: 4,
-        dropped: 0,
+    }
+}
+
+fn names() -> Names {
+    Names {
         people: vec![(PersonId(2), "Tracy".to_owned()), (PersonId(3), "Sam".to_owned())],
         doors: vec![(DoorId(17), "Entrance".to_owned())],
         keys: vec![(KeyId(5), "Key A".to_owned())],
         carriers: vec![(CarrierId(1), "Parcel".to_owned())],
+    }
+}
+
+fn history() -> History {
+    History { rows: vec![live_row()], names: names(), next: Some(vec![1, 2, 3]), searched_to: Some(AT), damaged: 1 }
+}
+
+#[test]
+fn live_views() {
+    let subscribe = Subscribe { property: Some(PropertyId(1)), doors: Some(vec![DoorId(17)]), ..Subscribe::all() };
+    let batch = LiveBatch {
+        sequence: 3,
+        counts: vec![DoorSecond { door: Some(DoorId(17)), second: 1_795_000_000, granted: 4, denied: 1 }],
+        rows: vec![live_row()],
+        sampled_one_in: 2,
+        passed_over: 4,
+        dropped: 0,
+        names: names(),
     };
     let made = [("Subscribe", subscribe.encode()), ("LiveBatch", batch.encode())];
     let kept = golden::check("wire-live.1.hex", "Live views, version 1: rkyv behind four bytes", &made);
