@@ -15,7 +15,7 @@ use keyward_protocol::{entry::*, id::*, time::Moment};
 use keyward_server::{
     access_log::{self, AccessLog, Batch, Config, CredentialKind, Mode, Outcome, Record, Span, Who},
     domain::{directory::Directory, event::Actor, site::Site},
-    engine::{Books, Layout, Severity, verify},
+    engine::{Books, Keeper, Layout, Publisher, Severity, verify},
 };
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
@@ -28,6 +28,9 @@ struct Server {
     /// The digits of every live code.
     codes: BTreeMap<CodeId, Vec<u8>>,
     records: Vec<Record>,
+    now: Moment,
+    /// What is compiled of each property.
+    indexes: Vec<Vec<u8>>,
 }
 
 impl Server {
@@ -76,7 +79,10 @@ impl Server {
             }
         }
         log.shutdown().unwrap();
-        Server { dir, directory, codes, records }
+        let (keeper, _) = Keeper::open(&layout.index(), books.lineage());
+        let publisher = Publisher::new(&books, now, (1, 2), keeper);
+        let indexes = indexes(&publisher);
+        Server { dir, directory, codes, records, now, indexes }
     }
 
     fn layout(&self) -> Layout {
@@ -90,11 +96,14 @@ impl Server {
             "journal" => list(&layout.journal()).into_iter().filter(|file| has_extension(file, "kwj")).collect(),
             "snapshot" => list(&layout.snapshots()),
             "vault" => vec![layout.vault(PORTFOLIO)],
-            "log" => {
+            "log" | "open log" => {
                 let mut segments = list(&layout.log());
-                segments.pop();
-                segments
+                segments.retain(|file| has_extension(file, "kwl"));
+                let last = segments.pop().expect("the log has a segment");
+                if kind == "log" { segments } else { vec![last] }
             }
+            "log anchor" => vec![layout.log().join("anchor")],
+            "index" => files_below(&layout.index()),
             _ => vec![layout.anchor()],
         }
     }
@@ -181,8 +190,8 @@ fn damage_is_found_and_never_a_silent_wrong_answer() {
     assert!(whole.iter().all(|finding| finding.severity == Severity::Whole), "{whole:#?}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut refused = 0;
-    let (mut lost, mut unnoticed) = (0, 0);
-    for kind in ["journal", "snapshot", "vault", "log", "anchor"] {
+    let (mut lost, mut unnoticed, mut missing) = (0, 0, 0);
+    for kind in ["journal", "snapshot", "vault", "log", "open log", "log anchor", "anchor", "index"] {
         // Most of a small vault is room for its header.
         let faults = if kind == "vault" { faults * 3 } else { faults };
         for fault in 0..faults {
@@ -222,13 +231,41 @@ fn damage_is_found_and_never_a_silent_wrong_answer() {
                             "{context}: codes are lost, and verify knows nothing of it"
                         );
                     }
-                    log_is_right_or_told(&layout, &server, books.lineage(), &context);
+                    if log_is_right_or_told(&layout, &server, books.lineage(), &context) {
+                        missing += 1;
+                        assert_eq!(worst, Severity::Damaged, "{context}: records are missing, and verify is at ease");
+                    }
+                    if kind == "index" {
+                        index_is_right(&layout, &server, &books, &context);
+                    }
                 }
             }
         }
     }
-    println!("{refused} starts refused, {lost} codes told as lost, {unnoticed} bytes that mean nothing");
-    assert!(refused > 0 && lost > 0, "the faults hit nothing");
+    println!("{refused} starts refused, {lost} codes told as lost, {missing} logs that miss records and say so");
+    println!("{unnoticed} faults that mean nothing");
+    assert!(refused > 0 && lost > 0 && missing > 0, "the faults hit nothing");
+}
+
+/// What is published beside a damaged shelf is to the byte what is published without one.
+fn index_is_right(layout: &Layout, server: &Server, books: &Books, context: &str) {
+    let (keeper, _) = Keeper::open(&layout.index(), books.lineage());
+    let publisher = Publisher::new(books, server.now, (1, 2), keeper);
+    assert_eq!(indexes(&publisher), server.indexes, "{context}: the index differs");
+}
+
+/// Every property's index.
+fn indexes(publisher: &Publisher) -> Vec<Vec<u8>> {
+    let published = publisher.published();
+    let publication = published.load();
+    let portfolio = publication.portfolio(PORTFOLIO).unwrap();
+    let each = (1..10).filter_map(|property| portfolio.property(PropertyId(property)));
+    each.map(|index| index.bytes().to_vec()).collect()
+}
+
+fn files_below(directory: &Path) -> Vec<PathBuf> {
+    let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
+    list(directory).into_iter().flat_map(below).filter(|file| fs::metadata(file).unwrap().len() > 0).collect()
 }
 
 /// Every record that is read is one that was written, in its order; missing ones are told. Whether some are missing.

@@ -139,11 +139,21 @@ pub(super) struct Kept {
 /// Holes past what a later chunk calls flushed were left by a power cut, and nobody was told of the records there:
 /// the first of those is where the segment is torn. Every other hole is damage.
 pub(super) fn inspect(path: &Path, first: u64, end: u64, lineage: &Lineage) -> io::Result<Inspection> {
+    inspect_to(path, first, end, 0, lineage)
+}
+
+/// [`inspect`] for the last segment of a log whose records before `anchored` were on disk.
+pub(super) fn inspect_last(path: &Path, first: u64, anchored: u64, lineage: &Lineage) -> io::Result<Inspection> {
+    inspect_to(path, first, u64::MAX, anchored, lineage)
+}
+
+fn inspect_to(path: &Path, first: u64, end: u64, anchored: u64, lineage: &Lineage) -> io::Result<Inspection> {
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
     let header = SegmentHeader::read(&file, path)?.filter(|header| header.first == first);
     let mut walk = Walk::new(&file, header.as_ref().map_or(lineage, |header| &header.lineage), bytes);
     let mut reading = Reading::new(path, first, header.as_ref());
+    reading.flushed = anchored;
     while let Some(met) = walk.step()? {
         match met {
             Met::Chunk(chunk) if chunk.header.sequence >= end => break,
@@ -154,7 +164,7 @@ pub(super) fn inspect(path: &Path, first: u64, end: u64, lineage: &Lineage) -> i
             Met::Bad { byte } => reading.hole(byte),
         }
     }
-    Ok(reading.finish(header, bytes, end))
+    Ok(reading.finish(header, bytes, if end == u64::MAX { anchored } else { end }))
 }
 
 /// An inspection on its way.
@@ -218,7 +228,7 @@ impl<'a> Reading<'a> {
             let what = "a chunk is not what was written";
             self.damage.push(Damage { file: self.path.to_owned(), byte: hole.bytes, sequence: hole.next, what });
         }
-        if end != u64::MAX && self.kept.next < end {
+        if self.kept.next < end {
             self.damage(self.kept.bytes, "records are missing at the end of the segment");
         }
         let torn_bytes = if torn.is_some() { bytes.saturating_sub(self.kept.bytes) } else { 0 };

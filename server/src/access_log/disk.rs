@@ -21,6 +21,9 @@ pub(super) trait Disk: Send {
     /// Renames a file that can't be used, so that it is out of the way and can still be looked into.
     fn set_aside(&mut self, path: &Path) -> io::Result<PathBuf>;
 
+    /// Makes a file with this content appear at once and for good, in the place of one that has its name.
+    fn write_whole(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()>;
+
     /// Removes a file that nothing was kept in.
     fn remove(&mut self, path: &Path) -> io::Result<()>;
 }
@@ -78,6 +81,10 @@ impl Disk for RealDisk {
             }
         }
         Err(io::Error::other("too many files were set aside: remove some of them"))
+    }
+
+    fn write_whole(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_whole(path, &[bytes]).map(drop)
     }
 
     fn remove(&mut self, path: &Path) -> io::Result<()> {

@@ -16,6 +16,7 @@
 //!   taken is written then. If it is shut down before, the records without a fulfilled ticket may be missing.
 //! - Damage found in a file never keeps the log from opening. It is reported, and what is good around it is read.
 
+mod anchor;
 mod bytes;
 mod catalog;
 mod disk;
@@ -39,7 +40,7 @@ use std::time::Duration;
 
 use keyward_protocol::id::PortfolioId;
 
-use self::catalog::{Catalog, Inspection, Segment, inspect, with_ends};
+use self::catalog::{Catalog, Inspection, Segment, inspect, inspect_last, with_ends};
 use self::disk::{Disk, RealDisk};
 pub use self::hub::{DoorSecond, LiveBatch, SharedView, Subscription, TooManySubscriptions, View};
 pub use self::record::{CredentialKind, Outcome, Record, Who};
@@ -328,8 +329,12 @@ pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
     }
     let files = list(directory)?;
     let ends = files.iter().skip(1).map(|(first, _)| *first).chain([u64::MAX]);
+    let anchored = anchor::read(directory, lineage).unwrap_or(0);
     for ((first, path), end) in files.iter().zip(ends) {
-        let inspection = inspect(path, *first, end, lineage)?;
+        let inspection = match end {
+            u64::MAX => inspect_last(path, *first, anchored, lineage)?,
+            end => inspect(path, *first, end, lineage)?,
+        };
         found.segments += 1;
         found.next_sequence = found.next_sequence.max(inspection.kept.next);
         found.torn_bytes = inspection.torn_bytes;
@@ -378,8 +383,9 @@ impl Found {
             report: OpenReport { next_sequence: 1, ..OpenReport::default() },
         };
         let mut files = list(&place.directory)?;
+        let anchored = anchor::read(&place.directory, &place.lineage).unwrap_or(0);
         while let Some((first, path)) = files.pop() {
-            let inspection = inspect(&path, first, u64::MAX, &place.lineage)?;
+            let inspection = inspect_last(&path, first, anchored, &place.lineage)?;
             if inspection.header.is_none() && inspection.kept.next == first {
                 found.set_aside(disk, first, &path, inspection)?;
                 continue;
@@ -397,6 +403,11 @@ impl Found {
         let older: Vec<Arc<Segment>> = older.collect::<io::Result<_>>()?;
         found.segments.splice(0..0, older);
         found.report.segments = found.segments.len();
+        if found.report.next_sequence < anchored {
+            found.report.damage.extend(found.report.damage.is_empty().then(|| missing(place, &found.report)));
+            // What was numbered is not numbered again.
+            found.report.next_sequence = anchored;
+        }
         Ok(found)
     }
 
@@ -434,6 +445,12 @@ impl Found {
             && self.report.next_sequence == inspection.kept.next
             && inspection.header.as_ref().is_some_and(|header| header.lineage == *lineage)
     }
+}
+
+/// Every segment with the log's last records is gone.
+fn missing(place: &Place, report: &OpenReport) -> Damage {
+    let what = "the records from here on are missing";
+    Damage { file: place.directory.clone(), byte: 0, sequence: report.next_sequence, what }
 }
 
 /// The segments in `directory`, by their first records.

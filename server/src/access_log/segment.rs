@@ -211,13 +211,13 @@ impl ChunkHeader {
 }
 
 /// Puts the checksum of a header into its last four bytes.
-fn seal<const N: usize>(bytes: &mut [u8; N], seed: u32) {
+pub(super) fn seal<const N: usize>(bytes: &mut [u8; N], seed: u32) {
     let (content, crc) = bytes.split_last_chunk_mut::<4>().expect("headers are longer than a checksum");
     *crc = crc32c::crc32c_append(seed, content).to_le_bytes();
 }
 
 /// What stands before the checksum of a header, if that is right.
-fn sealed<const N: usize>(bytes: &[u8; N], seed: u32) -> Option<&[u8]> {
+pub(super) fn sealed<const N: usize>(bytes: &[u8; N], seed: u32) -> Option<&[u8]> {
     let (content, crc) = bytes.split_last_chunk::<4>()?;
     (crc32c::crc32c_append(seed, content).to_le_bytes() == *crc).then_some(content)
 }

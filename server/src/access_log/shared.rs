@@ -123,9 +123,9 @@ impl Shared {
         self.rings.iter().for_each(|ring| ring.progress.notify_waiters());
     }
 
-    /// Sleeps until the bell rings; returns at once when it rang since the round began.
-    pub fn sleep(&self) {
-        self.bell.sleep();
+    /// Sleeps until the bell rings, or for so long; returns at once when it rang since the round began.
+    pub fn sleep(&self, at_most: Option<Duration>) {
+        self.bell.sleep(at_most);
     }
 
     /// Sleeps for so long unless something presses.
@@ -180,10 +180,15 @@ impl Bell {
         self.state.store(QUIET, Ordering::SeqCst);
     }
 
-    fn sleep(&self) {
+    fn sleep(&self, at_most: Option<Duration>) {
         let asleep = self.state.compare_exchange(QUIET, ASLEEP, Ordering::SeqCst, Ordering::SeqCst).is_ok();
+        let until = at_most.map(|at_most| Instant::now() + at_most);
         while asleep && self.state.load(Ordering::SeqCst) == ASLEEP {
-            thread::park();
+            match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                None => thread::park(),
+                Some(left) if left.is_zero() => return,
+                Some(left) => thread::park_timeout(left),
+            }
         }
     }
 
@@ -216,7 +221,7 @@ mod tests {
                     break;
                 }
                 shared.complete_round(round.number);
-                shared.sleep();
+                shared.sleep(None);
             }
             // Nobody listens any more once the test has failed.
             let _ = ended.send(());
@@ -247,7 +252,7 @@ mod tests {
         let shared = Shared::new(Mode::Strict, Box::new([Ring::new(1)]), Catalog::new(Vec::new()), 1);
         assert!(!shared.begin_round().closing);
         shared.ring_the_bell(false);
-        shared.sleep();
+        shared.sleep(None);
         shared.close();
         assert!(shared.begin_round().closing);
     }

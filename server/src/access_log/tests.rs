@@ -114,6 +114,10 @@ impl Disk for FaultyDisk {
         RealDisk(crate::disk::Disk::new()).set_aside(path)
     }
 
+    fn write_whole(&mut self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        RealDisk(crate::disk::Disk::new()).write_whole(path, bytes)
+    }
+
     fn remove(&mut self, path: &Path) -> io::Result<()> {
         RealDisk(crate::disk::Disk::new()).remove(path)
     }
@@ -642,7 +646,42 @@ fn a_log_whose_disk_was_full_goes_on_when_there_is_room() {
         let (log, report) = open(directory.path());
         assert_eq!((report.damage, numbers(&log)), (vec![], (1..=last + 1).collect::<Vec<_>>()));
         let files = fs::read_dir(directory.path()).unwrap().count();
-        assert!(files <= 3, "{files} files: trying again leaves none behind");
+        assert!(files <= 4, "{files} files: trying again leaves none behind");
+    }
+}
+
+// L1
+#[test]
+fn an_end_that_is_lost_at_the_edge_of_a_chunk_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, _) = open(directory.path());
+    let mut edges = vec![SEGMENT_HEADER_BYTES as u64];
+    let file = directory.path().join(segment::file_name(1));
+    for number in 1..=3 {
+        put(&log, mine([record(1, 0, number)]));
+        edges.push(fs::metadata(&file).unwrap().len());
+    }
+    log.shutdown().unwrap();
+    drop(log);
+    for (kept, edge) in (0..3).zip(edges) {
+        let copy = tempfile::tempdir().unwrap();
+        for entry in fs::read_dir(directory.path()).unwrap().map(Result::unwrap) {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+        }
+        let cut = copy.path().join(segment::file_name(1));
+        OpenOptions::new().write(true).open(&cut).unwrap().set_len(edge).unwrap();
+        assert_eq!(examine(copy.path(), &LINEAGE).unwrap().damage.len(), 1, "cut to {kept} records");
+        let (log, report) = open(copy.path());
+        assert_eq!((report.damage.len(), report.next_sequence), (1, 4), "numbers are used once");
+        put(&log, mine([record(1, 0, 4)]));
+        assert_eq!(numbers(&log), (1..=kept).chain([4]).collect::<Vec<_>>());
+        assert_eq!(log.verify().unwrap().len(), 1, "it is told from then on");
+        // Without the anchor it would look whole.
+        drop(log);
+        let whole = tempfile::tempdir().unwrap();
+        fs::copy(&file, whole.path().join(segment::file_name(1))).unwrap();
+        OpenOptions::new().write(true).open(whole.path().join(segment::file_name(1))).unwrap().set_len(edge).unwrap();
+        assert_eq!(examine(whole.path(), &LINEAGE).unwrap().damage, []);
     }
 }
 

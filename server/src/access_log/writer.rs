@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::anchor;
 use super::catalog::{Segment, Times};
 use super::disk::{Disk, DiskFile};
 use super::ring::{Handed, Ring};
@@ -46,6 +47,9 @@ pub(super) struct Writer {
     /// The times of `unflushed`.
     times: Times,
     last_flush: Option<Instant>,
+    /// The record that the anchor names, and when it was last written.
+    anchored: u64,
+    anchored_at: Option<Instant>,
     bytes: Vec<u8>,
 }
 
@@ -55,6 +59,8 @@ struct Failed {
     closing: bool,
 }
 
+/// How far the anchor may be behind the log.
+const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 /// How long a log that failed waits before it tries the disk again: room may have been made.
 const TRY_AGAIN_EVERY: Duration = Duration::from_millis(if cfg!(test) { 10 } else { 1_000 });
 
@@ -97,6 +103,8 @@ impl Writer {
             unflushed: Vec::new(),
             times: Times::NONE,
             last_flush: None,
+            anchored: 0,
+            anchored_at: None,
             bytes: Vec::new(),
         })
     }
@@ -106,17 +114,43 @@ impl Writer {
     pub fn run(mut self) {
         let mut end = End { shared: self.shared.clone(), failed: true };
         loop {
+            if self.time_until_anchor().is_some_and(|left| left.is_zero()) {
+                self.write_anchor();
+            }
             match self.round() {
                 Ok(Next::Round) => {}
-                Ok(Next::Sleep) => self.shared.sleep(),
+                Ok(Next::Sleep) => self.shared.sleep(self.time_until_anchor()),
                 Ok(Next::Nap(duration)) => self.shared.nap(duration),
-                Ok(Next::End) => break end.failed = false,
+                Ok(Next::End) => {
+                    self.write_anchor();
+                    break end.failed = false;
+                }
                 Err(Failed { closing: true }) => break,
                 Err(Failed { closing: false }) => {
                     self.shared.fail();
                     self.shared.nap(TRY_AGAIN_EVERY);
                 }
             }
+        }
+    }
+
+    /// How long the anchor may stay behind; `None` when it is not.
+    fn time_until_anchor(&self) -> Option<Duration> {
+        let behind = self.anchored != self.durable.sequence;
+        behind.then(|| ANCHOR_EVERY.saturating_sub(self.anchored_at.map_or(ANCHOR_EVERY, |at| at.elapsed())))
+    }
+
+    fn write_anchor(&mut self) {
+        let next = self.durable.sequence;
+        if self.anchored == next {
+            return;
+        }
+        let path = anchor::path_of(&self.place.directory);
+        self.anchored_at = Some(Instant::now());
+        match self.disk.write_whole(&path, &anchor::encode(&self.place.lineage, next)) {
+            Ok(()) => self.anchored = next,
+            // It only tells whether the log's end is there.
+            Err(cause) => tracing::warn!(%cause, "the access log's anchor could not be written"),
         }
     }
 
