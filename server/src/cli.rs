@@ -12,10 +12,12 @@ use clap::{Parser, Subcommand, ValueEnum};
 use keyward_protocol::id::{LockId, PortfolioId};
 
 use crate::{
-    access_log, clock, control,
+    access_log,
+    check_config::{self, Standing},
+    clock, control,
     disk::Disk,
     domain::site::Site,
-    engine::{self, Books, Engine, Layout, Publisher, Severity},
+    engine::{self, Books, Engine, Layout, Publisher, Repair, Severity},
     evaluate,
     identity::Authority,
     service::{self, Options, Server},
@@ -80,6 +82,35 @@ enum Commands {
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
     },
+    /// Put a damaged data directory right as far as that can be done, from its snapshots and a backup.
+    ///
+    /// Says what would be done and what is lost, by person and door, and changes nothing without --yes. What is taken out
+    /// is kept in `damaged-TIME`. Exits 0 when nothing is damaged, or was and is mended, 1 otherwise.
+    Repair {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// A copy of it from earlier, with the copy of its secrets in DIR.secrets.
+        #[arg(long, value_name = "DIR")]
+        backup: Option<PathBuf>,
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Say whether `serve` would start when called like this, and what to do where it would not.
+    ///
+    /// Changes nothing. Exits 0 when it would, 1 when something is wrong.
+    CheckConfig {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// The address to listen on (UDP).
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4433")]
+        listen: SocketAddr,
+        /// When an attempt counts as recorded.
+        #[arg(long, value_enum, default_value_t = LogMode::Strict)]
+        log: LogMode,
+    },
     /// Make a certificate with its key, whether the server runs or not.
     Issue {
         #[command(subcommand)]
@@ -129,6 +160,15 @@ enum LogMode {
     Relaxed,
 }
 
+impl LogMode {
+    fn mode(self) -> access_log::Mode {
+        match self {
+            LogMode::Strict => access_log::Mode::Strict,
+            LogMode::Relaxed => access_log::Mode::Relaxed,
+        }
+    }
+}
+
 /// Runs the command that the process was called with and says how it ended.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
@@ -139,6 +179,8 @@ pub fn run() -> ExitCode {
         Commands::Init { site, data } => init(&site, &data),
         Commands::Serve { data, listen, log } => serve(&data, listen, log).map_err(failed),
         Commands::Verify { data } => verify(&data).map_err(failed),
+        Commands::Repair { data, backup, yes } => repair(&data, backup.as_deref(), yes).map_err(failed),
+        Commands::CheckConfig { data, listen, log } => Ok(check_config(&data, listen, log)),
         Commands::Issue { what: Issue::Lock { data, name, property, doors, out } } => {
             issue_lock(&data, name, property, doors, &out).map_err(failed)
         }
@@ -177,10 +219,7 @@ fn init(site: &Path, data: &Path) -> Result<u8, (String, u8)> {
 fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
-    let mode = match log {
-        LogMode::Strict => access_log::Mode::Strict,
-        LogMode::Relaxed => access_log::Mode::Relaxed,
-    };
+    let mode = log.mode();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| format!("the runtime can't be started: {error}"))?;
     runtime.block_on(async {
@@ -209,6 +248,38 @@ fn verify(data: &Path) -> Result<u8, String> {
         _ => println!("{damaged} damaged"),
     }
     Ok(if damaged == 0 { 0 } else { EXIT_FAILED })
+}
+
+fn repair(data: &Path, backup: Option<&Path>, yes: bool) -> Result<u8, String> {
+    let told = |error: engine::RepairError| error.to_string();
+    let plan = Repair::plan(&Layout::new(data), backup).map_err(told)?;
+    print!("{plan}");
+    if plan.is_empty() {
+        println!("nothing to repair");
+        return Ok(if plan.lost().is_empty() { 0 } else { EXIT_FAILED });
+    }
+    if !yes {
+        println!("nothing was changed: add --yes to do it");
+        return Ok(EXIT_FAILED);
+    }
+    let aside = plan.carry_out(clock::now()).map_err(told)?;
+    println!("done; what was taken out is in {}", aside.display());
+    println!();
+    verify(data)?;
+    let (_, report) = Books::open(&Layout::new(data)).map_err(|error| error.to_string())?;
+    println!("a start works, with {} door codes lost", report.lost.len());
+    Ok(0)
+}
+
+fn check_config(data: &Path, listen: SocketAddr, log: LogMode) -> u8 {
+    let all = check_config::check(&Layout::new(data), listen, log.mode());
+    all.iter().for_each(|checked| println!("{checked}"));
+    let wrong = all.iter().filter(|checked| checked.standing == Standing::Wrong).count();
+    match wrong {
+        0 => println!("`serve` would start"),
+        _ => println!("{wrong} wrong"),
+    }
+    if wrong == 0 { 0 } else { EXIT_FAILED }
 }
 
 /// Resolves at SIGTERM or Ctrl-C.

@@ -33,7 +33,7 @@ const LINEAGE: [u8; 16] = *b"golden lineage 1";
 const NOW: Moment = Moment::from_micros(1_795_000_000_123_456);
 const PORTFOLIO: PortfolioId = PortfolioId(1);
 /// Changed with the files only: every byte of them follows from it.
-const SITE: &str = r#"keyward = 1
+pub(crate) const SITE: &str = r#"keyward = 1
 [portfolio]
 name = "Harbor"
 managers = ["ana@harbor.example"]

@@ -1,6 +1,7 @@
 //! keyward's server. `server/DESIGN.md` is the map.
 
 pub mod access_log;
+pub mod check_config;
 pub mod cli;
 pub mod clock;
 pub mod control;

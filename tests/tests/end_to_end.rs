@@ -215,6 +215,73 @@ async fn a_stop_is_orderly_and_a_start_goes_on() {
     serving.terminate();
 }
 
+/// Why a start can't be is said in words, with what to do, by `serve` and before that by `check-config`.
+#[test]
+fn a_start_that_cannot_be_says_why_and_what_to_do() {
+    let told = |command: &str, data: &Path, listen: &str| {
+        let done = run(SERVER, &[command, "--data", data.to_str().unwrap(), "--listen", listen]);
+        (done.status.code(), text(&done.stdout) + &text(&done.stderr))
+    };
+    let site = Site::new("night-shift.toml", "Depot");
+    let data = site.data();
+    let (missing, foreign) = (site.root.join("none"), site.root.join("photos"));
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("beach.jpg"), "sand").unwrap();
+    let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken = taken.local_addr().unwrap().to_string();
+    let refused = |data: &Path, listen: &str, words: &[&str]| {
+        for command in ["serve", "check-config"] {
+            let (code, told) = told(command, data, listen);
+            assert_eq!(code, Some(1), "{command}: {told}");
+            assert!(words.iter().all(|word| told.contains(word)), "{command}: {told}");
+        }
+    };
+    refused(&missing, "127.0.0.1:0", &["there is no keyward in", "keyward-server init"]);
+    refused(&foreign, "127.0.0.1:0", &["photos`", "no keyward's data", "keyward-server init"]);
+    refused(&data, &taken, &["can't listen on", &taken, "another program", "--listen"]);
+    let (code, told_right) = told("check-config", &data, "127.0.0.1:0");
+    assert_eq!(code, Some(0), "{told_right}");
+    assert!(told_right.contains("`serve` would start"), "{told_right}");
+    let serving = site.serve();
+    refused(&data, "127.0.0.1:0", &["another keyward-server runs in", "stop it first"]);
+    for command in ["verify", "repair"] {
+        let done = run(SERVER, &[command, "--data", data.to_str().unwrap()]);
+        assert!(!done.status.success() && text(&done.stderr).contains("another keyward-server runs in"));
+    }
+    serving.terminate();
+}
+
+// K3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_repaired_server_serves_what_it_said() {
+    let site = Site::new("1800-main-st.toml", "1800 Main St");
+    let data = site.data();
+    let data = data.to_str().unwrap();
+    let layout = Layout::new(&site.data());
+    let serving = site.serve();
+    assert_eq!(connect(&site, &serving).await.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
+    serving.terminate();
+    // The first frame, of which snapshots have everything; a good one stands behind it.
+    let segment = layout.journal().join("0000000000000001.kwj");
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&segment, &bytes).unwrap();
+    let looked = run(SERVER, &["repair", "--data", data]);
+    assert_eq!(looked.status.code(), Some(1));
+    let told = text(&looked.stdout);
+    assert!(told.contains("journal: damaged at frame 1") && told.contains("add --yes"), "{told}");
+    assert_eq!(fs::read(&segment).unwrap(), bytes, "nothing was changed");
+    let repaired = run(SERVER, &["repair", "--data", data, "--yes"]);
+    let told = text(&repaired.stdout) + &text(&repaired.stderr);
+    assert!(repaired.status.success() && told.contains("everything is whole"), "{told}");
+    assert!(told.contains("a start works, with 0 door codes lost") && !told.contains("LOST"), "{told}");
+    let serving = site.serve();
+    // Certificates are good for the new history, and the log goes on.
+    assert_eq!(connect(&site, &serving).await.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
+    serving.terminate();
+    assert_eq!(site.records(), 2);
+}
+
 /// Every file below a directory.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());

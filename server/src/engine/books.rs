@@ -4,14 +4,14 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use keyward_protocol::{code::Digits, id::*, name, time::Moment};
 use rand::{SeedableRng, rngs::StdRng};
 
-use super::{Done, Layout};
+use super::{Done, Layout, repair};
 use crate::{
     disk::{Disk, is_no_room},
     domain::{
@@ -26,7 +26,7 @@ use crate::{
     identity::Authority,
     store::{
         journal::{self, Journal, JournalError, Place},
-        record::{Entry, RecordError, decode_directory, encode_directory},
+        record::{Entry, RecordError, add_part, decode_directory, encode_directory},
         snapshot,
     },
     vault::{MakeError, RootError, RootSecret, Tagger, Vault, VaultError, Wanted},
@@ -38,9 +38,15 @@ pub enum StartError {
     /// Nothing was made there yet.
     #[error("there is no keyward in `{}`: make one with `keyward-server init`", .0.display())]
     Missing(PathBuf),
+    /// Something else is there.
+    #[error("`{}` is there, and no keyward's data: give the directory that `keyward-server init` made", .0.display())]
+    NotKeyward(PathBuf),
     /// Something is there already.
     #[error("`{}` exists already: choose another directory, or serve that one", .0.display())]
     Exists(PathBuf),
+    /// A repair was stopped half way.
+    #[error("a repair of `{}` was stopped half way: run `keyward-server repair --yes` again, which goes on", .0.display())]
+    Repairing(PathBuf),
     /// Another process has it open.
     #[error("another keyward-server runs in `{}`: stop it first", .0.display())]
     Running(PathBuf),
@@ -94,6 +100,17 @@ pub enum StartError {
     /// A write failed.
     #[error(transparent)]
     Write(#[from] WriteError),
+}
+
+impl StartError {
+    /// Why nothing can be opened in a directory without a journal.
+    pub fn nothing_in(data: &Path) -> StartError {
+        let has_something = fs::read_dir(data).is_ok_and(|mut entries| entries.next().is_some());
+        match has_something || data.is_file() {
+            true => StartError::NotKeyward(data.to_owned()),
+            false => StartError::Missing(data.to_owned()),
+        }
+    }
 }
 
 /// Why an entry can't be replayed.
@@ -329,8 +346,9 @@ impl Books {
 
     /// [`Books::open`] on some medium.
     pub fn open_at(medium: &Medium, layout: &Layout) -> Result<(Books, OpenReport), StartError> {
+        unless_repairing(layout)?;
         if !layout.journal().is_dir() {
-            return Err(StartError::Missing(layout.data().to_owned()));
+            return Err(StartError::nothing_in(layout.data()));
         }
         let lock = lock(layout)?;
         let mut report = OpenReport::default();
@@ -630,7 +648,7 @@ fn unmade(after: &Portfolio, error: &MakeError) -> Refusal {
     ))
 }
 
-fn lock(layout: &Layout) -> Result<File, StartError> {
+pub(super) fn lock(layout: &Layout) -> Result<File, StartError> {
     let path = layout.lock();
     let io = |cause| StartError::Io { path: path.clone(), cause };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(io)?;
@@ -641,10 +659,18 @@ fn lock(layout: &Layout) -> Result<File, StartError> {
     }
 }
 
-fn random_bytes<const N: usize>() -> [u8; N] {
+pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes).expect("the system gives random bytes; without them no secret can be made");
     bytes
+}
+
+/// What a repair that was stopped has left to do comes first: until then the files are of two histories.
+pub(super) fn unless_repairing(layout: &Layout) -> Result<(), StartError> {
+    match layout.repairing().join(repair::MOVES).exists() {
+        true => Err(StartError::Repairing(layout.data().to_owned())),
+        false => Ok(()),
+    }
 }
 
 pub(super) fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), ReplayError> {
@@ -652,6 +678,7 @@ pub(super) fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), Repl
         Entry::Carrier(carrier) => {
             directory.carriers.insert(carrier.id, carrier);
         }
+        Entry::Restored(restored) => add_part(directory, decode_directory(&restored.part)?),
         Entry::Change(change) => {
             let before = directory.portfolios.get(&change.portfolio).cloned();
             let before = before.unwrap_or_else(|| Arc::new(Portfolio::new(change.portfolio, String::new())));

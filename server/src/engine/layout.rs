@@ -64,6 +64,11 @@ impl Layout {
         self.data.join("log")
     }
 
+    /// Where a repair makes what it puts in the place of damaged files.
+    pub fn repairing(&self) -> PathBuf {
+        self.data.join("repairing")
+    }
+
     /// The root under which door codes are sealed.
     pub fn root(&self) -> PathBuf {
         self.secrets.join("root.key")

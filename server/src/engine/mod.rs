@@ -8,6 +8,7 @@
 mod books;
 mod layout;
 mod publisher;
+mod repair;
 mod shelf;
 mod verify;
 
@@ -24,6 +25,7 @@ use keyward_protocol::{code::Digits, id::*, time::Moment};
 pub use books::{Books, Committed, Lost, Medium, OpenReport, ReplayError, StartError, WriteError};
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
+pub use repair::{Repair, RepairError};
 pub use shelf::Keeper;
 pub use verify::{Finding, Severity, verify};
 

@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Layout,
-    books::{Expected, StartError, replay},
+    books::{Expected, StartError, replay, unless_repairing},
 };
 use crate::{
     access_log,
@@ -64,12 +64,14 @@ impl fmt::Display for Finding {
     }
 }
 
-const FROM_BACKUP: &str = "restore data and secrets from one backup; what was changed since then is to be done again";
+const FROM_BACKUP: &str =
+    "`keyward-server repair` says what can be done and what is lost; give it a backup if there is one";
 
 /// Looks through everything. Refused while a server runs here, and where nothing is.
 pub fn verify(layout: &Layout) -> Result<Vec<Finding>, StartError> {
+    unless_repairing(layout)?;
     if !layout.journal().is_dir() {
-        return Err(StartError::Missing(layout.data().to_owned()));
+        return Err(StartError::nothing_in(layout.data()));
     }
     let _lock = lock(layout)?;
     let mut report = Report(Vec::new());

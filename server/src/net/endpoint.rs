@@ -17,7 +17,7 @@ use crate::identity::Principal;
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address is taken, or is not this machine's.
-    #[error("can't listen on `{address}`: {source}")]
+    #[error("can't listen on `{address}`: {source}: {}", cure(source))]
     Address {
         /// The address that was asked for.
         address: SocketAddr,
@@ -30,6 +30,18 @@ pub enum BindError {
     /// A limit is larger than QUIC can say.
     #[error("the limit `{0}` is out of range")]
     Limit(&'static str),
+}
+
+/// What to do when an address can't be had.
+fn cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program, or another keyward-server, listens there: stop it, or choose another port with --listen"
+        }
+        io::ErrorKind::AddrNotAvailable => "the address is not this machine's: give one that is, or 0.0.0.0",
+        io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege: choose a higher one with --listen",
+        _ => "choose another address with --listen",
+    }
 }
 
 /// A bound endpoint that does not serve yet.

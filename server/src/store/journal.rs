@@ -107,7 +107,7 @@ pub enum AnchorFound {
 /// Where a journal is damaged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the journal is damaged at frame {sequence}, byte {byte} of `{}`: {what}; nothing was changed: repair it from a backup",
+    "the journal is damaged at frame {sequence}, byte {byte} of `{}`: {what}; nothing was changed: see what `keyward-server repair` can do, with a backup if there is one",
     file.display()
 )]
 pub struct Corrupt {
@@ -403,6 +403,67 @@ pub fn lineage_of(directory: &Path) -> Option<Lineage> {
     }
 }
 
+/// A frame that can be read, wherever it was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Salvaged {
+    /// Its number.
+    pub sequence: u64,
+    /// The hash of the frame before it.
+    pub before: Hash,
+    /// Its own.
+    pub hash: Hash,
+    /// Its entries.
+    pub entries: Vec<Vec<u8>>,
+}
+
+/// What can be read of a journal that is damaged.
+#[derive(Debug, Default)]
+pub struct Salvage {
+    /// The history that it belongs to, by its anchor or the first header that is whole.
+    pub lineage: Option<Lineage>,
+    /// Every good frame, in the order in which they stand.
+    pub frames: Vec<Salvaged>,
+    /// The frame that the anchor names.
+    pub anchored: Option<Head>,
+}
+
+/// Looks for good frames everywhere in a journal, past whatever is damaged. What a later release wrote is refused.
+pub fn salvage(directory: &Path, anchor: &Path) -> Result<Salvage, JournalError> {
+    let (anchor, _) = read_anchor(anchor)?;
+    let anchored = anchor.map(|anchor| anchor.head);
+    let mut found = Salvage { lineage: anchor.map(|anchor| anchor.lineage), anchored, ..Salvage::default() };
+    let mut contents = Vec::new();
+    let segments = if directory.is_dir() { segments(directory)? } else { Vec::new() };
+    for (file, _) in segments {
+        let bytes = fs::read(&file).map_err(at(&file))?;
+        let mut fields = Fields(&bytes);
+        match begin(&mut fields, SEGMENT_MAGIC, FORMAT_VERSION) {
+            Beginning::Newer(version) => return Err(newer(&file, version)),
+            Beginning::Readable => {
+                let lineage = SegmentHeader::parse(&bytes, fields).map(|header| header.lineage);
+                found.lineage = found.lineage.or(lineage);
+            }
+            Beginning::Damaged => {}
+        }
+        contents.push(bytes);
+    }
+    let Some(lineage) = found.lineage else { return Ok(found) };
+    for bytes in contents {
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let frame = Frame::at_front(rest, &lineage);
+            let length = frame.as_ref().map_or(1, |frame| frame.bytes.len());
+            found.frames.extend(frame.and_then(|frame| {
+                let entries = frame.entries()?.into_iter().map(<[u8]>::to_vec).collect();
+                let hash = *blake3::hash(frame.bytes).as_bytes();
+                Some(Salvaged { sequence: frame.sequence, before: frame.before, hash, entries })
+            }));
+            rest = rest.get(length..).unwrap_or_default();
+        }
+    }
+    Ok(found)
+}
+
 /// What the anchor says.
 #[derive(Clone, Copy)]
 struct Anchor {
@@ -685,7 +746,7 @@ fn frame_checksum(frame: &[u8], lineage: &Lineage) -> Option<u32> {
 }
 
 /// The hash "before" the first frame.
-fn genesis(lineage: &Lineage) -> Hash {
+pub(crate) fn genesis(lineage: &Lineage) -> Hash {
     let mut hasher = blake3::Hasher::new_derive_key("keyward journal 2025: hash before the first frame");
     hasher.update(lineage);
     *hasher.finalize().as_bytes()

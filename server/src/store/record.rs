@@ -4,12 +4,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use keyward_protocol::{id::*, name::fold_email};
+use keyward_protocol::{id::*, name::fold_email, time::Moment};
 use rkyv::rancor::Error as RkyvError;
 
 use crate::domain::{directory::*, event::Change};
 
-const VERSION: u8 = 1;
+/// The newest layout that is read. Changes, carriers and Directories are written in the first, which has them as they
+/// were; what only later releases know is written in the layout that brought it.
+const VERSION: u8 = 2;
+const FIRST: u8 = 1;
+const WITH_RESTORED: u8 = 2;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
@@ -19,6 +23,24 @@ pub enum Entry {
     Change(Change),
     /// A carrier of the server.
     Carrier(Carrier),
+    /// A repair put this part of a Directory at the beginning of a new history.
+    Restored(Restored),
+}
+
+/// Where a history begins that goes on from another: with a Directory, in parts.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+#[allow(missing_docs, reason = "rkyv's derive writes twins without documentation")]
+pub struct Restored {
+    /// The history before.
+    pub lineage: [u8; 16],
+    /// Its last frame that is in the Directory.
+    pub sequence: u64,
+    /// Frames after that which are known to have been there, and are lost.
+    pub lost: u64,
+    /// When.
+    pub at: Moment,
+    /// A part of the Directory, as [`encode_directory`] writes one.
+    pub part: Vec<u8>,
 }
 
 /// Why bytes are no record.
@@ -37,7 +59,9 @@ pub enum RecordError {
 impl Entry {
     /// The bytes that the journal keeps.
     pub fn encode(&self) -> Vec<u8> {
-        with_version(&rkyv::to_bytes::<RkyvError>(self).expect("flat lists can always be written to memory"))
+        let version = if matches!(self, Entry::Restored(_)) { WITH_RESTORED } else { FIRST };
+        let body = rkyv::to_bytes::<RkyvError>(self).expect("flat lists can always be written to memory");
+        with_version(version, &body)
     }
 
     /// Reads what [`Entry::encode`] wrote.
@@ -46,16 +70,16 @@ impl Entry {
     }
 }
 
-fn with_version(body: &[u8]) -> Vec<u8> {
+fn with_version(version: u8, body: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(body.len() + 1);
-    bytes.push(VERSION);
+    bytes.push(version);
     bytes.extend_from_slice(body);
     bytes
 }
 
 fn body(bytes: &[u8]) -> Result<&[u8], RecordError> {
     match bytes.split_first() {
-        Some((&VERSION, body)) => Ok(body),
+        Some((FIRST..=VERSION, body)) => Ok(body),
         Some((&version, _)) if version > VERSION => Err(RecordError::Newer(version)),
         _ => Err(RecordError::Damaged),
     }
@@ -102,13 +126,13 @@ pub fn encode_directory(directory: &Directory) -> Vec<u8> {
         portfolios: directory.portfolios.values().map(|portfolio| portfolio_record(portfolio)).collect(),
         carriers: directory.carriers.values().cloned().collect(),
     };
-    with_version(&rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
+    with_version(FIRST, &rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
 }
 
 /// One property as a snapshot keeps it: equal bytes for equal properties.
 pub fn encode_property(property: &Property) -> Vec<u8> {
     let record = property_record(property);
-    with_version(&rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
+    with_version(FIRST, &rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
 }
 
 /// Reads what [`encode_directory`] wrote.
@@ -121,6 +145,57 @@ pub fn decode_directory(bytes: &[u8]) -> Result<Directory, RecordError> {
     }
     directory.carriers = record.carriers.into_iter().map(|carrier| (carrier.id, carrier)).collect();
     Ok(directory)
+}
+
+/// A Directory in parts of a bounded size, which [`add_part`] puts together again: each portfolio, its people some
+/// thousands at a time, each of its properties.
+pub fn parts(directory: &Directory) -> Vec<Directory> {
+    const PEOPLE_AT_ONCE: usize = 10_000;
+    let mut parts = vec![Directory { carriers: directory.carriers.clone(), ..Directory::default() }];
+    for portfolio in directory.portfolios.values() {
+        let part = |fill: &dyn Fn(&mut Portfolio)| {
+            let fresh = Portfolio::new(portfolio.id, portfolio.name.clone());
+            let mut part = Portfolio { revision: portfolio.revision, next: portfolio.next, ..fresh };
+            fill(&mut part);
+            let mut directory = Directory::default();
+            directory.portfolios.insert(part.id, Arc::new(part));
+            directory
+        };
+        parts.push(part(&|part| {
+            part.managers = portfolio.managers.clone();
+            part.locks = portfolio.locks.clone();
+        }));
+        let people: Vec<_> = portfolio.people.iter().collect();
+        for some in people.chunks(PEOPLE_AT_ONCE) {
+            parts.push(part(&|part| part.people = some.iter().map(|(id, who)| (**id, Arc::clone(who))).collect()));
+        }
+        for (id, property) in &portfolio.properties {
+            parts.push(part(&|part| _ = part.properties.insert(*id, Arc::clone(property))));
+        }
+    }
+    parts
+}
+
+/// Adds a part, as it was read, to what is there of a Directory.
+pub fn add_part(directory: &mut Directory, part: Directory) {
+    directory.carriers.extend(part.carriers);
+    for (id, part) in part.portfolios {
+        let Some(there) = directory.portfolios.get(&id) else {
+            directory.portfolios.insert(id, part);
+            continue;
+        };
+        let (mut whole, part) = (Portfolio::clone(there), Portfolio::clone(&part));
+        whole.managers.extend(part.managers);
+        whole.people.extend(part.people);
+        whole.properties.extend(part.properties);
+        whole.locks.extend(part.locks);
+        whole.emails.extend(part.emails);
+        whole.mobiles.extend(part.mobiles);
+        whole.cards.extend(part.cards);
+        whole.property_of_door.extend(part.property_of_door);
+        whole.property_of_key.extend(part.property_of_key);
+        directory.portfolios.insert(id, Arc::new(whole));
+    }
 }
 
 fn portfolio_record(portfolio: &Portfolio) -> PortfolioRecord {
@@ -219,6 +294,11 @@ mod tests {
         let mut directory = Directory::default();
         directory.portfolios.insert(portfolio.id, Arc::new(portfolio));
         assert_eq!(decode_directory(&encode_directory(&directory)).unwrap(), directory);
+        let mut whole = Directory::default();
+        for part in parts(&directory) {
+            add_part(&mut whole, decode_directory(&encode_directory(&part)).unwrap());
+        }
+        assert_eq!(whole, directory);
     }
 
     #[test]

@@ -418,6 +418,53 @@ impl Vault {
         quarantined.iter().copied().filter(|code| !self.codes.contains_key(code)).collect()
     }
 
+    /// Takes over from an older copy of this vault what is lost here of the `live` codes, as the journal says them now, and
+    /// says which codes that was. To be called on a vault that was [reconciled](Self::reconcile), with everything that
+    /// lives: what was deleted since the copy was made must not be among it.
+    pub fn recover(
+        &mut self,
+        older: &Vault,
+        live: &[(CodeId, DoorId, PersonId, Commitment)],
+    ) -> Result<Vec<CodeId>, VaultError> {
+        self.working()?;
+        let missing: HashMap<CodeId, Expected> = live
+            .iter()
+            .filter(|(code, ..)| older.id == self.id && !self.readable(*code))
+            .map(|&(code, door, person, commitment)| (code, (door, person, commitment)))
+            .collect();
+        let mut found = Vec::new();
+        older.each_slot(|place, bytes| {
+            let held = older.held(place);
+            let Some(expected) = missing.get(&held.code).filter(|expected| older.is_kept(&held, expected, bytes))
+            else {
+                return;
+            };
+            found.extend(slot::unseal(&older.keys, held.code, expected.0, bytes).map(|secret| (held, secret)));
+        })?;
+        let mut rng = random()?;
+        let end = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
+        let mut free = self.free.iter().copied().chain(end..u32::MAX);
+        let (mut written, mut taken) = (Vec::new(), Vec::new());
+        for (held, secret) in found {
+            let here = self.codes.get(&held.code).copied();
+            let Some(place) = here.or_else(|| free.next()) else { break };
+            let mut bytes = slot::write_lookup(&self.keys, place, held.code, held.door, held.tag);
+            let salt = slot::draw_salt(&mut rng);
+            slot::write_secret(&self.keys, place, (held.code, held.door), &secret, salt, &mut bytes);
+            written.push((place, bytes));
+            taken.push((place, held, here.is_none()));
+        }
+        written.sort_unstable_by_key(|(place, _)| *place);
+        self.durably(|disk| write_slots(disk, &written))?;
+        for (place, held, is_new) in &taken {
+            match self.slots.get_mut(*place as usize) {
+                Some(slot) if !is_new => *slot = *held,
+                _ => self.hold(*place, *held),
+            }
+        }
+        Ok(taken.into_iter().map(|(_, held, _)| held.code).collect())
+    }
+
     /// Rewrites the vault under `new_root`: a new file beside the old one, put in its place when it is on disk.
     /// Returns the live codes that could not be unsealed and are lost by it, which is none unless the disk went
     /// bad since the vault was opened.
