@@ -74,6 +74,7 @@ fn places(layout: &Layout) -> Vec<(&'static str, std::path::PathBuf)> {
         ("snapshot.1.hex", layout.snapshots().join("0000000000000002.kws")),
         ("vault.1.hex", layout.vault(PORTFOLIO)),
         ("access-log-segment.1.hex", layout.log().join("0000000000000001.kwl")),
+        ("access-log-anchor.1.hex", layout.log().join("anchor")),
     ]
 }
 
@@ -229,6 +230,10 @@ fn cut(name: &str, bytes: &[u8]) -> (&'static str, Vec<(&'static str, Vec<u8>)>)
             let more = [("lineage", 16), ("sequence", 8), ("bytes of payload", 8), ("blake3", 32), ("layout", 1)];
             ("DATA/snapshots/0000000000000002.kws, format 1", fields(bytes, &with(&more), "the Directory, archived"))
         }
+        "access-log-anchor.1.hex" => {
+            let more = with(&[("lineage", 16), ("the record after all", 8)]);
+            ("DATA/log/anchor, format 1", fields(bytes, &more, "crc32c"))
+        }
         "vault.1.hex" => {
             let header: [(&str, usize); 10] = [
                 ("magic", 8),
@@ -377,7 +382,7 @@ fn a_newer_file_is_named_with_both_versions_and_what_to_do() {
         let (_, path) = places(&layout).into_iter().find(|(name, _)| *name == newer).unwrap();
         let before = fs::read(&path).unwrap();
         let told = match newer {
-            "access-log-segment.1.hex" => {
+            "access-log-segment.1.hex" | "access-log-anchor.1.hex" => {
                 AccessLog::open(&layout.log(), LINEAGE, Mode::Strict, 1).err().unwrap().to_string()
             }
             _ => Books::open(&layout).err().unwrap().to_string(),

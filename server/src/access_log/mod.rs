@@ -329,7 +329,7 @@ pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
     }
     let files = list(directory)?;
     let ends = files.iter().skip(1).map(|(first, _)| *first).chain([u64::MAX]);
-    let anchored = anchor::read(directory, lineage).unwrap_or(0);
+    let anchored = anchor::read(directory, lineage)?.unwrap_or(0);
     for ((first, path), end) in files.iter().zip(ends) {
         let inspection = match end {
             u64::MAX => inspect_last(path, *first, anchored, lineage)?,
@@ -383,7 +383,7 @@ impl Found {
             report: OpenReport { next_sequence: 1, ..OpenReport::default() },
         };
         let mut files = list(&place.directory)?;
-        let anchored = anchor::read(&place.directory, &place.lineage).unwrap_or(0);
+        let anchored = anchor::read(&place.directory, &place.lineage)?.unwrap_or(0);
         while let Some((first, path)) = files.pop() {
             let inspection = inspect_last(&path, first, anchored, &place.lineage)?;
             if inspection.header.is_none() && inspection.kept.next == first {
