@@ -311,6 +311,7 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         my_name: "Ana".to_owned(),
         people: 3,
         locks: 1,
+        door_codes: DoorCodes::Unreadable("vault: gone".to_owned()),
         properties: vec![property_row()],
     };
     let property = PropertyDetail {

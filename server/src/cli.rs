@@ -17,9 +17,10 @@ use crate::{
     clock, control,
     disk::Disk,
     domain::site::Site,
-    engine::{self, Books, Engine, Layout, Publisher, Repair, Severity},
+    engine::{self, Books, Engine, Layout, Medium, Publisher, Repair, Severity},
     evaluate,
     identity::Authority,
+    progress::Progress,
     service::{self, Options, Server},
 };
 
@@ -203,11 +204,14 @@ fn failed(message: String) -> (String, u8) {
 
 fn init(site: &Path, data: &Path) -> Result<u8, (String, u8)> {
     let text = read_text(site).map_err(|message| (message, evaluate::EXIT_INVALID))?;
-    let site = Site::parse(&site.display().to_string(), &text).map_err(|errors| {
+    let progress = Progress::on_stderr();
+    let name = site.display().to_string();
+    let site = progress.during("reading the site file", "", |_| Site::parse(&name, &text)).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
         (format!("the site file is not right, nothing was made\n{}", lines.join("\n")), evaluate::EXIT_INVALID)
     })?;
-    let layout = service::init(data, &site, clock::now()).map_err(|error| failed(error.to_string()))?;
+    let layout = service::init_with(data, &site, clock::now(), progress);
+    let layout = layout.map_err(|error| failed(error.to_string()))?;
     println!("made    {}", layout.data().display());
     println!("secrets {}", layout.secrets().display());
     println!();
@@ -224,13 +228,11 @@ fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
     let runtime = runtime.map_err(|error| format!("the runtime can't be started: {error}"))?;
     runtime.block_on(async {
         let options = Options { address: listen, mode, clock: clock::system() };
-        let server = Server::bind(&Layout::new(data), options).map_err(|error| error.to_string())?;
+        let server = Server::bind_on(&Medium::default(), &Layout::new(data), options, Progress::on_stderr());
+        let server = server.map_err(|error| error.to_string())?;
         let report = server.report();
         for warning in &report.warnings {
             tracing::warn!("{warning}");
-        }
-        for lost in &report.lost {
-            tracing::warn!(door = %lost.door, person = %lost.person, "a door code is lost: it opens nothing");
         }
         tracing::info!(replayed = report.replayed, address = %server.inside().address, "serving");
         server.serve(stopped()).await;

@@ -13,6 +13,8 @@ mod format;
 pub mod identity;
 pub mod index;
 pub mod net;
+mod parallel;
+pub mod progress;
 pub mod service;
 mod sip;
 pub mod store;

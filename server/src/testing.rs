@@ -1,5 +1,36 @@
 //! What several units' tests share.
 
+use std::{path::PathBuf, sync::Arc};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use crate::{
+    disk::{Disk, Operation, Verdict, Witness},
+    engine::{Layout, Medium},
+};
+
+/// A disk on which putting the first portfolio's vault right waits until the test says what becomes of it.
+pub fn held_vault(layout: &Layout) -> (Medium, Sender<Verdict>) {
+    let (say, said) = crossbeam_channel::bounded(1);
+    let vault = layout.vault(keyward_protocol::id::PortfolioId(1));
+    (Medium { disk: Disk::witnessed(Arc::new(Gate { vault, said })), ..Medium::default() }, say)
+}
+
+struct Gate {
+    vault: PathBuf,
+    said: Receiver<Verdict>,
+}
+
+impl Witness for Gate {
+    fn before(&self, operation: Operation<'_>) -> Verdict {
+        match operation {
+            // Once the test has let go of it, everything goes through.
+            Operation::Sync(path) if path == self.vault => self.said.recv().unwrap_or(Verdict::Proceed),
+            _ => Verdict::Proceed,
+        }
+    }
+}
+
 /// A small site: two people, one of whom hosts the other, two doors, one carrier's label.
 pub const SITE: &str = r#"keyward = 1
 [portfolio]

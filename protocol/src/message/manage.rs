@@ -189,8 +189,21 @@ pub struct Overview {
     pub people: u64,
     /// How many locks are registered.
     pub locks: u64,
+    /// Whether door codes are judged.
+    pub door_codes: DoorCodes,
     /// The properties, by id.
     pub properties: Vec<PropertyRow>,
+}
+
+/// Whether a portfolio's door codes are judged: they are read last when a server starts.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub enum DoorCodes {
+    /// They are being read: codes are answered `retry` until then, and changes wait.
+    BeingRead,
+    /// They are judged.
+    There,
+    /// They can't be read, and why: codes are answered `retry`, and none is shown, made or deleted.
+    Unreadable(String),
 }
 
 /// A property in a list.

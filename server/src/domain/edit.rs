@@ -142,6 +142,8 @@ fn put_person(portfolio: &mut Portfolio, person: &Person, touched: &mut Touched)
     portfolio.next.person = portfolio.next.person.max(person.id.0 + 1);
     if let Some(before) = portfolio.people.get(&person.id).cloned() {
         forget_credentials(portfolio, &before);
+        // Somebody new holds nothing: not asked everywhere, which a portfolio of many properties would feel.
+        touch_where_held(portfolio, person.id, touched);
     }
     portfolio.emails.insert(fold_email(&person.email), person.id);
     portfolio.mobiles.insert(person.mobile, person.id);
@@ -149,7 +151,6 @@ fn put_person(portfolio: &mut Portfolio, person: &Person, touched: &mut Touched)
         portfolio.cards.insert(*card, person.id);
     }
     portfolio.people.insert(person.id, Arc::new(person.clone()));
-    touch_where_held(portfolio, person.id, touched);
 }
 
 fn forget_credentials(portfolio: &mut Portfolio, person: &Person) {

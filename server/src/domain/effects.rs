@@ -241,8 +241,12 @@ fn compare_coverage(before: &Portfolio, after: &Portfolio, touched: &Touched, ef
         let Some((_, memo_before, memo_after)) = &mut memo else { continue };
         let old = before.properties.get(&id);
         let new = after.properties.get(&id);
+        // Most steps change neither Keys nor doors: what was resolved once is right before and after.
+        let alike =
+            |(old, new): (&Arc<Property>, &Arc<Property>)| old.keys.ptr_eq(&new.keys) && old.doors.ptr_eq(&new.doors);
+        let memo_after = if old.zip(new).is_some_and(alike) { None } else { Some(memo_after) };
         let was = old.map(|property| coverage(property, person, memo_before)).unwrap_or_default();
-        let is = new.map(|property| coverage(property, person, memo_after)).unwrap_or_default();
+        let is = new.map(|property| coverage(property, person, memo_after.unwrap_or(memo_before))).unwrap_or_default();
         let lost = was.keys().filter(|door| !is.contains_key(door));
         effects.doors_lost.extend(lost.map(|door| At { property: id, person, door: *door }));
         let gained = is.keys().filter(|door| !was.contains_key(door));

@@ -11,7 +11,10 @@ use std::{
 use keyward_protocol::{code::Digits, id::*, name, time::Moment};
 use rand::{SeedableRng, rngs::StdRng};
 
-use super::{Done, Layout, repair};
+use super::{
+    Done, Layout, repair,
+    vaults::{Lost, Vaults, VaultsRead},
+};
 use crate::{
     disk::{Disk, is_no_room},
     domain::{
@@ -24,6 +27,7 @@ use crate::{
         site::Site,
     },
     identity::Authority,
+    progress::Progress,
     store::{
         journal::{self, Journal, JournalError, Place},
         record::{Entry, RecordError, add_part, decode_directory, encode_directory},
@@ -151,19 +155,6 @@ impl WriteError {
     }
 }
 
-/// A live code whose digits are gone: it opens nothing, and is made anew only by an operator's act.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Lost {
-    /// Whose data.
-    pub portfolio: PortfolioId,
-    /// Which code.
-    pub code: CodeId,
-    /// Where.
-    pub door: DoorId,
-    /// Whose.
-    pub person: PersonId,
-}
-
 /// What was found when the books were opened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenReport {
@@ -230,12 +221,13 @@ pub struct Books {
     /// The Directory as of the last commit.
     durable: Directory,
     journal: Journal,
-    vaults: BTreeMap<PortfolioId, Vault>,
+    vaults: Vaults,
     entries: Vec<Vec<u8>>,
     pending: Committed,
     /// The first moment at which something in a property ends.
     dues: BTreeMap<(PortfolioId, PropertyId), Moment>,
     random: StdRng,
+    progress: Progress,
     /// Held while the books are open.
     _lock: File,
 }
@@ -284,6 +276,17 @@ impl Books {
 
     /// [`Books::create`] on some medium.
     pub fn create_at(medium: &Medium, layout: &Layout, site: &Site, now: Moment) -> Result<Books, StartError> {
+        Books::create_with(medium, layout, site, now, Progress::silent())
+    }
+
+    /// [`Books::create_at`] that tells how far it is.
+    pub fn create_with(
+        medium: &Medium,
+        layout: &Layout,
+        site: &Site,
+        now: Moment,
+        progress: Progress,
+    ) -> Result<Books, StartError> {
         let portfolio = PortfolioId(1);
         let fresh = Portfolio::new(portfolio, String::new());
         let mut random = StdRng::from_seed(random_bytes());
@@ -297,7 +300,9 @@ impl Books {
             }
         });
         // Judged before anything is made: a site that is refused leaves nothing behind.
-        let decided = decide::decide_causes(&fresh, causes, now, None).map_err(StartError::Site)?;
+        let decided = progress
+            .during("working out what the site comes to", "", |_| decide::decide_causes(&fresh, causes, now, None))
+            .map_err(StartError::Site)?;
         for directory in [layout.data(), layout.secrets()] {
             if fs::exists(directory).unwrap_or(true)
                 && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
@@ -324,18 +329,23 @@ impl Books {
             directory: Directory::default(),
             durable: Directory::default(),
             journal,
-            vaults: BTreeMap::from([(portfolio, vault)]),
+            vaults: Vaults::of(portfolio, vault),
             entries: Vec::new(),
             pending: Committed::default(),
             dues: BTreeMap::new(),
             random,
+            progress: progress.clone(),
             _lock: lock,
         };
         books.directory.portfolios.insert(portfolio, Arc::new(fresh));
-        books.enter(portfolio, Actor::Administrator, decided, now).map_err(StartError::Site)?;
-        books.commit()?;
-        books.write_anchor()?;
-        books.write_snapshot()?;
+        progress
+            .during("making the door codes", "", |_| books.enter(portfolio, Actor::Administrator, decided, now))
+            .map_err(StartError::Site)?;
+        progress.during("writing everything to the disk", "", |_| -> Result<(), WriteError> {
+            books.commit()?;
+            books.write_anchor()?;
+            books.write_snapshot()
+        })?;
         Ok(books)
     }
 
@@ -346,20 +356,34 @@ impl Books {
 
     /// [`Books::open`] on some medium.
     pub fn open_at(medium: &Medium, layout: &Layout) -> Result<(Books, OpenReport), StartError> {
+        let (mut books, mut report) = Books::open_early(medium, layout, Progress::silent())?;
+        report.lost = books.read_vaults().lost;
+        books.vaults = books.vaults.into_failure()?;
+        Ok((books, report))
+    }
+
+    /// [`Books::open_at`] that leaves the vaults to [`Books::read_vaults`], but for their headers: no lost code is
+    /// reported yet, and what needs a vault is refused.
+    pub fn open_early(medium: &Medium, layout: &Layout, progress: Progress) -> Result<(Books, OpenReport), StartError> {
         unless_repairing(layout)?;
         if !layout.journal().is_dir() {
             return Err(StartError::nothing_in(layout.data()));
         }
         let lock = lock(layout)?;
         let mut report = OpenReport::default();
-        let found = snapshot::newest(&layout.snapshots())?;
+        let (found, decoded) = progress.during("reading the snapshot", "", |_| {
+            snapshot::newest(&layout.snapshots()).map(|found| {
+                let decoded = found.snapshot.as_ref().map(|snapshot| decode_directory(&snapshot.payload));
+                (found, decoded)
+            })
+        })?;
         for damaged in &found.damaged {
             report.warnings.push(format!("the snapshot `{}` is damaged: {}", damaged.file.display(), damaged.what));
         }
         let mut lineage = None;
         let (mut directory, mut after) = (Directory::default(), 0);
-        if let Some(snapshot) = found.snapshot {
-            match decode_directory(&snapshot.payload) {
+        if let (Some(snapshot), Some(decoded)) = (found.snapshot, decoded) {
+            match decoded {
                 Ok(decoded) => {
                     (directory, after) = (decoded, snapshot.sequence);
                     lineage = Some(snapshot.lineage);
@@ -371,9 +395,14 @@ impl Books {
             }
         }
         let mut replayed = 0;
-        let opened = Journal::open_at(medium.journal(layout), after, &mut |_, entry| {
-            replayed += 1;
-            replay(&mut directory, entry)
+        let frames = journal::anchored(&layout.anchor()).unwrap_or(0);
+        let opened = progress.during("reading the journal", "frames", |counter| {
+            Journal::open_at(medium.journal(layout), after, &mut |sequence, entry| {
+                // The anchor may be behind, or missing: then nobody knows of how many.
+                counter.at(sequence, if sequence <= frames { frames } else { 0 });
+                replayed += 1;
+                replay(&mut directory, entry)
+            })
         });
         let (journal, journal_report) = opened.map_err(|error| match error {
             journal::OpenError::Journal(error) => StartError::Journal(error),
@@ -390,11 +419,7 @@ impl Books {
                 .push("the journal's anchor is missing or damaged: its end can't be checked this time".into());
         }
         let root = RootSecret::read(&layout.root())?;
-        let mut vaults = BTreeMap::new();
-        for portfolio in directory.portfolios.values() {
-            let vault = open_vault(&medium.disk, layout, &root, portfolio, &mut report)?;
-            vaults.insert(portfolio.id, vault);
-        }
+        let vaults = Vaults::open(&medium.disk, layout, &root, directory.portfolios.keys().copied())?;
         let mut books = Books {
             disk: medium.disk.clone(),
             layout: layout.clone(),
@@ -406,6 +431,7 @@ impl Books {
             pending: Committed::default(),
             dues: BTreeMap::new(),
             random: StdRng::from_seed(random_bytes()),
+            progress,
             _lock: lock,
         };
         books.note_all_dues();
@@ -434,12 +460,26 @@ impl Books {
 
     /// What makes the tags of a portfolio's codes.
     pub fn tagger(&self, portfolio: PortfolioId) -> Option<Tagger> {
-        self.vaults.get(&portfolio).map(Vault::tagger)
+        self.vaults.tagger(portfolio)
     }
 
-    /// A portfolio's vault.
+    /// A portfolio's vault, if it was read and could be.
     pub fn vault(&self, portfolio: PortfolioId) -> Option<&Vault> {
-        self.vaults.get(&portfolio)
+        self.vaults.get(portfolio).ok()
+    }
+
+    /// Reads the vaults that were not read yet and puts them right by what the books say. To be called before anything
+    /// is decided: what a crash left in a vault is told from what it should hold by the books as they were opened.
+    pub fn read_vaults(&mut self) -> VaultsRead {
+        let Books { vaults, directory, progress, .. } = self;
+        progress.behind("reading the door codes", "slots", |counter| {
+            vaults.read(directory, &mut |done, of| counter.at(done, of))
+        })
+    }
+
+    /// How long steps tell how far they are.
+    pub fn progress(&self) -> &Progress {
+        &self.progress
     }
 
     /// Decides a command against the books as they will be, and puts it in the next commit.
@@ -460,10 +500,11 @@ impl Books {
         self.enter(portfolio, actor, decided, now)
     }
 
-    /// Puts ends that are due by `now` in the next commit, where there are any.
+    /// Puts ends that are due by `now` in the next commit, where there are any. Where the vault can't be read they have
+    /// to wait for a start that can: access ends on time without the books.
     pub fn apply_due(&mut self, now: Moment) -> Result<(), Refusal> {
         let due: Vec<(PortfolioId, PropertyId)> =
-            self.dues.iter().filter(|(_, due)| **due <= now).map(|(place, _)| *place).collect();
+            self.dues().filter(|(_, due)| *due <= now).map(|(place, _)| place).collect();
         for (portfolio, property) in due {
             let before = self.portfolio(portfolio)?;
             let causes =
@@ -477,9 +518,13 @@ impl Books {
         Ok(())
     }
 
-    /// The first moment at which something ends.
+    /// The first moment at which something ends that can be put in the books.
     pub fn next_due(&self) -> Option<Moment> {
-        self.dues.values().min().copied()
+        self.dues().map(|(_, due)| due).min()
+    }
+
+    fn dues(&self) -> impl Iterator<Item = ((PortfolioId, PropertyId), Moment)> {
+        self.dues.iter().filter(|(place, _)| self.vaults.is_read(place.0)).map(|(place, due)| (*place, *due))
     }
 
     fn note_due(&mut self, portfolio: PortfolioId, property: PropertyId) {
@@ -529,7 +574,7 @@ impl Books {
 
     /// The digits of a live code.
     pub fn reveal(&self, portfolio: PortfolioId, code: CodeId) -> Result<Digits, Refusal> {
-        let vault = self.vaults.get(&portfolio).ok_or_else(|| Refusal::NotFound("portfolio".into()))?;
+        let vault = self.vaults.get(portfolio)?;
         vault.reveal(code).map_err(|error| Refusal::Unavailable(error.to_string()))
     }
 
@@ -546,12 +591,16 @@ impl Books {
             .iter()
             .map(|code| Wanted { code: code.code, door: code.door, person: code.person, digits: code.digits })
             .collect();
-        let commitments = match (wanted.is_empty(), self.vaults.get_mut(&portfolio)) {
-            (true, _) => Vec::new(),
-            (false, Some(vault)) => {
-                vault.make(&wanted, &mut self.random).map_err(|error| unmade(&stepped.after, &error))?
+        let released = causes.iter().any(|cause| matches!(cause, Cause::QuarantineEnded { .. }));
+        let commitments = if wanted.is_empty() && effects.codes_deleted.is_empty() && !released {
+            Vec::new()
+        } else {
+            // Needed also where codes are only deleted: who is told of it is told that they are destroyed.
+            let vault = self.vaults.get_mut(portfolio)?;
+            match wanted.is_empty() {
+                true => Vec::new(),
+                false => vault.make(&wanted, &mut self.random).map_err(|error| unmade(&stepped.after, &error))?,
             }
-            (false, None) => return Err(Refusal::Unavailable("the vault is not there".into())),
         };
         let change = Change { portfolio, actor, at: now, causes, commitments, digest: effects.digest() };
         self.pending.note(portfolio, &change.causes, &stepped);
@@ -591,7 +640,7 @@ impl Books {
         self.directory = self.durable.clone();
         let undone = std::mem::take(&mut self.pending);
         for (portfolio, codes) in undone.made {
-            if let Some(vault) = self.vaults.get_mut(&portfolio) {
+            if let Ok(vault) = self.vaults.get_mut(portfolio) {
                 vault.forget(&codes)?;
             }
         }
@@ -603,12 +652,12 @@ impl Books {
     /// Destroys what a commit deleted, once it is published: salt and seal, and the tag when its quarantine is over.
     pub fn destroy(&mut self, committed: &Committed) -> Result<(), WriteError> {
         for (portfolio, codes) in committed.deleted.iter().filter(|(_, codes)| !codes.is_empty()) {
-            if let Some(vault) = self.vaults.get_mut(portfolio) {
+            if let Ok(vault) = self.vaults.get_mut(*portfolio) {
                 vault.destroy(codes)?;
             }
         }
         for (portfolio, codes) in committed.released.iter().filter(|(_, codes)| !codes.is_empty()) {
-            if let Some(vault) = self.vaults.get_mut(portfolio) {
+            if let Ok(vault) = self.vaults.get_mut(*portfolio) {
                 vault.forget(codes)?;
             }
         }
@@ -692,42 +741,4 @@ pub(super) fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), Repl
         }
     }
     Ok(())
-}
-
-/// The codes that a portfolio's vault has to have, by the books.
-pub(super) struct Expected {
-    /// Live codes, with what the journal committed to.
-    pub live: Vec<(CodeId, DoorId, PersonId, [u8; 32])>,
-    /// Deleted codes whose quarantine lasts.
-    pub quarantined: Vec<CodeId>,
-}
-
-impl Expected {
-    pub fn of(portfolio: &Portfolio) -> Expected {
-        let properties = || portfolio.properties.values();
-        let codes = properties().flat_map(|property| property.codes.values());
-        let live = codes.map(|code| (code.id, code.door, code.person, code.commitment)).collect();
-        let quarantined = properties().flat_map(|property| property.deleted_codes.keys().copied()).collect();
-        Expected { live, quarantined }
-    }
-}
-
-fn open_vault(
-    disk: &Disk,
-    layout: &Layout,
-    root: &RootSecret,
-    portfolio: &Portfolio,
-    report: &mut OpenReport,
-) -> Result<Vault, StartError> {
-    let mut vault = Vault::open_at(disk, &layout.vault(portfolio.id), root)?;
-    let Expected { live, quarantined } = Expected::of(portfolio);
-    let reconciled = vault.reconcile(&live, &quarantined)?;
-    let lost: BTreeSet<CodeId> = reconciled.lost.into_iter().collect();
-    report.lost.extend(live.iter().filter(|code| lost.contains(&code.0)).map(|(code, door, person, _)| Lost {
-        portfolio: portfolio.id,
-        code: *code,
-        door: *door,
-        person: *person,
-    }));
-    Ok(vault)
 }

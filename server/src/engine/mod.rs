@@ -10,6 +10,7 @@ mod layout;
 mod publisher;
 mod repair;
 mod shelf;
+mod vaults;
 mod verify;
 
 use std::{
@@ -22,11 +23,12 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use keyward_protocol::{code::Digits, id::*, time::Moment};
 
-pub use books::{Books, Committed, Lost, Medium, OpenReport, ReplayError, StartError, WriteError};
+pub use books::{Books, Committed, Medium, OpenReport, ReplayError, StartError, WriteError};
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use repair::{Repair, RepairError};
 pub use shelf::Keeper;
+pub use vaults::{Lost, VaultsRead};
 pub use verify::{Finding, Severity, verify};
 
 use crate::{
@@ -87,10 +89,21 @@ const SNAPSHOT_EVERY: u64 = 1_000;
 /// of what was compiled. Not time that passes elsewhere: a clock that is set, or a machine that slept, leaps.
 const RENEW_EVERY_MICROS: u64 = 6 * 3_600 * 1_000_000;
 
+/// How the door codes are. They come after everything else of a start: until then a code is answered `retry`, and
+/// commands wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DoorCodes {
+    /// The vaults are being read.
+    BeingRead,
+    /// They were read; what is wrong with them stands here.
+    Read(VaultsRead),
+}
+
 /// A running engine. Clones are handles of the same one.
 #[derive(Clone)]
 pub struct Engine {
     requests: Sender<Request>,
+    door_codes: Arc<ArcSwap<DoorCodes>>,
     directory: Arc<ArcSwap<Directory>>,
     published: Arc<Published>,
 }
@@ -102,7 +115,7 @@ pub struct Running {
 }
 
 impl Engine {
-    /// Starts the writer's thread with books that were opened.
+    /// Starts the writer's thread with books that were opened. It begins with the vaults, where they were not read yet.
     pub fn start(books: Books, publisher: Publisher, clock: Clock) -> (Engine, Running) {
         Engine::start_with(books, publisher, clock, end_the_process)
     }
@@ -113,7 +126,9 @@ impl Engine {
         let directory = Arc::new(ArcSwap::from_pointee(books.directory().clone()));
         let published = publisher.published();
         let renewed = clock();
+        let door_codes = Arc::new(ArcSwap::from_pointee(DoorCodes::BeingRead));
         let writer = Writer {
+            door_codes: Arc::clone(&door_codes),
             books,
             publisher,
             clock,
@@ -129,7 +144,7 @@ impl Engine {
             .spawn(move || writer.run())
             .expect("a thread can be started while the server starts");
         let running = Running { requests: requests.clone(), thread: Some(thread) };
-        (Engine { requests, directory, published }, running)
+        (Engine { requests, door_codes, directory, published }, running)
     }
 
     /// The Directory at a durable revision: for lists, previews and explanations, off the engine.
@@ -140,6 +155,11 @@ impl Engine {
     /// The same without counting a reference: for the way of a check.
     pub fn directory_now(&self) -> arc_swap::Guard<Arc<Directory>> {
         self.directory.load()
+    }
+
+    /// Whether the door codes are there.
+    pub fn door_codes(&self) -> Arc<DoorCodes> {
+        self.door_codes.load_full()
     }
 
     /// What checks are judged by.
@@ -227,6 +247,7 @@ struct Writer {
     clock: Clock,
     queue: Receiver<Request>,
     directory: Arc<ArcSwap<Directory>>,
+    door_codes: Arc<ArcSwap<DoorCodes>>,
     unsnapshotted: u64,
     /// When openings were last compiled for every property.
     renewed: Moment,
@@ -237,8 +258,7 @@ struct Writer {
 
 impl Writer {
     fn run(mut self) {
-        // Locks are answered already; their codes follow now.
-        self.publisher.publish_codes(&self.books, (self.clock)());
+        self.read_vaults();
         let mut anchored = Instant::now();
         loop {
             let batch = self.next_batch();
@@ -261,6 +281,23 @@ impl Writer {
                 return;
             }
         }
+    }
+
+    /// Locks are answered already; their codes follow now, and then commands, which need to know what is in the vault.
+    fn read_vaults(&mut self) {
+        let read = self.books.read_vaults();
+        for lost in &read.lost {
+            tracing::warn!(door = %lost.door, person = %lost.person, "a door code is lost: it opens nothing");
+        }
+        for why in read.failed.values() {
+            tracing::error!(
+                why,
+                "the door codes can't be read: they are answered `retry`, and none is shown, made or deleted; \
+                 everything else goes on. Run `keyward-server verify` on the stopped server"
+            );
+        }
+        self.publisher.publish_codes(&self.books, (self.clock)());
+        self.door_codes.store(Arc::new(DoorCodes::Read(read)));
     }
 
     /// Waits for work: commands, or the moment at which something ends.

@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use keyward_protocol::{id::*, time::Moment};
@@ -23,8 +26,13 @@ use crate::{
         publish::{PortfolioPublication, Published},
         source::{CodeSource, CodeState},
     },
+    parallel,
+    progress::Counter,
     vault::Vault,
 };
+
+/// Indexes of properties.
+type Indexes = BTreeMap<(PortfolioId, PropertyId), Arc<Loaded>>;
 
 /// Openings are compiled from this many days ago, for clocks that are set back.
 const DAYS_BACK: i64 = 2;
@@ -63,16 +71,47 @@ impl Publisher {
             shelf.retain(|id, property| portfolios.get(&id).is_some_and(|id| id.properties.contains_key(&property)));
         }
         let mut everything = Committed::everything(books.directory());
-        let mut loaded = BTreeMap::new();
-        for (id, property) in &everything.properties {
-            let found = publisher.loaded(books, *id, *property, now);
-            loaded.extend(found.map(|index| ((*id, *property), index)));
-        }
         everything.codes.clear();
-        publisher.started =
-            Started { loaded: loaded.len() as u64, compiled: (everything.properties.len() - loaded.len()) as u64 };
-        publisher.publish_with(books, &everything, now, &mut loaded);
+        let (mut there, started) = books.progress().during("making the index", "properties", |counter| {
+            publisher.gather(books, &everything.properties, now, counter)
+        });
+        publisher.started = started;
+        publisher.publish_with(books, &everything, now, &mut there);
         publisher
+    }
+
+    /// The indexes of these properties: from the shelf, or compiled.
+    fn gather(
+        &self,
+        books: &Books,
+        properties: &BTreeSet<(PortfolioId, PropertyId)>,
+        now: Moment,
+        counter: &Counter,
+    ) -> (Indexes, Started) {
+        let properties: Vec<(PortfolioId, PropertyId)> = properties.iter().copied().collect();
+        let done = AtomicU64::new(0);
+        let gathered = parallel::each(&properties, |(id, property)| {
+            let portfolio = books.directory().portfolios.get(id)?;
+            let property = portfolio.properties.get(property)?;
+            let shelved = self.shelf.as_ref().and_then(|shelf| shelf.load(portfolio, property, now)).map(Arc::new);
+            let was_there = shelved.is_some();
+            let index = shelved.or_else(|| self.made(books, portfolio, property, now));
+            counter.at(done.fetch_add(1, Ordering::Relaxed) + 1, properties.len() as u64);
+            Some((was_there, index))
+        });
+        let loaded = gathered.iter().flatten().filter(|(was_there, _)| *was_there).count() as u64;
+        let started = Started { loaded, compiled: properties.len() as u64 - loaded };
+        let there = properties.into_iter().zip(gathered).filter_map(|(place, made)| Some((place, made?.1?)));
+        (there.collect(), started)
+    }
+
+    /// A property's index, compiled, and put on the shelf.
+    fn made(&self, books: &Books, portfolio: &Arc<Portfolio>, property: &Property, now: Moment) -> Option<Arc<Loaded>> {
+        let index = self.compiled(portfolio, property, now)?;
+        if let Some(shelf) = &self.shelf {
+            shelf.keep(portfolio, books.sequence(), &index);
+        }
+        Some(index)
     }
 
     /// Where the indexes came from.
@@ -80,7 +119,7 @@ impl Publisher {
         self.started
     }
 
-    /// Publishes every door code, after a start.
+    /// Publishes every door code of the vaults that were read, after a start.
     pub fn publish_codes(&mut self, books: &Books, now: Moment) {
         let mut codes = Committed::everything(books.directory());
         codes.properties.clear();
@@ -98,17 +137,11 @@ impl Publisher {
     /// Compiles what was touched and swaps it in, a portfolio at a time. Checks that begin after this returned are
     /// judged by the books.
     pub fn publish(&mut self, books: &Books, committed: &Committed, now: Moment) {
-        self.publish_with(books, committed, now, &mut BTreeMap::new());
+        self.publish_with(books, committed, now, &mut Indexes::new());
     }
 
     /// [`Publisher::publish`], where some of the indexes are there already.
-    fn publish_with(
-        &mut self,
-        books: &Books,
-        committed: &Committed,
-        now: Moment,
-        there: &mut BTreeMap<(PortfolioId, PropertyId), Arc<Loaded>>,
-    ) {
+    fn publish_with(&mut self, books: &Books, committed: &Committed, now: Moment, there: &mut Indexes) {
         let directory = books.directory();
         let portfolios: BTreeSet<PortfolioId> = if committed.carriers {
             directory.portfolios.keys().copied().collect()
@@ -140,13 +173,9 @@ impl Publisher {
                     next.put_property(index);
                     continue;
                 }
-                match portfolio.properties.get(property).and_then(|property| self.compiled(portfolio, property, now)) {
-                    Some(index) => {
-                        if let Some(shelf) = &self.shelf {
-                            shelf.keep(portfolio, books.sequence(), &index);
-                        }
-                        next.put_property(index);
-                    }
+                let found = portfolio.properties.get(property);
+                match found.and_then(|property| self.made(books, portfolio, property, now)) {
+                    Some(index) => next.put_property(index),
                     // One that can't be compiled opens nothing, rather than what it opened before the change.
                     None => {
                         if let Some(shelf) = &self.shelf {
@@ -171,22 +200,13 @@ impl Publisher {
         for portfolio in books.directory().portfolios.values() {
             let Some(mut next) = self.current.get(&portfolio.id).cloned() else { continue };
             for property in portfolio.properties.values() {
-                if let Some(index) = self.compiled(portfolio, property, now) {
-                    if let Some(shelf) = &self.shelf {
-                        shelf.keep(portfolio, books.sequence(), &index);
-                    }
+                if let Some(index) = self.made(books, portfolio, property, now) {
                     next.put_property(index);
                 }
             }
             self.published.publish(portfolio.id, next.clone());
             self.current.insert(portfolio.id, next);
         }
-    }
-
-    fn loaded(&self, books: &Books, id: PortfolioId, property: PropertyId, now: Moment) -> Option<Arc<Loaded>> {
-        let portfolio = books.directory().portfolios.get(&id)?;
-        let property = portfolio.properties.get(&property)?;
-        self.shelf.as_ref()?.load(portfolio, property, now).map(Arc::new)
     }
 
     fn compiled(&self, portfolio: &Portfolio, property: &Property, now: Moment) -> Option<Arc<Loaded>> {

@@ -31,7 +31,8 @@ use keyward_protocol::{id::*, time::Moment};
 
 use super::{
     Layout,
-    books::{self, Expected, ReplayError, StartError, replay},
+    books::{self, ReplayError, StartError, replay},
+    vaults::Expected,
 };
 use crate::{
     disk::{Disk, parent_of},

@@ -10,13 +10,15 @@ use keyward_protocol::{
 
 use super::*;
 use crate::{
+    disk::Verdict as Fate,
     domain::{
-        command::{DoorSpec, KeySpec, Period, PropertySpec},
+        command::{DoorSpec, KeySpec, Period, PersonSpec, PropertySpec},
         directory::{DoorKind, KeyDoor, Opening, ScheduleRef},
         site::Site,
     },
     index::lookup::{Outcome, Question, Scope, Shown, Verdict, check_batch},
-    vault::Tagger,
+    progress::Progress,
+    vault::{RootSecret, Tagger, VaultError},
 };
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
@@ -47,7 +49,25 @@ impl Server {
         Server::start(books, now, report)
     }
 
+    /// A server whose vault is read when the test says so.
+    fn open_held(layout: &Layout, now: Moment) -> (Server, Sender<Fate>) {
+        let (medium, say) = crate::testing::held_vault(layout);
+        let (books, report) = Books::open_early(&medium, layout, Progress::silent()).unwrap();
+        (Server::start_early(books, now, report), say)
+    }
+
     fn start(books: Books, now: Moment, report: OpenReport) -> Server {
+        let server = Server::start_early(books, now, report);
+        server.wait_for_codes();
+        server
+    }
+
+    /// Whatever is answered comes after the codes are there.
+    fn wait_for_codes(&self) {
+        _ = self.engine.reveal(PORTFOLIO, CodeId::NONE);
+    }
+
+    fn start_early(books: Books, now: Moment, report: OpenReport) -> Server {
         let clock_now = Arc::new(AtomicI64::new(now.as_micros()));
         let shared = Arc::clone(&clock_now);
         let tagger = books.tagger(PORTFOLIO).unwrap();
@@ -56,8 +76,6 @@ impl Server {
         let started = publisher.started();
         let clock: Clock = Arc::new(move || Moment::from_micros(shared.load(Ordering::SeqCst)));
         let (engine, running) = Engine::start(books, publisher, clock);
-        // Whatever is answered comes after the codes are there.
-        _ = engine.reveal(PORTFOLIO, CodeId::NONE);
         Server { engine, tagger, now: clock_now, running: Some(running), report, started }
     }
 
@@ -347,4 +365,129 @@ fn an_index_of_other_data_or_a_damaged_one_is_never_used() {
 fn walk(directory: &std::path::Path) -> Vec<std::path::PathBuf> {
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
+}
+
+fn give(key: u32, person: PersonId) -> Command {
+    Command::Give { key: KeyId(key), person, may_share: None, period: Period::default() }
+}
+
+/// A revoke that is durable, and a kill before the vault was told of it.
+fn revoke_and_die(layout: &Layout, person: PersonId, now: Moment) {
+    let (mut books, _) = Books::open(layout).unwrap();
+    let revoke = Command::Revoke { key: KeyId(1), person };
+    books.decide(PORTFOLIO, Actor::Administrator, &revoke, now, None).unwrap();
+    books.commit().unwrap().unwrap();
+}
+
+// C3, C6, U1
+#[test]
+fn while_the_vault_is_read_checks_are_answered_and_commands_wait() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let (ana, sam, tracy) =
+        (server.person("ana@harbor.example"), server.person("sam@mail.example"), server.person(TRACY));
+    server.run(give(1, ana));
+    let [deleted, live] = [TRACY, "ana@harbor.example"].map(|who| server.code(who, 1).unwrap());
+    server.stop();
+    let now = at("2026-11-23T10:00:01-05:00");
+    revoke_and_die(&layout, tracy, now);
+
+    let (server, say) = Server::open_held(&layout, now);
+    let (give_done, done) = crossbeam_channel::bounded(1);
+    let reply: Reply<Done> = Box::new(move |done| _ = give_done.send(done));
+    server.engine.submit(PORTFOLIO, Actor::Administrator, give(2, sam), None, reply);
+    assert_eq!(*server.engine.door_codes(), DoorCodes::BeingRead);
+    assert_eq!(server.reason(1, &server.mobile("ana@harbor.example")), Ok(KeyId(1)));
+    assert_eq!(server.reason(1, &server.mobile(TRACY)), Err(Reason::NoKey));
+    for code in [&deleted.1, &live.1] {
+        assert_eq!(server.check(1, code).outcome, Outcome::Retry);
+    }
+    assert!(done.try_recv().is_err(), "nothing is decided before the vault is there");
+
+    say.send(Fate::Proceed).unwrap();
+    drop(say);
+    let done = done.recv().unwrap().unwrap();
+    assert_eq!(done.effects.codes_made.len(), 2);
+    assert_eq!(*server.engine.door_codes(), DoorCodes::Read(VaultsRead::default()));
+    assert_eq!(server.reason(1, &live.1), Ok(KeyId(1)));
+    assert_eq!(server.reason(1, &deleted.1), Err(Reason::DeletedCode));
+    assert!(server.engine.reveal(PORTFOLIO, deleted.0).is_err(), "what could bring it back was destroyed again");
+    assert_eq!(server.reason(1, &server.code("sam@mail.example", 1).unwrap().1), Ok(KeyId(2)));
+    server.stop();
+}
+
+// C3, C6, K7, K11, U8
+#[test]
+fn a_vault_that_cant_be_read_is_told_and_nothing_is_done_that_needs_it() {
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let (ana, sam, tracy) =
+        (server.person("ana@harbor.example"), server.person("sam@mail.example"), server.person(TRACY));
+    let until = at("2026-11-23T12:00:00-05:00");
+    let period = Period { from: None, until: Some(until) };
+    server.run(Command::Give { key: KeyId(2), person: ana, may_share: None, period });
+    let spec =
+        PersonSpec { name: "Neo".into(), email: "neo@mail.example".into(), phone: None, note: None, cards: vec![] };
+    server.run(Command::MakePerson(spec));
+    let new = server.person("neo@mail.example");
+    let (id, code) = server.code(TRACY, 1).unwrap();
+    server.stop();
+
+    let now = at("2026-11-23T10:00:01-05:00");
+    let (server, say) = Server::open_held(&layout, now);
+    say.send(Fate::Fail).unwrap();
+    drop(say);
+    server.wait_for_codes();
+    let told = server.engine.door_codes();
+    let DoorCodes::Read(read) = &*told else { panic!("{told:?}") };
+    assert!(read.failed[&PORTFOLIO].contains("vault"), "{read:?}");
+    let refused = |command| {
+        let refused = server.engine.run(PORTFOLIO, Actor::Administrator, command).unwrap_err();
+        assert!(matches!(&refused, Refusal::Unavailable(why) if why.contains(&read.failed[&PORTFOLIO])), "{refused}");
+    };
+    refused(give(1, new));
+    refused(Command::Revoke { key: KeyId(1), person: tracy });
+    assert!(server.engine.reveal(PORTFOLIO, id).is_err());
+    assert_eq!(server.engine.directory().portfolios[&PORTFOLIO].revision, 3);
+    // What needs no code goes on, and so do checks; the clock ends access without the books.
+    server.run(Command::Suspend(sam, true));
+    server.run(Command::LockDown { property: PropertyId(1), doors: Some(vec![DoorId(2)]), except_keys: vec![] });
+    assert_eq!(server.reason(1, &server.mobile("sam@mail.example")), Err(Reason::PersonSuspended));
+    assert_eq!(
+        (server.reason(1, &server.mobile(TRACY)), server.check(1, &code).outcome),
+        (Ok(KeyId(1)), Outcome::Retry)
+    );
+    server.now.store(until.as_micros(), Ordering::SeqCst);
+    server.run(Command::Suspend(sam, false));
+    assert_eq!(server.reason(1, &server.mobile("ana@harbor.example")), Err(Reason::Expired));
+    server.stop();
+
+    // A start that can read it goes on where that one stopped.
+    let server = Server::open(&layout, until);
+    assert_eq!(server.reason(1, &code), Ok(KeyId(1)));
+    server.run(Command::Suspend(sam, true));
+    let directory = server.engine.directory();
+    assert!(directory.portfolios[&PORTFOLIO].properties[&PropertyId(1)].giving_of(KeyId(2), ana).unwrap().ended);
+    server.stop();
+}
+
+// C8
+#[test]
+fn another_vault_or_another_root_refuses_the_start() {
+    let (_dir, layout) = layout();
+    Server::create(&layout).stop();
+    let start = || Books::open_early(&Medium::default(), &layout, Progress::silent()).map(|_| ()).unwrap_err();
+    let root = std::fs::read(layout.root()).unwrap();
+    std::fs::remove_file(layout.root()).unwrap();
+    assert!(matches!(start(), StartError::Root(_)));
+    RootSecret::generate().unwrap().write(&layout.root()).unwrap();
+    assert!(matches!(start(), StartError::Vault(VaultError::WrongRoot)));
+    std::fs::write(layout.root(), root).unwrap();
+    let vault = std::fs::read(layout.vault(PORTFOLIO)).unwrap();
+    std::fs::write(layout.vault(PORTFOLIO), vec![0; vault.len()]).unwrap();
+    assert!(matches!(start(), StartError::Vault(VaultError::NotAVault)));
+    std::fs::remove_file(layout.vault(PORTFOLIO)).unwrap();
+    assert!(matches!(start(), StartError::Vault(VaultError::Io(_))));
+    std::fs::write(layout.vault(PORTFOLIO), vault).unwrap();
+    Server::open(&layout, at("2026-11-23T11:00:00-05:00")).stop();
 }

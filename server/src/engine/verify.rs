@@ -13,7 +13,8 @@ use std::{
 
 use super::{
     Layout,
-    books::{Expected, StartError, replay, unless_repairing},
+    books::{StartError, replay, unless_repairing},
+    vaults::Expected,
 };
 use crate::{
     access_log,

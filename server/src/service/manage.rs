@@ -34,7 +34,7 @@ use crate::{
         permission::{self, Managed},
         policy,
     },
-    engine::Engine,
+    engine::{self, Engine},
     identity::Principal,
     net::{self, Later, Peer},
 };
@@ -199,7 +199,13 @@ fn look_up(engine: &Engine, clock: &Clock, portfolio: PortfolioId, person: Perso
     let Some(portfolio) = found else {
         return Answer::Refused(Refusal::NotPermitted("being a manager".to_owned()));
     };
-    let viewer = Viewer { portfolio, person };
+    let door_codes = match &*engine.door_codes() {
+        engine::DoorCodes::BeingRead => DoorCodes::BeingRead,
+        engine::DoorCodes::Read(read) => {
+            read.failed.get(&portfolio.id).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
+        }
+    };
+    let viewer = Viewer { portfolio, person, door_codes };
     viewer.answer(request, now).unwrap_or_else(Answer::Refused)
 }
 
@@ -207,6 +213,7 @@ fn look_up(engine: &Engine, clock: &Clock, portfolio: PortfolioId, person: Perso
 struct Viewer<'a> {
     portfolio: &'a Portfolio,
     person: PersonId,
+    door_codes: DoorCodes,
 }
 
 impl<'a> Viewer<'a> {
@@ -273,6 +280,7 @@ impl<'a> Viewer<'a> {
             my_name: self.name(self.person),
             people: people as u64,
             locks: if self.is_portfolio_manager() { self.portfolio.locks.len() as u64 } else { 0 },
+            door_codes: self.door_codes.clone(),
             properties: properties.map(|property| self.property_row(property)).collect(),
         }
     }

@@ -27,9 +27,10 @@ use crate::{
         event::{Actor, Cause},
         site::Site,
     },
-    engine::{Books, Engine, Keeper, Layout, OpenReport, Publisher, Running, StartError},
+    engine::{Books, Engine, Keeper, Layout, Medium, OpenReport, Publisher, Running, StartError},
     identity::{Authority, AuthorityError, Issued, Principal, Subject, Validity},
     net::{self, Limits, Listener},
+    progress::Progress,
 };
 
 /// How a server is started.
@@ -89,15 +90,31 @@ pub struct Inside {
 
 /// Makes a data directory from a site, with its secrets beside it.
 pub fn init(data: &Path, site: &Site, now: Moment) -> Result<Layout, StartError> {
+    init_with(data, site, now, Progress::silent())
+}
+
+/// [`init`] that tells how far it is.
+pub fn init_with(data: &Path, site: &Site, now: Moment, progress: Progress) -> Result<Layout, StartError> {
     let layout = Layout::new(data);
-    Books::create(&layout, site, now)?;
+    Books::create_with(&Medium::default(), &layout, site, now, progress)?;
     Ok(layout)
 }
 
 impl Server {
-    /// Opens the books and the log and binds the address. Must be called inside a tokio runtime.
+    /// Opens the books and the log and binds the address; the door codes follow while it serves. Must be called inside
+    /// a tokio runtime.
     pub fn bind(layout: &Layout, options: Options) -> Result<Server, ServeError> {
-        let (books, report) = Books::open(layout)?;
+        Server::bind_on(&Medium::default(), layout, options, Progress::silent())
+    }
+
+    /// [`Server::bind`] on some medium, that tells how far it is.
+    pub fn bind_on(
+        medium: &Medium,
+        layout: &Layout,
+        options: Options,
+        progress: Progress,
+    ) -> Result<Server, ServeError> {
+        let (books, report) = Books::open_early(medium, layout, progress)?;
         let now = (options.clock)();
         let shards = std::thread::available_parallelism().map_or(1, usize::from);
         let (log, opened) = AccessLog::open(&layout.log(), books.lineage(), options.mode, shards)?;
@@ -128,7 +145,7 @@ impl Server {
         Ok(Server { engine, running, log, authority, listener, judge, clock, control, report })
     }
 
-    /// What was found when the books were opened.
+    /// What was found when the books were opened. Which codes are lost is known later: [`Engine::door_codes`].
     pub fn report(&self) -> &OpenReport {
         &self.report
     }

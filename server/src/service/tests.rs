@@ -11,7 +11,7 @@ use keyward_protocol::{
     id::{DoorId, GivingId, KeyId, PropertyId},
     message::{
         check::{Check, Outcome},
-        manage::{Answer, At, Effects, Made, Part, Request, Rows},
+        manage::{Answer, At, DoorCodes, Effects, Made, Part, Request, Rows},
         watch::{LiveBatch, LiveRow, Search, Subscribe},
     },
 };
@@ -21,6 +21,7 @@ use super::*;
 use crate::{
     access_log::{Span, Who},
     clock,
+    disk::Verdict,
 };
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
@@ -34,9 +35,13 @@ struct Running {
 }
 
 async fn start(layout: &Layout) -> Running {
+    start_on(&Medium::default(), layout).await
+}
+
+async fn start_on(medium: &Medium, layout: &Layout) -> Running {
     let options =
         Options { address: (Ipv4Addr::LOCALHOST, 0).into(), mode: access_log::Mode::Strict, clock: clock::system() };
-    let server = Server::bind(layout, options).unwrap();
+    let server = Server::bind_on(medium, layout, options, Progress::silent()).unwrap();
     let inside = server.inside();
     let (stop, stopped) = oneshot::channel::<()>();
     let task = tokio::spawn(server.serve(async move { _ = stopped.await }));
@@ -642,5 +647,30 @@ async fn a_live_view_shows_what_its_owner_may_see_and_no_more() {
     ask(&lock, 2, server.mobile(TRACY)).await;
     let ended = tokio::time::timeout(Duration::from_secs(20), view.next()).await.expect("it ends");
     assert!(matches!(ended, Ok(None)), "{ended:?}");
+    server.stop().await;
+}
+
+// U1 C1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_answers_before_it_has_read_its_vault_and_tells_codes_to_retry() {
+    let (layout, server) = fresh().await;
+    let code = server.tracys_code(1);
+    let _dir = server.stop().await;
+    let (medium, say) = crate::testing::held_vault(&layout);
+    let server = start_on(&medium, &layout).await;
+    let operator = server.operator().await;
+    assert_eq!(ask(&operator, 1, server.mobile(TRACY)).await, Outcome::Granted);
+    assert_eq!(ask(&operator, 1, code.clone()).await, Outcome::Retry);
+    assert_eq!(operator.overview().await.unwrap().door_codes, DoorCodes::BeingRead);
+    let gives = operator.carry_out(give(KEY_B, server.person("ana@harbor.example")), None);
+    let lets_go = async {
+        // The step is on its way; it comes after the codes, however late that is.
+        say.send(Verdict::Proceed).unwrap();
+        drop(say);
+    };
+    let (given, ()) = tokio::join!(gives, lets_go);
+    assert_eq!(given.unwrap().effects.codes_made.len(), 2);
+    assert_eq!(ask(&operator, 1, code).await, Outcome::Granted);
+    assert_eq!(operator.overview().await.unwrap().door_codes, DoorCodes::There);
     server.stop().await;
 }

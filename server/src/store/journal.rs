@@ -392,6 +392,11 @@ pub fn inspect<E>(directory: &Path, anchor: &Path, visit: &mut Visit<'_, E>) -> 
     Ok(OpenReport { torn_bytes: end.torn_bytes, head: end.head, anchor: anchor_found })
 }
 
+/// The frame that the anchor names; `None` where it is missing or can't be read. For telling how far reading is.
+pub fn anchored(anchor: &Path) -> Option<u64> {
+    read_anchor(anchor).ok()?.0.map(|anchor| anchor.head.sequence)
+}
+
 /// The history that the journal in `directory` belongs to, by the header of its first segment.
 pub fn lineage_of(directory: &Path) -> Option<Lineage> {
     let (file, _) = segments(directory).ok()?.into_iter().next()?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::disk::{self, DiskFile, parent_of};
 
 /// One file that is changed in place, or replaced as a whole.
-pub(super) trait Disk: Send {
+pub(super) trait Disk: Send + Sync {
     /// Bytes of the file.
     fn len(&self) -> io::Result<u64>;
     /// Fills `buffer` from the file.

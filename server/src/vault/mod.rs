@@ -81,6 +81,14 @@ pub struct Vault {
     failed: bool,
 }
 
+/// A vault that is known to be whole enough and sealed under the root that was given, and whose slots, which take long,
+/// were not read yet.
+pub struct Unread {
+    keys: Keys,
+    tagger: Tagger,
+    disk: Box<dyn Disk>,
+}
+
 /// A slot in memory.
 #[derive(Clone, Copy)]
 struct Held {
@@ -231,8 +239,8 @@ impl Vault {
         Vault::create_on(Box::new(disk), root, vault_id, &mut random()?)
     }
 
-    /// Opens the vault at `path`. Damaged slots don't keep it from opening: their codes are lost, which
-    /// [`Self::reconcile`] tells. That comes next, before anything else.
+    /// Opens the vault at `path` and reads all of it. Damaged slots don't keep it from opening: their codes are lost,
+    /// which [`Self::reconcile`] tells. That comes next, before anything else.
     ///
     /// The root may be the one before or after a rotation that a crash cut short: on [`VaultError::WrongRoot`]
     /// try the other.
@@ -242,11 +250,7 @@ impl Vault {
 
     /// [`Vault::open`], with the disk as an argument.
     pub fn open_at(disk: &crate::disk::Disk, path: &Path, root: &RootSecret) -> Result<Vault, VaultError> {
-        let opened = Vault::open_on(Box::new(FileDisk::open(disk, path)?), root);
-        opened.map_err(|error| match error {
-            VaultError::Newer(newer) => NewerFormat { file: path.to_owned(), ..newer }.into(),
-            error => error,
-        })
+        Unread::open_at(disk, path, root)?.read(&mut |_, _| {})
     }
 
     /// [`Vault::create`] with everything that is drawn given: for golden files.
@@ -476,13 +480,67 @@ impl Vault {
     }
 }
 
+impl Unread {
+    /// Opens the vault at `path` and reads its header: whether it is a vault, whole enough, and this root's.
+    pub fn open_at(disk: &crate::disk::Disk, path: &Path, root: &RootSecret) -> Result<Unread, VaultError> {
+        Unread::open_on(Box::new(FileDisk::open(disk, path)?), root).map_err(|error| match error {
+            VaultError::Newer(newer) => NewerFormat { file: path.to_owned(), ..newer }.into(),
+            error => error,
+        })
+    }
+
+    fn open_on(disk: Box<dyn Disk>, root: &RootSecret) -> Result<Unread, VaultError> {
+        let length = disk.len()?;
+        let mut header = vec![0; HEADER_AREA_BYTES.min(usize::try_from(length).unwrap_or(HEADER_AREA_BYTES))];
+        disk.read(0, &mut header)?;
+        let (keys, tagger) = slot::read_header(&header, root)?;
+        Ok(Unread { keys, tagger, disk })
+    }
+
+    /// See [`Vault::tagger`].
+    pub fn tagger(&self) -> Tagger {
+        self.tagger.clone()
+    }
+
+    /// Reads every slot and tells `progress` now and then how many of how many. [`Vault::reconcile`] comes next.
+    pub fn read(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vault, VaultError> {
+        let length = self.disk.len()?;
+        // A slot that the end of the file cuts short is read as if zeros followed.
+        let slots = length.saturating_sub(HEADER_AREA_BYTES as u64).div_ceil(SLOT_BYTES as u64);
+        let slots = u32::try_from(slots).map_err(|_| VaultError::NotAVault)?;
+        let Unread { keys, tagger, disk } = self;
+        let mut vault = Vault::empty(keys.vault(), keys, tagger, disk);
+        vault.slots = vec![Held::NOTHING; slots as usize];
+        let mut read = Vec::with_capacity(slots as usize);
+        vault.each_slot(|place, bytes| {
+            if (place as usize).is_multiple_of(SLOTS_AT_ONCE) {
+                progress(place.into(), slots.into());
+            }
+            read.push(slot::read_slot(&vault.keys, place, bytes));
+        })?;
+        for (place, slot) in (0..slots).zip(read) {
+            match slot {
+                Slot::Free => {
+                    vault.free.insert(place);
+                }
+                // Ids are used once: a second slot of a code is as wrong as a damaged one.
+                Slot::Code { code, door, tag, half } if !vault.codes.contains_key(&code) => {
+                    vault.hold(place, Held { code, door, tag, half });
+                }
+                Slot::Code { .. } | Slot::Damaged => vault.damaged.push(place),
+            }
+        }
+        Ok(vault)
+    }
+}
+
 impl fmt::Debug for Vault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Vault").field("codes", &self.codes.len()).finish_non_exhaustive()
     }
 }
 
-/// Making and opening.
+/// Making.
 impl Vault {
     fn create_on(
         mut disk: Box<dyn Disk>,
@@ -498,33 +556,6 @@ impl Vault {
         disk.stage_more(&slot::write_header(&keys, &tagger, slot::draw_salt(rng)))?;
         disk.install()?;
         Ok(Vault::empty(id, keys, tagger, disk))
-    }
-
-    fn open_on(disk: Box<dyn Disk>, root: &RootSecret) -> Result<Vault, VaultError> {
-        let length = disk.len()?;
-        let mut header = vec![0; HEADER_AREA_BYTES.min(usize::try_from(length).unwrap_or(HEADER_AREA_BYTES))];
-        disk.read(0, &mut header)?;
-        let (keys, tagger) = slot::read_header(&header, root)?;
-        // A slot that the end of the file cuts short is read as if zeros followed.
-        let slots = length.saturating_sub(HEADER_AREA_BYTES as u64).div_ceil(SLOT_BYTES as u64);
-        let slots = u32::try_from(slots).map_err(|_| VaultError::NotAVault)?;
-        let mut vault = Vault::empty(keys.vault(), keys, tagger, disk);
-        vault.slots = vec![Held::NOTHING; slots as usize];
-        let mut read = Vec::with_capacity(slots as usize);
-        vault.each_slot(|place, bytes| read.push(slot::read_slot(&vault.keys, place, bytes)))?;
-        for (place, slot) in (0..slots).zip(read) {
-            match slot {
-                Slot::Free => {
-                    vault.free.insert(place);
-                }
-                // Ids are used once: a second slot of a code is as wrong as a damaged one.
-                Slot::Code { code, door, tag, half } if !vault.codes.contains_key(&code) => {
-                    vault.hold(place, Held { code, door, tag, half });
-                }
-                Slot::Code { .. } | Slot::Damaged => vault.damaged.push(place),
-            }
-        }
-        Ok(vault)
     }
 
     fn empty(id: VaultId, keys: Keys, tagger: Tagger, disk: Box<dyn Disk>) -> Vault {

@@ -37,7 +37,7 @@ fn in_memory() -> (MemoryDisk, Vault) {
 }
 
 fn reopened(disk: &MemoryDisk, root: u8) -> Result<Vault, VaultError> {
-    Vault::open_on(Box::new(disk.clone()), &RootSecret::fixed(root))
+    Unread::open_on(Box::new(disk.clone()), &RootSecret::fixed(root))?.read(&mut |_, _| {})
 }
 
 /// The secret half of a code's slot as it stands in the file.

@@ -21,6 +21,7 @@ use crate::{
     disk::Disk,
     domain::{directory::Portfolio, site::Site},
     index::lookup::{Question, Scope, Shown, Verdict, check_batch},
+    progress::Progress,
     store::record::encode_directory,
     vault::Tagger,
 };
@@ -264,7 +265,8 @@ impl<M: Fn(Mark)> Play<M> {
 
     fn start(&self, shelf: bool) -> Result<Server, Stopped> {
         let medium = Medium { disk: self.disk.clone(), segment_bytes: SEGMENT_BYTES };
-        let (books, _) = Books::open_at(&medium, &self.layout).map_err(|_| Stopped::Ended)?;
+        // As a server does it: the engine reads the vaults.
+        let (books, _) = Books::open_early(&medium, &self.layout, Progress::silent()).map_err(|_| Stopped::Ended)?;
         let config = access_log::Config {
             mode: Mode::Strict,
             segment_bytes: LOG_SEGMENT_BYTES,

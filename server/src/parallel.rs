@@ -1,0 +1,56 @@
+//! The same work on many things, on every core. For what a start has to do before the first check is answered.
+
+use std::{
+    num::NonZeroUsize,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
+};
+
+/// What `work` makes of each thing, in their order.
+pub fn each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let take = || {
+        let mut made = Vec::new();
+        while let Some((at, thing)) =
+            Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, things.get(at)?)))
+        {
+            made.push((at, work(thing)));
+        }
+        made
+    };
+    let others = thread::available_parallelism().map_or(1, NonZeroUsize::get).min(things.len()).saturating_sub(1);
+    let mut made = thread::scope(|scope| {
+        // Where a thread can't be had, those that are there do its share.
+        let spawn = |_| thread::Builder::new().name("start".into()).spawn_scoped(scope, take).ok();
+        let handles: Vec<_> = (0..others).filter_map(spawn).collect();
+        let mut made = take();
+        for handle in handles {
+            match handle.join() {
+                Ok(theirs) => made.extend(theirs),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        made
+    });
+    made.sort_unstable_by_key(|(at, _)| *at);
+    made.into_iter().map(|(_, made)| made).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_thing_is_done_once_and_in_order() {
+        for count in [0, 1, 2, 1_000_u64] {
+            let things: Vec<u64> = (0..count).collect();
+            let done = AtomicUsize::new(0);
+            let made = each(&things, |thing| {
+                done.fetch_add(1, Ordering::SeqCst);
+                thing * 2
+            });
+            assert_eq!(made, things.iter().map(|thing| thing * 2).collect::<Vec<_>>());
+            assert_eq!(done.into_inner(), things.len());
+        }
+    }
+}
