@@ -17,7 +17,7 @@ use std::{
 };
 
 use keyward_protocol::{
-    client::{Connection, ManageError},
+    client::Connection,
     code::{Card, Credential, Digits},
     entry::{Command as Edit, DoorKind, Period},
     id::{DoorId, KeyId, PersonId, PortfolioId, PropertyId},
@@ -28,7 +28,7 @@ use keyward_protocol::{
     },
 };
 use keyward_server::engine::{Books, Layout};
-use serving::{KEYWARD, SERVER, Site, connect, identity, run, scenario, text};
+use serving::{KEYWARD, SERVER, Site, connect, give_and_revoke, identity, run, scenario, text};
 
 fn tracys_card() -> Credential {
     Credential::Card(Card::parse_hex("04a2b9c1d2").unwrap())
@@ -149,21 +149,7 @@ async fn kill_9_under_load_loses_nothing_that_was_answered_or_acknowledged() {
         let known = Arc::clone(&acknowledged);
         let changing = tokio::spawn(async move {
             let Ok(overview) = operator.overview().await else { return };
-            let mut last = overview.revision;
-            let (key, person) = (KeyId(1), PersonId(1));
-            loop {
-                // Whether it is held after this many changes shows in the revision: each change is one.
-                let command = match last % 2 {
-                    0 => Edit::Give { key, person, may_share: None, period: Period::default() },
-                    _ => Edit::Revoke { key, person },
-                };
-                match operator.carry_out(command, None).await {
-                    Ok(done) => last = done.revision,
-                    Err(ManageError::Connection(_)) => return,
-                    Err(other) => panic!("{other}"),
-                }
-                known.store(last, Ordering::SeqCst);
-            }
+            give_and_revoke(&operator, overview.revision, &known).await;
         });
         tokio::time::sleep(Duration::from_micros(random.random_range(0..120_000))).await;
         serving.kill();

@@ -26,15 +26,14 @@ use std::{
 };
 
 use keyward_protocol::{
-    client::{Connection, ManageError},
+    client::Connection,
     code::{Credential, Digits},
-    entry::{Command as Edit, Period},
     id::{CodeId, DoorId, KeyId, PersonId, PortfolioId},
     message::check::{Check, Outcome},
 };
 use keyward_server::engine::{Books, Layout, Severity, verify};
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
-use serving::{Serving, Site, connect, run, text};
+use serving::{Serving, Site, connect, give_and_revoke, run, text};
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
 const IMAGE_BYTES: u64 = 64 << 20;
@@ -192,25 +191,10 @@ impl Load {
             }
         });
         let operator = Connection::connect(serving.address, &boss, Duration::from_secs(10)).await.unwrap();
-        let mut last = operator.overview().await.unwrap().revision;
+        let last = operator.overview().await.unwrap().revision;
         acknowledged.store(last, Ordering::SeqCst);
         let known = Arc::clone(&acknowledged);
-        let changing = tokio::spawn(async move {
-            let (key, person) = (KeyId(1), PersonId(1));
-            loop {
-                // Whether it is held after this many changes shows in the revision: each change is one.
-                let command = match last % 2 {
-                    0 => Edit::Give { key, person, may_share: None, period: Period::default() },
-                    _ => Edit::Revoke { key, person },
-                };
-                match operator.carry_out(command, None).await {
-                    Ok(done) => last = done.revision,
-                    Err(ManageError::Connection(_)) => return,
-                    Err(other) => panic!("{other}"),
-                }
-                known.store(last, Ordering::SeqCst);
-            }
-        });
+        let changing = tokio::spawn(async move { give_and_revoke(&operator, last, &known).await });
         Load { answered, asked, acknowledged, tasks: vec![asking, changing] }
     }
 

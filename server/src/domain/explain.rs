@@ -59,11 +59,12 @@ pub fn explain(
     let shown = shown(property, door, person, by_code);
     let judgement = policy::judge(portfolio, property, door.id, shown, at);
     let excepted = policy::excepted_keys(property, door.id);
-    let standing = |key: KeyId, host: Option<PersonId>, (from, until): (Moment, Moment), ended: bool, doors: bool| {
+    let standing = |held: policy::Held| {
+        let policy::Held { key, host, period, ended, has_door } = held;
         let mut openings = property.keys.get(&key).map(|key| property.openings_of(key, door)).unwrap_or_default();
-        openings.retain(|opening| doors && (opening.code || !by_code));
-        let refuses = match policy::refusal(property, key, door, by_code, (from, until), ended, at) {
-            Some(refuses) if doors => refuses,
+        openings.retain(|opening| has_door && (opening.code || !by_code));
+        let refuses = match policy::refusal(property, key, door, by_code, period, ended, at) {
+            Some(refuses) if has_door => refuses,
             _ => Some(Reason::NoKey),
         };
         let absent = host.is_some_and(|host| portfolio.is_suspended(host));
@@ -71,27 +72,17 @@ pub fn explain(
             key,
             host,
             openings,
-            from,
-            until,
+            from: period.0,
+            until: period.1,
             excepted: excepted.as_ref().is_none_or(|excepted| excepted.contains(&key)),
             refuses: if absent { Some(Reason::PersonSuspended) } else { refuses },
         }
     };
-    let own = property.givings_of(person).map(|giving| {
-        let period = (giving.from.unwrap_or(Moment::MIN), giving.until.unwrap_or(Moment::MAX));
-        standing(giving.key, None, period, giving.ended, true)
-    });
-    let shares = property.shares_to(person).filter_map(|share| {
-        let giving = property.givings.get(&share.giving)?;
-        let has_door = share.doors.as_ref().is_none_or(|doors| doors.contains(&door.id));
-        let ended = share.ended || giving.ended;
-        Some(standing(giving.key, Some(giving.person), property.share_period(share), ended, has_door))
-    });
     Explained {
         decision: judgement.decision,
         host: judgement.host,
         lockdowns: property.lockdowns.values().filter(|l| l.covers(door.id)).map(|lockdown| lockdown.id).collect(),
-        held: own.chain(shares).collect(),
+        held: policy::held(property, person, door.id).map(standing).collect(),
         flips_at: policy::next_flip(portfolio, property, door.id, shown, at),
     }
 }

@@ -168,24 +168,48 @@ pub fn yields(
     by_code: bool,
     at: Moment,
 ) -> Vec<Yield> {
-    let mut yields = Vec::new();
-    for giving in property.givings_of(person) {
-        let period = (giving.from.unwrap_or(Moment::MIN), giving.until.unwrap_or(Moment::MAX));
-        let refuses = refusal(property, giving.key, door, by_code, period, giving.ended, at);
-        yields.extend(refuses.map(|refuses| Yield { key: giving.key, host: None, refuses, period }));
-    }
-    for share in property.shares_to(person) {
-        let Some(giving) = property.givings.get(&share.giving) else { continue };
-        let has_door = share.doors.as_ref().is_none_or(|doors| doors.contains(&door.id));
-        if !has_door || portfolio.is_suspended(giving.person) {
-            continue;
-        }
-        let period = property.share_period(share);
-        let ended = share.ended || giving.ended;
-        let refuses = refusal(property, giving.key, door, by_code, period, ended, at);
-        yields.extend(refuses.map(|refuses| Yield { key: giving.key, host: Some(giving.person), refuses, period }));
-    }
-    yields
+    let is_absent = |held: &Held| held.host.is_some_and(|host| portfolio.is_suspended(host));
+    held(property, person, door.id)
+        .filter(|held| held.has_door && !is_absent(held))
+        .filter_map(|Held { key, host, period, ended, .. }| {
+            let refuses = refusal(property, key, door, by_code, period, ended, at)?;
+            Some(Yield { key, host, refuses, period })
+        })
+        .collect()
+}
+
+/// A giving or share, as it stands at one door.
+pub(super) struct Held {
+    pub key: KeyId,
+    /// The host, where it is a share.
+    pub host: Option<PersonId>,
+    pub period: (Moment, Moment),
+    /// The books say that it has ended.
+    pub ended: bool,
+    /// Not a share that is cut to other doors.
+    pub has_door: bool,
+}
+
+/// Everything that a person holds in the property, in the order of U2.
+pub(super) fn held(property: &Property, person: PersonId, door: DoorId) -> impl Iterator<Item = Held> {
+    let own = property.givings_of(person).map(|giving| Held {
+        key: giving.key,
+        host: None,
+        period: (giving.from.unwrap_or(Moment::MIN), giving.until.unwrap_or(Moment::MAX)),
+        ended: giving.ended,
+        has_door: true,
+    });
+    let shares = property.shares_to(person).filter_map(move |share| {
+        let giving = property.givings.get(&share.giving)?;
+        Some(Held {
+            key: giving.key,
+            host: Some(giving.person),
+            period: property.share_period(share),
+            ended: share.ended || giving.ended,
+            has_door: share.doors.as_ref().is_none_or(|doors| doors.contains(&door)),
+        })
+    });
+    own.chain(shares)
 }
 
 /// `None` when the Key doesn't have the door (for a code: has it without a code); otherwise why it refuses, or nothing.

@@ -692,6 +692,8 @@ impl View<'_> {
         ensure(self.people.len() < NOWHERE as usize && !self.people_displacements.is_empty())?;
         ensure(self.cards.len() < u32::MAX as usize)?;
         ensure(self.at_doors.len() == self.doors.len() * usize::from(self.door_lines) * (SLOTS_PER_LINE / 2))?;
+        // Slots are numbered in 16 bits.
+        ensure(usize::from(self.door_lines) <= DENSE_KEYS_MAX / SLOTS_PER_LINE)?;
         ensure(self.door_lines == 0 || usize::from(self.door_lines) * SLOTS_PER_LINE >= self.keys.len())?;
         ensure(self.stretches >= 1 && self.schedule_count as usize <= SCHEDULES_MAX)?;
         ensure(self.schedules.len() as u64 == u64::from(self.schedule_count) * u64::from(self.stretches))
@@ -774,9 +776,9 @@ impl View<'_> {
     /// How many slots have the door by `at_doors`, each with a pair that makes sense.
     fn verify_dense(&self, door: &ArchivedDoorLine, row: u32) -> Option<usize> {
         ensure(door.pair(0, false) == ABSENT && door.pair(0, true) == ABSENT)?;
-        let mut count = 0;
+        let (mut count, at_door) = (0, self.at_door(row));
         for slot in 0..self.door_lines * SLOTS_PER_LINE as u16 {
-            let pair = self.pair(self.at_door(row), slot)?;
+            let pair = self.pair(at_door, slot)?;
             if pair != 0 {
                 ensure(usize::from(slot) < self.keys.len())?;
                 ensure(self.opens(door.pair(pair, false)) && self.opens_code(door.pair(pair, true)))?;

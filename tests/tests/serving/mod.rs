@@ -8,13 +8,15 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    sync::atomic::{AtomicU64, Ordering},
     thread::JoinHandle,
     time::Duration,
 };
 
 use keyward_protocol::{
-    client::{ClientIdentity, Connection},
-    id::PortfolioId,
+    client::{ClientIdentity, Connection, ManageError},
+    entry::{Command as Edit, Period},
+    id::{KeyId, PersonId, PortfolioId},
 };
 use keyward_server::{
     access_log::{AccessLog, Mode, Span},
@@ -181,4 +183,23 @@ impl Serving {
 
 pub async fn connect(site: &Site, serving: &Serving) -> Connection {
     Connection::connect(serving.address, &site.identity(), Duration::from_secs(5)).await.unwrap()
+}
+
+/// Gives a Key and takes it away until the server is gone, from the change after revision `last` on; each that is
+/// acknowledged is `known`.
+pub async fn give_and_revoke(operator: &Connection, mut last: u64, known: &AtomicU64) {
+    let (key, person) = (KeyId(1), PersonId(1));
+    loop {
+        // Whether it is held after this many changes shows in the revision: each change is one.
+        let command = match last % 2 {
+            0 => Edit::Give { key, person, may_share: None, period: Period::default() },
+            _ => Edit::Revoke { key, person },
+        };
+        match operator.carry_out(command, None).await {
+            Ok(done) => last = done.revision,
+            Err(ManageError::Connection(_)) => return,
+            Err(other) => panic!("{other}"),
+        }
+        known.store(last, Ordering::SeqCst);
+    }
 }
