@@ -132,6 +132,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("WhoCan", Request::WhoCan(DoorId(17), None, rows())),
         ("WhatCan", Request::WhatCan(PersonId(2), Some(AT), rows())),
         ("Search", Request::Search(search())),
+        ("FindPerson", Request::FindPerson("tracy@mail.example".to_owned())),
         ("Preview", Request::Preview(give(), Part::FIRST)),
         ("Do", Request::Do { command: give(), pinned, part: Part { skip: 3, most: 0 } }),
         (
@@ -413,6 +414,7 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("WhoCan", Answer::WhoCan(WhoCan { at: AT, carriers: true, people: list(who) })),
         ("WhatCan", Answer::WhatCan(list(can))),
         ("History", Answer::History(history())),
+        ("Found", Answer::Found(person_row())),
         ("Preview", Answer::Preview(effects())),
         ("Done", Answer::Done(Done { revision: 10, made: Some(Made::Giving(GivingId(6))), effects: effects() })),
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),

@@ -139,7 +139,7 @@ enum Issue {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
-    /// Make a Portfolio Manager's certificate (12 hours).
+    /// Make a manager's certificate (12 hours).
     Operator {
         /// The data directory.
         #[arg(long, value_name = "DIR")]

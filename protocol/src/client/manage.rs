@@ -86,6 +86,11 @@ impl Connection {
         ask!(self, Request::Person(person), Answer::Person)
     }
 
+    /// Anybody by their exact email: who is found like that may be given a Key.
+    pub async fn find_person(&self, email: &str) -> Result<PersonRow, ManageError> {
+        ask!(self, Request::FindPerson(email.to_owned()), Answer::Found)
+    }
+
     /// A property's doors.
     pub async fn doors(&self, property: PropertyId, rows: Rows) -> Result<List<DoorRow>, ManageError> {
         ask!(self, Request::Doors(property, rows), Answer::Doors)

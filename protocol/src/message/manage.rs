@@ -114,6 +114,8 @@ pub enum Request {
     WhatCan(PersonId, Option<Moment>, Rows),
     /// What was recorded (L3): [`History`].
     Search(Search),
+    /// Anybody by their exact email, to give them a Key: [`PersonRow`].
+    FindPerson(String),
 }
 
 /// What the server answers.
@@ -157,6 +159,8 @@ pub enum Answer {
     WhatCan(List<CanOpenRow>),
     /// To [`Request::Search`].
     History(History),
+    /// To [`Request::FindPerson`].
+    Found(PersonRow),
 }
 
 /// Some rows of a list.
@@ -778,9 +782,12 @@ impl Request {
             Request::Explain { at, .. } => moment(at),
             Request::WhoCan(_, at, list) | Request::WhatCan(_, at, list) => rows(list.most).and_then(|()| moment(at)),
             Request::Search(search) => rows(search.most),
-            Request::Overview | Request::Property(_) | Request::Key(_) | Request::Person(_) | Request::Door(_) => {
-                Ok(())
-            }
+            Request::Overview
+            | Request::Property(_)
+            | Request::Key(_)
+            | Request::Person(_)
+            | Request::Door(_)
+            | Request::FindPerson(_) => Ok(()),
         }
     }
 }

@@ -52,7 +52,7 @@ pub enum Request {
         /// The names of its doors; every door of the property when there are none.
         doors: Vec<String>,
     },
-    /// Make a Portfolio Manager's certificate.
+    /// Make a manager's certificate.
     IssueOperator {
         /// Whose.
         portfolio: u32,

@@ -1,13 +1,15 @@
-//! Who may do what (M1-M8). Pure: a person, a portfolio, a command.
+//! Who may do what, and who may see what (M1-M8). Pure: a person, a portfolio, a command.
 //!
-//! Asked by the engine for each command, against the data that the command is decided on, and by whatever answers
-//! lists and live views. What a manager may not see is refused as something that is not there (M8).
+//! [`authorize`] is asked by the engine for each command, against the data that the command is decided on, and by
+//! previews. It finds everything that a command names through [`Sight`], and so does whatever answers lists, searches,
+//! explanations and live views: there is one place that says what is there for a manager. What is not is refused as
+//! something that never was (M8).
 
 use std::collections::BTreeSet;
 
 use keyward_protocol::id::*;
 
-use super::{command::Command, decide::Refusal, directory::*};
+use super::{command::Command, decide::Refusal, directory::*, effects};
 
 /// The level of a manager in a property (M1): the one that was set, or Full for a Portfolio Manager (M2).
 pub fn level(portfolio: &Portfolio, property: &Property, person: PersonId) -> Option<Level> {
@@ -20,6 +22,16 @@ pub fn is_manager(portfolio: &Portfolio, person: PersonId) -> bool {
     let manages = |property: &Property| property.levels.contains_key(&person);
     let known = portfolio.people.get(&person).is_some_and(|person| !person.suspended);
     known && (portfolio.managers.contains(&person) || portfolio.properties.values().any(|property| manages(property)))
+}
+
+/// Whether somebody manages this Key (M2-M4), the Deliveries Key as far as they see it. Allocates nothing.
+pub fn manages(portfolio: &Portfolio, person: PersonId, key: KeyId) -> bool {
+    let Some(property) = portfolio.property_with_key(key) else { return false };
+    match property.levels.get(&person) {
+        Some(Level::Full | Level::Limited) => true,
+        Some(Level::Specific(keys)) => keys.contains(&key),
+        None => portfolio.managers.contains(&person),
+    }
 }
 
 /// The Keys of a property that a manager gives and revokes, and whose doors' log they see (L2).
@@ -59,25 +71,23 @@ impl Managed {
 }
 
 /// Whether a manager may ask for this. Whether it can be done is [`decide`](super::decide)'s to say.
-pub fn authorize(portfolio: &Portfolio, person: PersonId, command: &Command) -> Result<(), Refusal> {
+pub fn authorize(sight: &Sight<'_>, command: &Command) -> Result<(), Refusal> {
     use Command as C;
-    let by = By { portfolio, person };
-    by.manager()?;
     match command {
         C::MakeProperty(_) | C::SetPortfolioManager(..) | C::MakeLock { .. } | C::DisableLock(..) => {
-            by.portfolio_manager()
+            sight.portfolio_manager()
         }
-        C::DeletePerson(_) | C::Suspend(_, false) => by.portfolio_manager(),
-        C::Suspend(other, true) => by.portfolio_manager().and_then(|()| by.leaves_a_manager(*other)),
+        C::DeletePerson(_) | C::Suspend(_, false) => sight.portfolio_manager(),
+        C::Suspend(other, true) => sight.portfolio_manager().and_then(|()| sight.leaves_a_manager(*other)),
         C::EditProperty(property, _)
         | C::RemoveProperty(property)
         | C::SetDeliveries(property, _)
-        | C::MakeDoor(property, _) => by.visible(*property).and_then(|()| by.portfolio_manager()),
-        C::RemoveDoor(door) => by.visible_door(*door).and_then(|_| by.portfolio_manager()),
+        | C::MakeDoor(property, _) => sight.property(*property).and_then(|_| sight.portfolio_manager()),
+        C::RemoveDoor(door) => sight.door(*door).and_then(|_| sight.portfolio_manager()),
         C::SetLevel(property, manager, level) => {
-            by.visible(*property)?;
-            by.portfolio_manager()?;
-            if *manager == person { by.raises_nothing(*property, level.as_ref()) } else { Ok(()) }
+            let found = sight.property(*property)?;
+            sight.portfolio_manager()?;
+            if *manager == sight.person { sight.raises_nothing(found, level.as_ref()) } else { Ok(()) }
         }
         C::SetHolidays(property, _)
         | C::MakeSchedule(property, ..)
@@ -85,66 +95,187 @@ pub fn authorize(portfolio: &Portfolio, person: PersonId, command: &Command) -> 
         | C::DeleteSchedule(property, _)
         | C::MakeKey(property, _)
         | C::LockDown { property, .. }
-        | C::LiftLockdown(property, _) => by.full(*property),
-        C::EditDoor(door, _) => by.visible_door(*door).and_then(|property| by.full(property)),
-        C::EditKey(key, _) | C::DeleteKey(key) => by.managed(*key).and_then(|property| by.full(property)),
-        C::Give { key, .. } | C::Revoke { key, .. } | C::Share { key, .. } | C::EndShare { key, .. } => {
-            by.managed(*key).map(|_| ())
+        | C::LiftLockdown(property, _) => sight.property(*property).and_then(|found| sight.full(found)),
+        C::EditDoor(door, _) => sight.door(*door).and_then(|(property, _)| sight.full(property)),
+        C::EditKey(key, _) | C::DeleteKey(key) => sight.key(*key).and_then(|property| sight.full(property)),
+        C::Give { key, person, .. } => sight.key(*key).and_then(|_| sight.person(*person)).map(|_| ()),
+        C::Revoke { key, person } => sight.key(*key).and_then(|_| sight.person(*person)).map(|_| ()),
+        C::Share { key, host, guest, .. } | C::EndShare { key, host, guest } => {
+            sight.key(*key)?;
+            sight.person(*host).and_then(|_| sight.person(*guest)).map(|_| ())
         }
-        C::Move { from, to, .. } => by.managed(*from).and_then(|_| by.managed(*to)).map(|_| ()),
+        C::Move { from, to, person, .. } => {
+            sight.key(*from).and_then(|_| sight.key(*to))?;
+            sight.person(*person).map(|_| ())
+        }
         C::MakePerson(spec) if spec.cards.is_empty() => Ok(()),
-        C::MakePerson(_) => by.portfolio_manager(),
-        C::EditPerson(other, spec) => by.edits_person(*other, &spec.cards),
+        C::MakePerson(_) => sight.portfolio_manager(),
+        C::EditPerson(other, spec) => sight.edits_person(*other, &spec.cards),
     }
 }
 
-struct By<'a> {
+/// What is there for one manager of a portfolio.
+#[derive(Clone, Copy)]
+pub struct Sight<'a> {
     portfolio: &'a Portfolio,
     person: PersonId,
+    met: &'a [PersonId],
 }
 
-impl By<'_> {
-    fn level(&self, property: PropertyId) -> Option<Level> {
-        level(self.portfolio, self.portfolio.properties.get(&property)?, self.person)
+impl<'a> Sight<'a> {
+    /// What this person sees; refused for somebody who is no manager.
+    pub fn of(portfolio: &'a Portfolio, person: PersonId) -> Result<Sight<'a>, Refusal> {
+        let manages = is_manager(portfolio, person);
+        manages.then_some(Sight { portfolio, person, met: &[] }).ok_or_else(|| missing("being a manager"))
     }
 
-    fn is_portfolio_manager(&self) -> bool {
+    /// With people who hold nothing that the manager sees, whom they found by their exact email or made themselves: to
+    /// give to them.
+    pub fn having_met(self, met: &'a [PersonId]) -> Sight<'a> {
+        Sight { met, ..self }
+    }
+
+    /// The portfolio.
+    pub fn portfolio(&self) -> &'a Portfolio {
+        self.portfolio
+    }
+
+    /// Who looks.
+    pub fn me(&self) -> PersonId {
+        self.person
+    }
+
+    /// The level in a property (M1).
+    pub fn level(&self, property: &Property) -> Option<Level> {
+        level(self.portfolio, property, self.person)
+    }
+
+    /// The Keys of a property that they give and revoke.
+    pub fn managed(&self, property: &Property) -> Managed {
+        Managed::of(self.portfolio, property, self.person)
+    }
+
+    /// Whether they are a Portfolio Manager (M6).
+    pub fn is_portfolio_manager(&self) -> bool {
         self.portfolio.managers.contains(&self.person)
     }
 
-    fn manager(&self) -> Result<(), Refusal> {
-        let manages = is_manager(self.portfolio, self.person);
-        manages.then_some(()).ok_or_else(|| missing("being a manager"))
-    }
-
-    fn portfolio_manager(&self) -> Result<(), Refusal> {
+    /// Refused for everybody but Portfolio Managers.
+    pub fn portfolio_manager(&self) -> Result<(), Refusal> {
         self.is_portfolio_manager().then_some(()).ok_or_else(|| missing("being a Portfolio Manager"))
     }
 
     /// A property is seen by those who have a level in it, and so by Portfolio Managers always.
-    fn visible(&self, property: PropertyId) -> Result<(), Refusal> {
-        self.level(property).map(|_| ()).ok_or_else(|| not_found("property"))
+    pub fn property(&self, id: PropertyId) -> Result<&'a Property, Refusal> {
+        let found = self.portfolio.properties.get(&id).map(AsRef::as_ref);
+        found.filter(|property| self.level(property).is_some()).ok_or_else(|| not_found("property"))
     }
 
-    fn visible_door(&self, door: DoorId) -> Result<PropertyId, Refusal> {
-        let property = self.portfolio.property_of_door.get(&door).copied();
-        property.filter(|property| self.visible(*property).is_ok()).ok_or_else(|| not_found("door"))
+    /// The properties that are seen.
+    pub fn properties(&self) -> impl Iterator<Item = &'a Property> + use<'a> {
+        let sight = *self;
+        let properties = self.portfolio.properties.values().map(AsRef::as_ref);
+        properties.filter(move |property: &&Property| sight.level(property).is_some())
     }
 
-    fn full(&self, property: PropertyId) -> Result<(), Refusal> {
-        self.visible(property)?;
+    /// Refused to those without Full in a property that they see.
+    pub fn full(&self, property: &Property) -> Result<(), Refusal> {
         match self.level(property) {
             Some(Level::Full) => Ok(()),
             _ => Err(missing("Full key management in this property")),
         }
     }
 
-    /// A Key that they give and revoke. The Deliveries Key is shown to those who manage all: what to do with it is
-    /// refused later, in its own words (V2).
-    fn managed(&self, key: KeyId) -> Result<PropertyId, Refusal> {
-        let property = self.portfolio.property_with_key(key).ok_or_else(|| not_found("Key"))?;
-        let managed = Managed::of(self.portfolio, property, self.person);
-        managed.has(key).then(|| property.id()).ok_or_else(|| not_found("Key"))
+    /// The doors of a property that are there: all (`None`) for Portfolio, Full and Limited managers, else those in
+    /// Keys that they manage.
+    pub fn doors(&self, property: &Property) -> Option<BTreeSet<DoorId>> {
+        match self.managed(property) {
+            _ if self.is_portfolio_manager() => None,
+            Managed::All => None,
+            Managed::Nothing | Managed::Some(_) => Some(self.doors_in_sight(property)),
+        }
+    }
+
+    /// A door that is there.
+    pub fn door(&self, id: DoorId) -> Result<(&'a Property, &'a Door), Refusal> {
+        let property = self.portfolio.property_with_door(id).ok_or_else(|| not_found("door"))?;
+        let seen = self.level(property).is_some() && self.doors(property).is_none_or(|doors| doors.contains(&id));
+        let found = property.doors.get(&id).filter(|_| seen).ok_or_else(|| not_found("door"))?;
+        Ok((property, found))
+    }
+
+    /// The doors of a property that the log, and what explains a check, is shown of (L2): those in a Key that they
+    /// manage, at every level.
+    pub fn doors_in_sight(&self, property: &Property) -> BTreeSet<DoorId> {
+        effects::doors_in_sight(self.portfolio, property, self.person)
+    }
+
+    /// A door whose checks may be looked into (L2).
+    pub fn door_in_sight(&self, id: DoorId) -> Result<(&'a Property, &'a Door), Refusal> {
+        let (property, door) = self.door(id)?;
+        let seen = self.doors_in_sight(property).contains(&id);
+        seen.then_some((property, door)).ok_or_else(|| missing("a Key with this door, among those that you manage,"))
+    }
+
+    /// The property of a Key that they give and revoke. The Deliveries Key is shown to those who manage all: what to do
+    /// with it is refused later, in its own words (V2).
+    pub fn key(&self, id: KeyId) -> Result<&'a Property, Refusal> {
+        let property = self.portfolio.property_with_key(id).map(AsRef::as_ref);
+        property.filter(|property| self.managed(property).has(id)).ok_or_else(|| not_found("Key"))
+    }
+
+    /// Who holds, or is a guest of, a Key of the property that they manage.
+    pub fn people_of(&self, property: &Property) -> BTreeSet<PersonId> {
+        let managed = self.managed(property);
+        let givings = || property.givings.values().filter(|giving| managed.has(giving.key));
+        let guests = givings().flat_map(|giving| property.shares_from(giving.id)).map(|share| share.guest);
+        givings().map(|giving| giving.person).chain(guests).collect()
+    }
+
+    /// Everybody who is there: all for Portfolio Managers, else themselves and who has to do with a Key that they
+    /// manage.
+    pub fn people(&self) -> BTreeSet<PersonId> {
+        if self.is_portfolio_manager() {
+            return self.portfolio.people.keys().copied().collect();
+        }
+        let others = self.portfolio.properties.values().flat_map(|property| self.people_of(property));
+        others.chain([self.person]).collect()
+    }
+
+    /// Somebody who is there, or whom they have met.
+    pub fn person(&self, id: PersonId) -> Result<&'a Person, Refusal> {
+        let seen = || self.is_portfolio_manager() || id == self.person || self.met.contains(&id) || self.deals_with(id);
+        self.portfolio.people.get(&id).map(AsRef::as_ref).filter(|_| seen()).ok_or_else(|| not_found("person"))
+    }
+
+    /// Whether somebody holds, or is a guest of, a Key that they manage.
+    fn deals_with(&self, other: PersonId) -> bool {
+        self.portfolio.properties.values().any(|property| {
+            let managed = self.managed(property);
+            let shared = |share: &Share| property.givings.get(&share.giving).is_some_and(|from| managed.has(from.key));
+            property.givings_of(other).any(|giving| managed.has(giving.key))
+                || property.shares_to(other).any(|share| shared(share))
+        })
+    }
+
+    /// Whose code at which doors of a property may be shown to them (C8): a Key that they give covers the door for that
+    /// person.
+    pub fn codes(&self, property: &Property) -> BTreeSet<(PersonId, DoorId)> {
+        let managed = self.managed(property);
+        let mut covered = BTreeSet::new();
+        for key in property.keys.values().filter(|key| managed.has(key.id)) {
+            let doors = property.key_doors(key);
+            let doors = || doors.iter().filter(|(_, openings)| openings.iter().any(|opening| opening.code));
+            for giving in property.holders_of(key.id).filter(|giving| !giving.ended) {
+                covered.extend(doors().map(|(door, _)| (giving.person, *door)));
+                for share in property.shares_from(giving.id).filter(|share| !share.ended) {
+                    let shared = |door: &DoorId| share.doors.as_ref().is_none_or(|some| some.contains(door));
+                    covered.extend(doors().map(|(door, _)| (share.guest, *door)).filter(|(_, door)| shared(door)));
+                }
+            }
+        }
+        covered.retain(|at| property.code_of.contains_key(at));
+        covered
     }
 
     /// Someone must be left over the network who can undo it (M6).
@@ -158,7 +289,7 @@ impl By<'_> {
     }
 
     /// M6: nobody raises their own level.
-    fn raises_nothing(&self, property: PropertyId, to: Option<&Level>) -> Result<(), Refusal> {
+    fn raises_nothing(&self, property: &Property, to: Option<&Level>) -> Result<(), Refusal> {
         let by_default = self.is_portfolio_manager().then_some(Level::Full);
         let (before, after) = (self.level(property), to.cloned().or(by_default));
         let raises = match (&before, &after) {
@@ -173,23 +304,15 @@ impl By<'_> {
 
     /// Contact data of those who hold a Key that one manages at Full or Limited; cards are for Portfolio Managers.
     fn edits_person(&self, other: PersonId, cards: &[keyward_protocol::code::Card]) -> Result<(), Refusal> {
+        let found = self.person(other)?;
         if self.is_portfolio_manager() {
             return Ok(());
         }
-        let Some(found) = self.portfolio.people.get(&other) else { return Err(not_found("person")) };
-        let sees = |property: &Property| {
-            let managed = Managed::of(self.portfolio, property, self.person);
-            property.givings_of(other).any(|giving| managed.has(giving.key))
-        };
         let edits = |property: &Property| {
-            let level = level(self.portfolio, property, self.person);
+            let level = self.level(property);
             matches!(level, Some(Level::Full | Level::Limited)) && property.givings_of(other).next().is_some()
         };
-        let properties = || self.portfolio.properties.values().map(AsRef::as_ref);
-        if !properties().any(sees) {
-            return Err(not_found("person"));
-        }
-        if !properties().any(edits) {
+        if !self.portfolio.properties.values().any(|property| edits(property)) {
             return Err(missing("Limited or Full key management where they hold a Key"));
         }
         let same: BTreeSet<_> = cards.iter().collect();
@@ -234,6 +357,10 @@ mod tests {
         portfolio
     }
 
+    fn ask(portfolio: &Portfolio, person: PersonId, command: &Command) -> Result<(), Refusal> {
+        Sight::of(portfolio, person).and_then(|sight| authorize(&sight, command))
+    }
+
     fn give(key: KeyId) -> Command {
         Command::Give { key, person: SAM, may_share: None, period: Period::default() }
     }
@@ -252,7 +379,7 @@ mod tests {
     #[test]
     fn each_level_does_what_the_table_says_and_no_more() {
         let portfolio = portfolio(&[(SAM, Level::Limited), (TRACY, Level::Specific(vec![A]))]);
-        let asks = |person, command: &Command| authorize(&portfolio, person, command);
+        let asks = |person, command: &Command| ask(&portfolio, person, command);
         assert_eq!(asks(ANA, &edit_key()), Ok(()));
         assert_eq!(asks(SAM, &give(A)), Ok(()));
         assert!(matches!(asks(SAM, &edit_key()), Err(Refusal::NotPermitted(_))));
@@ -280,9 +407,9 @@ mod tests {
             for (gets, to) in all.iter().enumerate() {
                 // A Portfolio Manager without a level of their own has Full.
                 let gets = if gets == 0 { 4 } else { gets };
-                let asked = authorize(&portfolio, ANA, &Command::SetLevel(MAIN, ANA, to.clone()));
+                let asked = ask(&portfolio, ANA, &Command::SetLevel(MAIN, ANA, to.clone()));
                 assert_eq!(asked.is_ok(), gets <= had, "{from:?} to {to:?}");
-                assert_eq!(authorize(&portfolio, ANA, &Command::SetLevel(MAIN, SAM, to.clone())), Ok(()));
+                assert_eq!(ask(&portfolio, ANA, &Command::SetLevel(MAIN, SAM, to.clone())), Ok(()));
             }
         }
     }
@@ -291,9 +418,9 @@ mod tests {
     #[test]
     fn a_portfolio_manager_with_less_in_a_property_has_that_level_for_keys_and_all_rights_for_the_rest() {
         let portfolio = portfolio(&[(ANA, Level::Limited)]);
-        assert!(matches!(authorize(&portfolio, ANA, &edit_key()), Err(Refusal::NotPermitted(_))));
-        assert_eq!(authorize(&portfolio, ANA, &give(A)), Ok(()));
-        assert_eq!(authorize(&portfolio, ANA, &Command::RemoveDoor(DoorId(1))), Ok(()));
-        assert_eq!(authorize(&portfolio, ANA, &Command::SetDeliveries(MAIN, false)), Ok(()));
+        assert!(matches!(ask(&portfolio, ANA, &edit_key()), Err(Refusal::NotPermitted(_))));
+        assert_eq!(ask(&portfolio, ANA, &give(A)), Ok(()));
+        assert_eq!(ask(&portfolio, ANA, &Command::RemoveDoor(DoorId(1))), Ok(()));
+        assert_eq!(ask(&portfolio, ANA, &Command::SetDeliveries(MAIN, false)), Ok(()));
     }
 }

@@ -12,7 +12,7 @@ use keyward_protocol::{code::Digits, id::*, name, time::Moment};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
-    Done, Layout, repair,
+    Asker, Done, Layout, repair,
     vaults::{Lost, Vaults, VaultsRead},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
         directory::{Carrier, Directory, Portfolio},
         effects,
         event::{Actor, Cause, Change},
-        permission,
+        permission::{self, Sight},
         site::Site,
     },
     identity::Authority,
@@ -486,15 +486,16 @@ impl Books {
     pub fn decide(
         &mut self,
         portfolio: PortfolioId,
-        actor: Actor,
+        asker: impl Into<Asker>,
         command: &Command,
         now: Moment,
         pinned: Option<[u8; 32]>,
     ) -> Result<Done, Refusal> {
         let seeds = std::array::from_fn(|_| rand::Rng::next_u64(&mut self.random));
         let before = self.portfolio(portfolio)?;
+        let Asker { actor, met, from: _ } = asker.into();
         if let Actor::Person(person) = actor {
-            permission::authorize(&before, person, command)?;
+            permission::authorize(&Sight::of(&before, person)?.having_met(&met), command)?;
         }
         let decided = decide::decide(&before, command, now, seeds, pinned)?;
         self.enter(portfolio, actor, decided, now)

@@ -14,6 +14,7 @@ mod vaults;
 mod verify;
 
 use std::{
+    net::SocketAddr,
     sync::Arc,
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -57,10 +58,28 @@ pub struct Done {
 /// Told when a command is durable and in force, or refused.
 pub type Reply<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
 
+/// Who asks for a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// Who.
+    pub actor: Actor,
+    /// People who hold nothing that the actor sees, whom they may give a first Key
+    /// ([`Sight::having_met`](crate::domain::permission::Sight::having_met)).
+    pub met: Vec<PersonId>,
+    /// Where they are connected from; `None` on the server's own machine.
+    pub from: Option<SocketAddr>,
+}
+
+impl From<Actor> for Asker {
+    fn from(actor: Actor) -> Asker {
+        Asker { actor, met: Vec::new(), from: None }
+    }
+}
+
 enum Request {
     Command {
         portfolio: PortfolioId,
-        actor: Actor,
+        asker: Asker,
         command: Box<Command>,
         pinned: Option<[u8; 32]>,
         reply: Reply<Done>,
@@ -171,17 +190,18 @@ impl Engine {
     pub fn submit(
         &self,
         portfolio: PortfolioId,
-        actor: Actor,
+        asker: impl Into<Asker>,
         command: Command,
         pinned: Option<[u8; 32]>,
         reply: Reply<Done>,
     ) {
-        self.send(Request::Command { portfolio, actor, command: Box::new(command), pinned, reply });
+        self.send(Request::Command { portfolio, asker: asker.into(), command: Box::new(command), pinned, reply });
     }
 
     /// [`Engine::submit`] that waits for the reply. Not for threads that serve connections.
-    pub fn run(&self, portfolio: PortfolioId, actor: Actor, command: Command) -> Result<Done, Refusal> {
-        self.wait(|reply| Request::Command { portfolio, actor, command: Box::new(command), pinned: None, reply })
+    pub fn run(&self, portfolio: PortfolioId, asker: impl Into<Asker>, command: Command) -> Result<Done, Refusal> {
+        let (asker, command) = (asker.into(), Box::new(command));
+        self.wait(|reply| Request::Command { portfolio, asker, command, pinned: None, reply })
     }
 
     /// Makes a carrier of the server (V3); the one with that name, where there is one.
@@ -332,8 +352,8 @@ impl Writer {
         }
         for request in batch {
             match request {
-                Request::Command { portfolio, actor, command, pinned, reply } => {
-                    match self.books.decide(portfolio, actor, &command, now, pinned) {
+                Request::Command { portfolio, asker, command, pinned, reply } => {
+                    match self.books.decide(portfolio, asker, &command, now, pinned) {
                         Ok(done) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| done)))),
                         Err(refusal) => reply(Err(refusal)),
                     }

@@ -100,6 +100,7 @@ pub(super) async fn serve<J: Judge>(
     let address = connection.remote_address();
     match hooks.directory.admit(&principal) {
         Some(peer) => {
+            let peer = Peer { address: Some(address), ..peer };
             tracing::debug!(%principal, %address, "connected");
             serve_streams(&connection, peer, hooks, server_stopping, limits).await;
             tracing::debug!(%principal, %address, reason = ?connection.close_reason(), "disconnected");

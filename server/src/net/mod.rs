@@ -34,12 +34,14 @@ pub struct Peer {
     pub details: bool,
     /// Whether the connection may have more bytes in flight ([`Limits::bulk_window_bytes`]).
     pub bulk: bool,
+    /// Where they connected from; unknown outside a connection.
+    pub address: Option<SocketAddr>,
 }
 
 impl Peer {
     /// The usual terms: operators get details, nobody gets the larger window.
     pub fn new(principal: Principal) -> Peer {
-        Peer { principal, details: matches!(principal, Principal::Operator { .. }), bulk: false }
+        Peer { principal, details: matches!(principal, Principal::Operator { .. }), bulk: false, address: None }
     }
 }
 

@@ -6,6 +6,7 @@ use super::{judge::Judge, manage::Manage, watch::Watch};
 use crate::{
     access_log::AccessLog,
     clock::Clock,
+    domain::permission,
     engine::Engine,
     identity::Principal,
     net::{self, Hooks, Peer},
@@ -21,7 +22,7 @@ pub fn hooks(engine: Engine, log: AccessLog, clock: Clock, judge: Judge) -> Hook
     }
 }
 
-/// Admits registered, enabled locks, and Portfolio Managers.
+/// Admits registered, enabled locks, and everybody who manages something. What they may is asked at each request.
 struct Admission {
     engine: Engine,
 }
@@ -36,8 +37,8 @@ impl net::Directory for Admission {
                 (!lock.disabled).then(|| Peer::new(*principal))
             }
             Principal::Operator { person, .. } => {
-                let manages = portfolio.managers.contains(person) && !portfolio.is_suspended(*person);
-                manages.then(|| Peer { bulk: true, ..Peer::new(*principal) })
+                let bulk = portfolio.managers.contains(person);
+                permission::is_manager(portfolio, *person).then(|| Peer { bulk, ..Peer::new(*principal) })
             }
         }
     }

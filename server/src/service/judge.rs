@@ -15,7 +15,7 @@ use std::{
 use keyward_protocol::{
     decision::Decision,
     frame::{Batch as Frames, Frame},
-    id::{KeyId, LockId, PortfolioId},
+    id::{KeyId, LockId, PersonId, PortfolioId},
     message::check::{AnswerWriter, DetailedAnswer, Outcome as Told, RawCheck},
     time::Moment,
 };
@@ -23,7 +23,10 @@ use keyward_protocol::{
 use crate::{
     access_log::{self, Batch, CredentialKind, Mode, Producer, PushError, Record, Who},
     clock::Clock,
-    domain::directory::{Directory, LockScope, OnLogFailure},
+    domain::{
+        directory::{Directory, LockScope, OnLogFailure, Portfolio},
+        permission,
+    },
     engine::Engine,
     identity::Principal,
     index::{
@@ -133,6 +136,14 @@ fn lock_scope<'a>(directory: &'a Directory, principal: &Principal) -> Option<&'a
     (!lock.disabled).then_some(&lock.scope)
 }
 
+/// A Portfolio Manager who may ask about every door, with their portfolio.
+fn viewer<'a>(directory: &'a Directory, principal: &Principal) -> Option<(&'a Portfolio, PersonId)> {
+    let Principal::Operator { portfolio, person } = principal else { return None };
+    let portfolio = directory.portfolios.get(portfolio)?;
+    let manages = portfolio.managers.contains(person) && !portfolio.is_suspended(*person);
+    manages.then_some((portfolio, *person))
+}
+
 impl net::Judge for Judge {
     type Ticket = Ticket;
 
@@ -143,8 +154,11 @@ impl net::Judge for Judge {
         };
         let portfolio = who.principal.portfolio();
         let directory = self.engine.directory_now();
+        let viewer = viewer(&directory, &who.principal);
         let scope = match (&who.principal, lock_scope(&directory, &who.principal)) {
-            (Principal::Operator { .. }, _) => Scope::Portfolio,
+            (Principal::Operator { .. }, _) if viewer.is_some() => Scope::Portfolio,
+            // Below a Portfolio Manager nobody tries credentials out: a door that is not in sight is not there (M8).
+            (Principal::Operator { .. }, _) => Scope::Doors(&[]),
             (Principal::Lock { .. }, Some(LockScope::Property(property))) => Scope::Property(*property),
             (Principal::Lock { .. }, Some(LockScope::Doors(doors))) => Scope::Doors(doors),
             // Unknown or disabled: every door is unknown to it.
@@ -158,7 +172,7 @@ impl net::Judge for Judge {
             Principal::Lock { lock, .. } => lock,
             Principal::Operator { .. } => LockId::NONE,
         };
-        let at = Judged { published, scope, tagger, now: (self.clock)(), lock };
+        let at = Judged { published, scope, tagger, now: (self.clock)(), lock, viewer };
         let mut records = producer.buffer();
         SCRATCH.with_borrow_mut(|scratch| {
             for frame in frames.frames() {
@@ -176,6 +190,8 @@ struct Judged<'a> {
     tagger: &'a Tagger,
     now: Moment,
     lock: LockId,
+    /// Who is told more than a lock.
+    viewer: Option<(&'a Portfolio, PersonId)>,
 }
 
 impl Judged<'_> {
@@ -204,8 +220,10 @@ impl Judged<'_> {
     }
 
     fn detailed(&self, question: &Question, verdict: &Verdict) -> DetailedAnswer {
+        let told_of = |key: KeyId| self.viewer.filter(|(portfolio, who)| permission::manages(portfolio, *who, key));
         let (reason, key) = match verdict.outcome {
-            Outcome::Decided(Decision::Granted { key }) => (None, key),
+            // Another Key is not named (M8).
+            Outcome::Decided(Decision::Granted { key }) => (None, told_of(key).map_or(KeyId::NONE, |_| key)),
             Outcome::Decided(Decision::Denied { reason }) => (Some(reason), KeyId::NONE),
             Outcome::Retry => (None, KeyId::NONE),
         };

@@ -4,12 +4,12 @@
 //! request: what they may not see is left out or not there (M8).
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use keyward_protocol::{
-    decision::Decision,
+    decision::{Decision, Reason},
     entry::{Command, LockScope, Opening, Refusal, ScheduleRef},
     id::*,
     message::{
@@ -27,14 +27,14 @@ use crate::{
     clock::Clock,
     domain::{
         decide,
-        directory::{DELIVERIES_NAME, Door, Giving, Key, Person, Portfolio, Property, Share},
+        directory::{DELIVERIES_NAME, Door, Giving, Key, Lockdown, Person, Portfolio, Property, Share},
         effects,
         event::{Actor, Cause},
         explain,
-        permission::{self, Managed},
+        permission::{self, Managed, Sight},
         policy,
     },
-    engine::{self, Engine},
+    engine::{self, Asker, Engine},
     identity::Principal,
     net::{self, Later, Peer},
 };
@@ -44,13 +44,39 @@ pub struct Manage {
     engine: Engine,
     log: AccessLog,
     seal: Arc<Seal>,
+    met: Arc<Met>,
     clock: Clock,
+}
+
+/// Whom each manager found by exact email, or made, since the server started: people who hold nothing that they see are
+/// not there for them (M8), but this is how they are given a first Key.
+#[derive(Default)]
+struct Met(Mutex<HashMap<(PortfolioId, PersonId), VecDeque<PersonId>>>);
+
+/// How many people a manager may have met and not given anything yet; past it the first are forgotten.
+const MET_MAX: usize = 256;
+
+impl Met {
+    fn note(&self, who: (PortfolioId, PersonId), other: PersonId) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let met = all.entry(who).or_default();
+        met.retain(|known| *known != other);
+        met.push_back(other);
+        if met.len() > MET_MAX {
+            met.pop_front();
+        }
+    }
+
+    fn by(&self, who: (PortfolioId, PersonId)) -> Vec<PersonId> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.get(&who).into_iter().flatten().copied().collect()
+    }
 }
 
 impl Manage {
     /// Answers from this engine's Directory and this log, by this clock.
     pub fn new(engine: Engine, log: AccessLog, clock: Clock) -> Manage {
-        Manage { engine, log, seal: Arc::new(Seal::new()), clock }
+        Manage { engine, log, seal: Arc::new(Seal::new()), met: Arc::default(), clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
@@ -62,7 +88,15 @@ impl Manage {
             Err(error) => return Answer::Unreadable(error.to_string()),
         };
         match request {
-            Request::Do { command, pinned, part } => self.carry_out(portfolio, person, command, pinned, part).await,
+            Request::Do { command, pinned, part } => {
+                let met = self.met.by((portfolio, person));
+                let asker = Asker { actor: Actor::Person(person), met, from: who.address };
+                let answer = self.carry_out(portfolio, asker, command, pinned, part).await;
+                if let Answer::Done(Done { made: Some(Made::Person(made)), .. }) = &answer {
+                    self.met.note((portfolio, person), *made);
+                }
+                answer
+            }
             Request::Search(search) => {
                 let (engine, log, seal) = (self.engine.clone(), self.log.clone(), Arc::clone(&self.seal));
                 let find = move || history(&engine, &log, &seal, (portfolio, person), &search);
@@ -70,10 +104,11 @@ impl Manage {
                 found.unwrap_or_else(|_| Err(stopping())).map_or_else(Answer::Refused, Answer::History)
             }
             look => {
-                let (engine, clock) = (self.engine.clone(), self.clock.clone());
+                let (engine, clock, met) = (self.engine.clone(), self.clock.clone(), Arc::clone(&self.met));
                 // Lists may be long: not on a thread that serves locks.
-                let looked = tokio::task::spawn_blocking(move || look_up(&engine, &clock, portfolio, person, look));
-                looked.await.unwrap_or_else(|_| Answer::Refused(stopping()))
+                let look_up = move || look_up(&engine, &clock, &met, (portfolio, person), look);
+                let looked = tokio::task::spawn_blocking(look_up).await;
+                looked.unwrap_or_else(|_| Answer::Refused(stopping()))
             }
         }
     }
@@ -81,7 +116,7 @@ impl Manage {
     async fn carry_out(
         &self,
         portfolio: PortfolioId,
-        person: PersonId,
+        asker: Asker,
         command: Command,
         pinned: Option<Digest>,
         part: Part,
@@ -89,10 +124,10 @@ impl Manage {
         let (send, receive) = oneshot::channel();
         // Names of what the step takes away are there before it only.
         let before = self.engine.directory();
-        let (engine, actor) = (self.engine.clone(), Actor::Person(person));
+        let engine = self.engine.clone();
         // The engine's queue may be full, which holds up whoever hands something over.
         let handed = tokio::task::spawn_blocking(move || {
-            engine.submit(portfolio, actor, command, pinned, Box::new(move |done| _ = send.send(done)));
+            engine.submit(portfolio, asker, command, pinned, Box::new(move |done| _ = send.send(done)));
         });
         let stopped = || Err(stopping());
         let done = match handed.await {
@@ -153,12 +188,9 @@ fn history(
     let (Some(portfolio), Some(view)) = (portfolio, view) else {
         return Err(Refusal::NotPermitted("being a manager".to_owned()));
     };
-    let managed = |key: KeyId| {
-        let property = portfolio.property_with_key(key);
-        property.is_some_and(|property| Managed::of(portfolio, property, who.1).has(key))
-    };
+    let sight = Sight::of(portfolio, who.1)?;
     let nothing = || History { rows: Vec::new(), names: Names::default(), next: None, searched_to: None, damaged: 0 };
-    if search.key.is_some_and(|key| !managed(key)) {
+    if search.key.is_some_and(|key| sight.key(key).is_err()) {
         return Ok(nothing());
     }
     let after = match &search.after {
@@ -192,27 +224,34 @@ fn history(
     })
 }
 
-fn look_up(engine: &Engine, clock: &Clock, portfolio: PortfolioId, person: PersonId, request: Request) -> Answer {
+fn look_up(engine: &Engine, clock: &Clock, met: &Met, who: (PortfolioId, PersonId), request: Request) -> Answer {
     let directory = engine.directory();
     let now = clock();
-    let found = directory.portfolios.get(&portfolio).filter(|found| permission::is_manager(found, person));
-    let Some(portfolio) = found else {
-        return Answer::Refused(Refusal::NotPermitted("being a manager".to_owned()));
+    let found = directory.portfolios.get(&who.0).ok_or_else(|| Refusal::NotPermitted("being a manager".to_owned()));
+    let sight = match found.and_then(|found| Sight::of(found, who.1)) {
+        Ok(sight) => sight,
+        Err(refusal) => return Answer::Refused(refusal),
     };
     let door_codes = match &*engine.door_codes() {
         engine::DoorCodes::BeingRead => DoorCodes::BeingRead,
         engine::DoorCodes::Read(read) => {
-            read.failed.get(&portfolio.id).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
+            read.failed.get(&who.0).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
         }
     };
-    let viewer = Viewer { portfolio, person, door_codes };
-    viewer.answer(request, now).unwrap_or_else(Answer::Refused)
+    let viewer = Viewer { portfolio: sight.portfolio(), sight, met: met.by(who), door_codes };
+    let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
+    if let Answer::Found(person) = &answer {
+        met.note(who, person.id);
+    }
+    answer
 }
 
 /// A manager who looks at their portfolio.
 struct Viewer<'a> {
     portfolio: &'a Portfolio,
-    person: PersonId,
+    sight: Sight<'a>,
+    /// Whom they may give a first Key.
+    met: Vec<PersonId>,
     door_codes: DoorCodes,
 }
 
@@ -226,6 +265,7 @@ impl<'a> Viewer<'a> {
             Request::Holders(key, rows) => Answer::Holders(self.holders(key, &rows)?),
             Request::People(property, rows) => Answer::People(self.people(property, &rows)?),
             Request::Person(person) => Answer::Person(self.person_detail(person)?),
+            Request::FindPerson(email) => Answer::Found(self.find_by_email(&email)?),
             Request::Doors(property, rows) => Answer::Doors(self.doors(property, &rows)?),
             Request::Door(door) => Answer::Door(self.door(door)?),
             Request::Schedules(property, rows) => Answer::Schedules(self.schedules(property, &rows)?),
@@ -242,52 +282,23 @@ impl<'a> Viewer<'a> {
         })
     }
 
-    fn is_portfolio_manager(&self) -> bool {
-        self.portfolio.managers.contains(&self.person)
-    }
-
-    fn sees_property(&self, property: &Property) -> bool {
-        permission::level(self.portfolio, property, self.person).is_some()
-    }
-
-    fn find_property(&self, property: PropertyId) -> Result<&'a Property, Refusal> {
-        let found = self.portfolio.properties.get(&property).map(AsRef::as_ref);
-        found.filter(|property| self.sees_property(property)).ok_or_else(|| not_found("property"))
-    }
-
-    fn managed(&self, property: &Property) -> Managed {
-        Managed::of(self.portfolio, property, self.person)
-    }
-
-    /// The doors that exist for the viewer: all for Portfolio, Full and Limited managers, else those in Keys they
-    /// manage.
-    fn doors_seen(&self, property: &Property) -> Option<BTreeSet<DoorId>> {
-        match self.managed(property) {
-            _ if self.is_portfolio_manager() => None,
-            Managed::All => None,
-            Managed::Nothing | Managed::Some(_) => Some(effects::doors_in_sight(self.portfolio, property, self.person)),
-        }
-    }
-
     fn overview(&self, now: Moment) -> Overview {
-        let properties = self.portfolio.properties.values().filter(|property| self.sees_property(property));
-        let people = if self.is_portfolio_manager() { self.portfolio.people.len() } else { self.people_seen().len() };
         Overview {
             name: self.portfolio.name.clone(),
             revision: self.portfolio.revision,
             now,
-            me: self.person,
-            my_name: self.name(self.person),
-            people: people as u64,
-            locks: if self.is_portfolio_manager() { self.portfolio.locks.len() as u64 } else { 0 },
+            me: self.sight.me(),
+            my_name: self.name(self.sight.me()),
+            people: self.sight.people().len() as u64,
+            locks: if self.sight.is_portfolio_manager() { self.portfolio.locks.len() as u64 } else { 0 },
             door_codes: self.door_codes.clone(),
-            properties: properties.map(|property| self.property_row(property)).collect(),
+            properties: self.sight.properties().map(|property| self.property_row(property)).collect(),
         }
     }
 
     fn property_row(&self, property: &Property) -> PropertyRow {
-        let managed = self.managed(property);
-        let doors = self.doors_seen(property).map_or(property.doors.len(), |doors| doors.len());
+        let managed = self.sight.managed(property);
+        let doors = self.sight.doors(property).map_or(property.doors.len(), |doors| doors.len());
         PropertyRow {
             id: property.id(),
             name: property.facts.name.clone(),
@@ -295,23 +306,32 @@ impl<'a> Viewer<'a> {
             doors: doors as u64,
             keys: property.keys.keys().filter(|key| managed.has(**key)).count() as u64,
             system_keys: u64::from(property.deliveries.is_some() && managed.sees_deliveries()),
-            lockdowns: property.lockdowns.len() as u64,
-            level: permission::level(self.portfolio, property, self.person),
+            lockdowns: self.lockdowns(property).count() as u64,
+            level: self.sight.level(property),
         }
     }
 
+    /// The lockdowns that close a door which is there for the viewer.
+    fn lockdowns(&self, property: &'a Property) -> impl Iterator<Item = &'a Lockdown> {
+        let doors = self.sight.doors(property);
+        let lockdowns = property.lockdowns.values().map(AsRef::as_ref);
+        lockdowns.filter(move |lockdown: &&Lockdown| {
+            doors.as_ref().is_none_or(|doors| doors.iter().any(|door| lockdown.covers(*door)))
+        })
+    }
+
     fn property(&self, property: PropertyId) -> Result<PropertyDetail, Refusal> {
-        let property = self.find_property(property)?;
-        let managed = self.managed(property);
-        let doors = self.doors_seen(property);
+        let property = self.sight.property(property)?;
+        let managed = self.sight.managed(property);
+        let doors = self.sight.doors(property);
         let sees = |door: &DoorId| doors.as_ref().is_none_or(|doors| doors.contains(door));
-        let lockdowns = property.lockdowns.values().map(|lockdown| LockdownRow {
+        let lockdowns = self.lockdowns(property).map(|lockdown| LockdownRow {
             id: lockdown.id,
             doors: lockdown.doors.as_ref().map(|doors| doors.iter().copied().filter(sees).collect()),
             except_keys: lockdown.except_keys.iter().copied().filter(|key| managed.has(*key)).collect(),
         });
-        let levels =
-            property.levels.iter().filter(|(person, _)| self.is_portfolio_manager() || **person == self.person);
+        let mine = |person: &PersonId| self.sight.is_portfolio_manager() || *person == self.sight.me();
+        let levels = property.levels.iter().filter(|(person, _)| mine(person));
         Ok(PropertyDetail {
             revision: self.portfolio.revision,
             row: self.property_row(property),
@@ -325,8 +345,8 @@ impl<'a> Viewer<'a> {
     }
 
     fn keys(&self, property: PropertyId, rows: &Rows) -> Result<List<KeyRow>, Refusal> {
-        let property = self.find_property(property)?;
-        let managed = self.managed(property);
+        let property = self.sight.property(property)?;
+        let managed = self.sight.managed(property);
         let own = property.keys.values().filter(|key| managed.has(key.id));
         let mut found: Vec<(KeyId, &str)> = own.map(|key| (key.id, key.name.as_str())).collect();
         found.extend(property.deliveries.filter(|_| managed.sees_deliveries()).map(|key| (key, DELIVERIES_NAME)));
@@ -363,10 +383,7 @@ impl<'a> Viewer<'a> {
 
     /// A Key that the viewer may see, with its property; the system's has no record of its own.
     fn find_key(&self, key: KeyId) -> Result<(&'a Property, Option<&'a Key>), Refusal> {
-        let property = self.portfolio.property_with_key(key).ok_or_else(|| not_found("Key"))?;
-        if !self.managed(property).has(key) {
-            return Err(not_found("Key"));
-        }
+        let property = self.sight.key(key)?;
         Ok((property, property.keys.get(&key).map(AsRef::as_ref)))
     }
 
@@ -381,6 +398,11 @@ impl<'a> Viewer<'a> {
             }
         };
         let listed = key.map(|key| key.doors.clone()).unwrap_or_default();
+        let mut rules = key.map(|key| key.rules.clone()).unwrap_or_default();
+        if let Some(seen) = self.sight.doors(property) {
+            // What a rule leaves out may be a door that is not there for the viewer.
+            rules.iter_mut().for_each(|rule| rule.except.retain(|door| seen.contains(door)));
+        }
         let opens = doors.into_iter().map(|(door, openings)| KeyOpens {
             door,
             name: door_name(property, door),
@@ -392,7 +414,7 @@ impl<'a> Viewer<'a> {
             property: property.id(),
             row: self.key_row(property, id),
             opens: opens.collect(),
-            rules: key.map(|key| key.rules.clone()).unwrap_or_default(),
+            rules,
             listed,
         })
     }
@@ -433,33 +455,25 @@ impl<'a> Viewer<'a> {
         }
     }
 
-    /// The people who hold, or are guests of, a Key that the viewer manages.
-    fn people_seen(&self) -> BTreeSet<PersonId> {
-        self.portfolio.properties.values().flat_map(|property| self.people_of(property)).collect()
-    }
-
-    fn people_of(&self, property: &Property) -> BTreeSet<PersonId> {
-        let managed = self.managed(property);
-        let givings = || property.givings.values().filter(|giving| managed.has(giving.key));
-        let guests = givings().flat_map(|giving| property.shares_from(giving.id)).map(|share| share.guest);
-        givings().map(|giving| giving.person).chain(guests).collect()
-    }
-
     fn people(&self, property: Option<PropertyId>, rows: &Rows) -> Result<List<PersonRow>, Refusal> {
-        let among: Vec<&Property> = match property {
-            Some(property) => vec![self.find_property(property)?],
-            None => self.portfolio.properties.values().map(AsRef::as_ref).collect(),
-        };
-        let of_portfolio = property.is_none() && self.is_portfolio_manager();
-        let ids: Vec<PersonId> = match property {
-            _ if of_portfolio => self.portfolio.people.keys().copied().collect(),
-            Some(_) => among.iter().flat_map(|property| self.people_of(property)).collect(),
-            None => self.people_seen().into_iter().collect(),
+        let (among, ids) = match property {
+            Some(property) => {
+                let property = self.sight.property(property)?;
+                (vec![property], self.sight.people_of(property))
+            }
+            None => (self.portfolio.properties.values().map(AsRef::as_ref).collect(), self.sight.people()),
         };
         let found: Vec<&Person> =
             ids.iter().filter_map(|id| self.portfolio.people.get(id)).map(AsRef::as_ref).collect();
         let chosen = Chosen::of(found, rows, |person| person.id.0, |person| names(person));
         Ok(chosen.list(self.portfolio, |person| self.person_row(person, &among)))
+    }
+
+    /// Anybody, by their exact email: who knows it may give them a Key.
+    fn find_by_email(&self, email: &str) -> Result<PersonRow, Refusal> {
+        let found = self.portfolio.person_by_email(email).ok_or_else(|| not_found("person"))?;
+        let properties: Vec<&Property> = self.sight.properties().collect();
+        Ok(self.person_row(found, &properties))
     }
 
     fn person_row(&self, person: &Person, among: &[&Property]) -> PersonRow {
@@ -473,7 +487,7 @@ impl<'a> Viewer<'a> {
             shares: 0,
         };
         for property in among {
-            let managed = self.managed(property);
+            let managed = self.sight.managed(property);
             let held = property.givings_of(person.id).filter(|giving| !giving.ended && managed.has(giving.key));
             row.keys += held.count() as u64;
             row.shares += self.guest_of(property, &managed, person.id).filter(|share| !share.ended).count() as u64;
@@ -488,27 +502,22 @@ impl<'a> Viewer<'a> {
         })
     }
 
-    fn find_person(&self, id: PersonId) -> Result<&'a Person, Refusal> {
-        let seen = self.is_portfolio_manager() || self.people_seen().contains(&id);
-        self.portfolio.people.get(&id).map(AsRef::as_ref).filter(|_| seen).ok_or_else(|| not_found("person"))
-    }
-
     fn person_detail(&self, id: PersonId) -> Result<PersonDetail, Refusal> {
-        let person = self.find_person(id)?;
+        let person = self.sight.person(id)?;
         let properties: Vec<&Property> = self.portfolio.properties.values().map(AsRef::as_ref).collect();
         let mut detail = PersonDetail {
             revision: self.portfolio.revision,
             row: self.person_row(person, &properties),
             phone: person.phone.clone(),
             note: person.note.clone(),
-            cards: if self.is_portfolio_manager() { person.cards.clone() } else { Vec::new() },
+            cards: if self.sight.is_portfolio_manager() { person.cards.clone() } else { Vec::new() },
             holds: Vec::new(),
             guest_of: Vec::new(),
             codes: Vec::new(),
             levels: Vec::new(),
         };
-        for property in properties.into_iter().filter(|property| self.sees_property(property)) {
-            let managed = self.managed(property);
+        for property in self.sight.properties() {
+            let managed = self.sight.managed(property);
             let held = property.givings_of(id).filter(|giving| managed.has(giving.key));
             detail.holds.extend(held.map(|giving| HeldRow {
                 property: property.id(),
@@ -519,24 +528,44 @@ impl<'a> Viewer<'a> {
                 guests: self.guests(property, giving),
             }));
             detail.guest_of.extend(self.guest_of(property, &managed, id));
-            let doors = self.doors_seen(property);
+            let shown = self.codes_in_sight(property);
             let codes = property.code_of.range((id, DoorId::NONE)..=(id, DoorId(u32::MAX)));
-            let codes = codes.filter(|((_, door), _)| doors.as_ref().is_none_or(|doors| doors.contains(door)));
+            let codes = codes.filter(|(at, _)| shown.as_ref().is_none_or(|shown| shown.contains(at)));
             detail.codes.extend(codes.filter_map(|((_, door), code)| {
                 let made_at = property.codes.get(code)?.made_at;
                 let name = door_name(property, *door);
                 Some(CodeRow { id: *code, property: property.id(), door: *door, name, made_at })
             }));
-            if self.is_portfolio_manager() || id == self.person {
+            if self.sight.is_portfolio_manager() || id == self.sight.me() {
                 detail.levels.extend(property.levels.get(&id).map(|level| (property.id(), level.clone())));
             }
         }
         Ok(detail)
     }
 
+    /// The codes that are there for the viewer: all (`None`) where they give every Key, else those that a Key of
+    /// theirs covers.
+    fn codes_in_sight(&self, property: &Property) -> Option<BTreeSet<(PersonId, DoorId)>> {
+        let all = self.sight.managed(property) == Managed::All;
+        (!all).then(|| self.sight.codes(property))
+    }
+
+    /// How many codes are there at each door.
+    fn codes_at(&self, property: &'a Property) -> impl Fn(DoorId) -> u64 + use<'a> {
+        let some = self.codes_in_sight(property).map(|codes| {
+            let mut at: BTreeMap<DoorId, u64> = BTreeMap::new();
+            codes.into_iter().for_each(|(_, door)| *at.entry(door).or_default() += 1);
+            at
+        });
+        move |door| match &some {
+            Some(at) => at.get(&door).copied().unwrap_or(0),
+            None => property.live_codes.get(&door).copied().unwrap_or(0).into(),
+        }
+    }
+
     fn doors(&self, property: PropertyId, rows: &Rows) -> Result<List<DoorRow>, Refusal> {
-        let property = self.find_property(property)?;
-        let seen = self.doors_seen(property);
+        let property = self.sight.property(property)?;
+        let (seen, codes) = (self.sight.doors(property), self.codes_at(property));
         let sees = |door: &&Door| seen.as_ref().is_none_or(|seen| seen.contains(&door.id));
         let found: Vec<&Door> = property.doors.values().map(AsRef::as_ref).filter(sees).collect();
         let chosen = Chosen::of(found, rows, |door| door.id.0, |door| vec![door.name.as_str()]);
@@ -544,30 +573,25 @@ impl<'a> Viewer<'a> {
         for key in self.keys_seen(property) {
             property.key_doors(key).into_keys().for_each(|door| *keys.entry(door).or_default() += 1);
         }
-        Ok(chosen.list(self.portfolio, |door| door_row(property, door, keys.get(&door.id).copied().unwrap_or(0))))
+        Ok(chosen.list(self.portfolio, |door| {
+            door_row(property, door, keys.get(&door.id).copied().unwrap_or(0), codes(door.id))
+        }))
     }
 
     fn keys_seen(&self, property: &'a Property) -> impl Iterator<Item = &'a Key> {
-        let managed = self.managed(property);
+        let managed = self.sight.managed(property);
         property.keys.values().map(AsRef::as_ref).filter(move |key: &&Key| managed.has(key.id))
     }
 
-    fn find_door(&self, door: DoorId) -> Result<(&'a Property, &'a Door), Refusal> {
-        let property = self.portfolio.property_with_door(door).ok_or_else(|| not_found("door"))?;
-        let seen = self.sees_property(property) && self.doors_seen(property).is_none_or(|doors| doors.contains(&door));
-        let found = property.doors.get(&door).filter(|_| seen).ok_or_else(|| not_found("door"))?;
-        Ok((property, found))
-    }
-
     fn door(&self, door: DoorId) -> Result<DoorDetail, Refusal> {
-        let (property, found) = self.find_door(door)?;
+        let (property, found) = self.sight.door(door)?;
         let keys = self.keys_seen(property).filter_map(|key| {
             let openings = property.openings_of(key, found);
             (!openings.is_empty()).then(|| DoorKeyRow { key: key.id, name: key.name.clone(), openings })
         });
         let mut keys: Vec<DoorKeyRow> = keys.collect();
         let count = keys.len() as u64;
-        let delivers = found.takes_deliveries() && self.managed(property).sees_deliveries();
+        let delivers = found.takes_deliveries() && self.sight.managed(property).sees_deliveries();
         keys.extend(property.deliveries.filter(|_| delivers).map(|key| DoorKeyRow {
             key,
             name: DELIVERIES_NAME.to_owned(),
@@ -576,14 +600,14 @@ impl<'a> Viewer<'a> {
         Ok(DoorDetail {
             revision: self.portfolio.revision,
             property: property.id(),
-            row: door_row(property, found, count),
+            row: door_row(property, found, count, self.codes_at(property)(door)),
             keys,
             codes_max: property.facts.codes.live_max(),
         })
     }
 
     fn schedules(&self, property: PropertyId, rows: &Rows) -> Result<List<ScheduleRow>, Refusal> {
-        let property = self.find_property(property)?;
+        let property = self.sight.property(property)?;
         let mut keys: BTreeMap<ScheduleId, u64> = BTreeMap::new();
         for key in self.keys_seen(property) {
             let openings = key.doors.iter().map(|entry| entry.opening).chain(key.rules.iter().map(|rule| rule.opening));
@@ -596,7 +620,7 @@ impl<'a> Viewer<'a> {
             used.into_iter().for_each(|schedule| *keys.entry(schedule).or_default() += 1);
         }
         // Below Limited, only the schedules of Keys that are managed exist.
-        let all = self.is_portfolio_manager() || self.managed(property) == Managed::All;
+        let all = self.sight.is_portfolio_manager() || self.sight.managed(property) == Managed::All;
         let found = property.schedules.values().filter(|schedule| all || keys.contains_key(&schedule.id)).collect();
         let chosen = Chosen::of(found, rows, |schedule| schedule.id.0, |schedule| vec![schedule.name.as_str()]);
         Ok(chosen.list(self.portfolio, |schedule| ScheduleRow {
@@ -608,9 +632,7 @@ impl<'a> Viewer<'a> {
     }
 
     fn locks(&self, rows: &Rows) -> Result<List<LockRow>, Refusal> {
-        if !self.is_portfolio_manager() {
-            return Err(Refusal::NotPermitted("being a Portfolio Manager".to_owned()));
-        }
+        self.sight.portfolio_manager()?;
         let found = self.portfolio.locks.values().collect();
         let chosen = Chosen::of(found, rows, |lock| lock.id.0, |lock| vec![lock.name.as_str()]);
         Ok(chosen.list(self.portfolio, |lock| LockRow {
@@ -622,8 +644,8 @@ impl<'a> Viewer<'a> {
     }
 
     fn explain(&self, person: PersonId, door: DoorId, by_code: bool, at: Moment) -> Result<Explanation, Refusal> {
-        let ((property, found), person) = (self.find_door(door)?, self.find_person(person)?);
-        let managed = self.managed(property);
+        let ((property, found), person) = (self.sight.door_in_sight(door)?, self.sight.person(person)?);
+        let managed = self.sight.managed(property);
         let explained = explain::explain(self.portfolio, property, found, person.id, by_code, at);
         let denied = match explained.decision {
             Decision::Granted { .. } => None,
@@ -645,7 +667,11 @@ impl<'a> Viewer<'a> {
             suspended: person.suspended,
             no_code: by_code && !property.code_of.contains_key(&(person.id, door)),
             lockdowns: explained.lockdowns,
-            held: explained.held.iter().map(|standing| self.standing_row(property, &managed, standing)).collect(),
+            held: (explained.held.iter())
+                // Another Key is told of where it has the door (M8).
+                .filter(|standing| managed.has(standing.key) || standing.refuses != Some(Reason::NoKey))
+                .map(|standing| self.standing_row(property, &managed, standing))
+                .collect(),
             flips_at: explained.flips_at,
             would_open: would_open.into_iter().filter_map(|key| named_key(property, &managed, key)).collect(),
         })
@@ -668,10 +694,10 @@ impl<'a> Viewer<'a> {
     }
 
     fn who_can(&self, door: DoorId, at: Moment, rows: &Rows) -> Result<WhoCan, Refusal> {
-        let (property, found) = self.find_door(door)?;
-        let managed = self.managed(property);
+        let (property, found) = self.sight.door_in_sight(door)?;
+        let managed = self.sight.managed(property);
         let carriers = policy::judge(self.portfolio, property, door, policy::Shown::Carrier, at).is_granted();
-        let can = self.people_of(property).into_iter().filter_map(|person| {
+        let can = self.sight.people_of(property).into_iter().filter_map(|person| {
             let person = self.portfolio.people.get(&person)?.as_ref();
             Some((person, explain::opens(self.portfolio, property, found, person.id, at)?))
         });
@@ -686,12 +712,11 @@ impl<'a> Viewer<'a> {
     }
 
     fn what_can(&self, person: PersonId, at: Moment, rows: &Rows) -> Result<List<CanOpenRow>, Refusal> {
-        let person = self.find_person(person)?.id;
+        let person = self.sight.person(person)?.id;
         let mut can = Vec::new();
-        for property in self.portfolio.properties.values().filter(|property| self.sees_property(property)) {
-            let (managed, seen) = (self.managed(property), self.doors_seen(property));
-            let doors = property.doors.values();
-            for door in doors.filter(|door| seen.as_ref().is_none_or(|seen| seen.contains(&door.id))) {
+        for property in self.sight.properties() {
+            let (managed, seen) = (self.sight.managed(property), self.sight.doors_in_sight(property));
+            for door in property.doors.values().filter(|door| seen.contains(&door.id)) {
                 let opens = explain::opens(self.portfolio, property, door, person, at);
                 can.extend(opens.map(|opens| (property.id(), door, self.how(property, &managed, &opens))));
             }
@@ -721,7 +746,8 @@ impl<'a> Viewer<'a> {
             effects::finish(stepped, &unknown, now)
         });
         let portfolio = settled.as_ref().unwrap_or(self.portfolio);
-        permission::authorize(portfolio, self.person, command)?;
+        let sight = Sight::of(portfolio, self.sight.me())?.having_met(&self.met);
+        permission::authorize(&sight, command)?;
         // Only a new person's identity depends on them, and nobody is shown that.
         let seeds = core::array::from_fn(|at| u64::MAX - at as u64);
         let decided = decide::decide(portfolio, command, now, seeds, None)?;
@@ -776,7 +802,7 @@ fn schedule_name(property: &Property, schedule: ScheduleRef) -> String {
     }
 }
 
-fn door_row(property: &Property, door: &Door, keys: u64) -> DoorRow {
+fn door_row(property: &Property, door: &Door, keys: u64, codes: u64) -> DoorRow {
     DoorRow {
         id: door.id,
         name: door.name.clone(),
@@ -784,7 +810,7 @@ fn door_row(property: &Property, door: &Door, keys: u64) -> DoorRow {
         occupied: door.occupied,
         labels: door.labels.clone(),
         keys,
-        codes: property.live_codes.get(&door.id).copied().unwrap_or(0).into(),
+        codes,
         locked_down: property.lockdowns.values().any(|lockdown| lockdown.covers(door.id)),
     }
 }

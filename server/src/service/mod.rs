@@ -25,6 +25,7 @@ use crate::{
         decide::Refusal,
         directory::{Directory, LockScope, Portfolio},
         event::{Actor, Cause},
+        permission,
         site::Site,
     },
     engine::{Books, Engine, Keeper, Layout, Medium, OpenReport, Publisher, Running, StartError},
@@ -245,7 +246,8 @@ pub fn issue_lock(
     Ok(IssuedLock { lock, issued })
 }
 
-/// Makes an operator's certificate, with a key of its own. Only a Portfolio Manager gets one.
+/// Makes an operator's certificate, with a key of its own. Whoever manages something gets one: it says who they are, and
+/// what they may is asked at each request.
 pub fn issue_operator(
     directory: &Directory,
     authority: &Authority,
@@ -261,8 +263,8 @@ fn find_manager(directory: &Directory, portfolio: PortfolioId, email: &str) -> R
     let found = directory.portfolios.get(&portfolio);
     let person = found.and_then(|portfolio| portfolio.person_by_email(email));
     let person = person.ok_or_else(|| Refusal::NotFound(format!("person `{email}`")))?;
-    let manages = found.is_some_and(|portfolio| portfolio.managers.contains(&person.id));
-    manages.then_some(person.id).ok_or_else(|| Refusal::NotPermitted("being a Portfolio Manager".to_owned()))
+    let manages = found.is_some_and(|portfolio| permission::is_manager(portfolio, person.id));
+    manages.then_some(person.id).ok_or_else(|| Refusal::NotPermitted("being a manager of a property".to_owned()))
 }
 
 /// Why no certificate was made.

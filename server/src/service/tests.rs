@@ -24,6 +24,8 @@ use crate::{
     disk::Verdict,
 };
 
+mod matrix;
+
 const PORTFOLIO: PortfolioId = PortfolioId(1);
 const TRACY: &str = "tracy@mail.example";
 
@@ -197,7 +199,7 @@ async fn a_server_that_is_not_there_yet_answers_behind_and_a_stop_keeps_everythi
 
 // M7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn only_portfolio_managers_get_an_operators_certificate() {
+async fn only_managers_get_an_operators_certificate() {
     let (_, server) = fresh().await;
     let directory = server.inside.engine.directory();
     let issue = |email: &str| issue_operator(&directory, &server.inside.authority, PORTFOLIO, email, clock::now());

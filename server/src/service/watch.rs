@@ -21,8 +21,7 @@ use crate::{
     access_log::{self, AccessLog, CredentialKind, Outcome, Record, SharedView, Subscription, View},
     domain::{
         directory::{Directory, Portfolio},
-        effects,
-        permission::{self, Managed},
+        permission::{self, Sight},
     },
     engine::Engine,
     identity::Principal,
@@ -83,17 +82,14 @@ pub(super) fn view(
     property: Option<PropertyId>,
     doors: Option<&[DoorId]>,
 ) -> Option<View> {
-    if !permission::is_manager(portfolio, person) {
-        return None;
-    }
+    let sight = Sight::of(portfolio, person).ok()?;
     let wanted: Option<HashSet<DoorId>> = doors.map(|doors| doors.iter().copied().collect());
-    let properties = portfolio.properties.values();
-    let doors = properties
+    let doors = (sight.properties())
         .filter(|of| property.is_none_or(|wanted| wanted == of.id()))
-        .flat_map(|of| effects::doors_in_sight(portfolio, of, person))
+        .flat_map(|of| sight.doors_in_sight(of))
         .filter(|door| wanted.as_ref().is_none_or(|wanted| wanted.contains(door)));
     // Attempts that are kept against a lock are for Portfolio Managers (L1), unless some doors are asked for.
-    let strays = portfolio.managers.contains(&person) && property.is_none() && wanted.is_none();
+    let strays = sight.is_portfolio_manager() && property.is_none() && wanted.is_none();
     Some(View { doors: Some(doors.collect()), strays })
 }
 
@@ -204,11 +200,7 @@ pub(super) fn names(
 /// A record as this viewer is shown it.
 pub(super) fn row(portfolio: &Portfolio, viewer: PersonId, record: &Record) -> LiveRow {
     let decided = record.key.some();
-    let managed = |key: &KeyId| {
-        let property = portfolio.property_with_key(*key);
-        property.is_some_and(|property| Managed::of(portfolio, property, viewer).has(*key))
-    };
-    let key = decided.filter(managed);
+    let key = decided.filter(|key| permission::manages(portfolio, viewer, *key));
     LiveRow {
         time: record.time,
         revision: record.revision,
