@@ -292,7 +292,7 @@ pub fn checked_person(
     if !email.contains('@') || email.contains(char::is_whitespace) {
         return Err(invalid(format!("`{email}` is no email address")));
     }
-    if portfolio.emails.get(&fold_email(&email)).is_some_and(|other| *other != id) {
+    if portfolio.emails.get(fold_email(&email).as_str()).is_some_and(|other| *other != id) {
         return Err(Refusal::Taken(format!("the email address `{email}`")));
     }
     let taken = |card: &&Card| portfolio.cards.get(*card).is_some_and(|other| *other != id);

@@ -47,8 +47,8 @@ pub struct Portfolio {
     pub properties: OrdMap<PropertyId, Arc<Property>>,
     /// Registered locks and gateways (U3).
     pub locks: OrdMap<LockId, Arc<Lock>>,
-    /// Folded email to person.
-    pub emails: OrdMap<String, PersonId>,
+    /// Folded email to person. Shared text: changing a map of this kind copies many of its entries.
+    pub emails: OrdMap<Arc<str>, PersonId>,
     /// Mobile identity to person.
     pub mobiles: OrdMap<u64, PersonId>,
     /// Card number to person.
@@ -378,7 +378,7 @@ impl Portfolio {
 
     /// The person with this email address.
     pub fn person_by_email(&self, email: &str) -> Option<&Arc<Person>> {
-        self.emails.get(&fold_email(email)).and_then(|id| self.people.get(id))
+        self.emails.get(fold_email(email).as_str()).and_then(|id| self.people.get(id))
     }
 
     /// The property with this name (compared as K4 says).

@@ -145,7 +145,7 @@ fn put_person(portfolio: &mut Portfolio, person: &Person, touched: &mut Touched)
         // Somebody new holds nothing: not asked everywhere, which a portfolio of many properties would feel.
         touch_where_held(portfolio, person.id, touched);
     }
-    portfolio.emails.insert(fold_email(&person.email), person.id);
+    portfolio.emails.insert(fold_email(&person.email).into(), person.id);
     portfolio.mobiles.insert(person.mobile, person.id);
     for card in &person.cards {
         portfolio.cards.insert(*card, person.id);
@@ -154,7 +154,7 @@ fn put_person(portfolio: &mut Portfolio, person: &Person, touched: &mut Touched)
 }
 
 fn forget_credentials(portfolio: &mut Portfolio, person: &Person) {
-    portfolio.emails.remove(&fold_email(&person.email));
+    portfolio.emails.remove(fold_email(&person.email).as_str());
     portfolio.mobiles.remove(&person.mobile);
     for card in &person.cards {
         portfolio.cards.remove(card);

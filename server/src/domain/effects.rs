@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use imbl::{OrdMap, ordmap::DiffItem};
 use keyward_protocol::{id::*, time::Moment};
 
 use super::{
@@ -96,10 +97,9 @@ impl Effects {
 
     /// What a preview is pinned by: equal for equal lists, and only for those.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new_derive_key("keyward effects 1");
-        let mut number = |value: u64| {
-            hasher.update(&value.to_le_bytes());
-        };
+        // In one piece: the hash takes eight bytes at a time much slower.
+        let mut bytes = Vec::with_capacity(1 << 10);
+        let mut number = |value: u64| bytes.extend_from_slice(&value.to_le_bytes());
         for list in [&self.doors_lost, &self.doors_gained, &self.sight_lost] {
             number(list.len() as u64);
             for at in list {
@@ -122,7 +122,7 @@ impl Effects {
         for share in &self.shares_ended {
             [share.property.0, share.share.0, share.guest.0].into_iter().for_each(|id| number(id.into()));
         }
-        *hasher.finalize().as_bytes()
+        *blake3::Hasher::new_derive_key("keyward effects 1").update(&bytes).finalize().as_bytes()
     }
 }
 
@@ -139,6 +139,11 @@ pub struct Stepped {
 
 /// Does a step on a copy and says what follows. `at` is only noted on what is deleted; no list depends on it.
 pub fn step(before: &Portfolio, causes: &[Cause], at: Moment) -> Stepped {
+    step_with(&mut Resolved::default(), before, causes, at)
+}
+
+/// [`step`] that has what the step before it resolved: for many steps one after the other, as in a replay.
+pub fn step_with(resolved: &mut Resolved, before: &Portfolio, causes: &[Cause], at: Moment) -> Stepped {
     let mut after = before.clone();
     let mut touched = Touched::default();
     for cause in causes {
@@ -146,9 +151,10 @@ pub fn step(before: &Portfolio, causes: &[Cause], at: Moment) -> Stepped {
     }
     end_empty_subsets(&mut after, &mut touched);
     let mut effects = Effects::default();
-    compare_coverage(before, &after, &touched, &mut effects);
+    compare_coverage(before, &after, &touched, resolved, &mut effects);
     effects.shares_ended = shares_lost(before, &after, &touched);
-    effects.sight_lost = sight_lost(before, &after, &touched);
+    effects.sight_lost = sight_lost(before, &after, &touched, resolved);
+    resolved.step_on();
     delete_codes(&mut after, &effects.codes_deleted, at);
     effects.codes_made.iter_mut().zip(before.next.code..).for_each(|(code, id)| code.code = CodeId(id));
     after.next.code += effects.codes_made.len() as u64;
@@ -219,34 +225,83 @@ pub fn coverage(property: &Property, person: PersonId, doors_of: &mut KeyDoorsMe
     covered
 }
 
-/// Each Key's doors, and whether with a code, resolved once.
+/// Each Key's doors, and whether with a code, resolved once for as long as a property's Keys and doors stay as they are.
 #[derive(Default)]
-pub struct KeyDoorsMemo(BTreeMap<KeyId, Vec<(DoorId, bool)>>);
+pub struct KeyDoorsMemo {
+    /// What the doors were resolved from.
+    keys: OrdMap<KeyId, Arc<Key>>,
+    doors: OrdMap<DoorId, Arc<Door>>,
+    resolved: BTreeMap<KeyId, Vec<(DoorId, bool)>>,
+}
 
 impl KeyDoorsMemo {
     fn get(&mut self, property: &Property, key: KeyId) -> &[(DoorId, bool)] {
-        self.0.entry(key).or_insert_with(|| {
+        if !self.keys.ptr_eq(&property.keys) || !self.doors.ptr_eq(&property.doors) {
+            self.keys = property.keys.clone();
+            self.doors = property.doors.clone();
+            self.resolved.clear();
+        }
+        self.resolved.entry(key).or_insert_with(|| {
             let doors = property.keys.get(&key).map(|key| property.key_doors(key)).unwrap_or_default();
             doors.into_iter().map(|(door, openings)| (door, openings.iter().any(|opening| opening.code))).collect()
         })
     }
 }
 
-fn compare_coverage(before: &Portfolio, after: &Portfolio, touched: &Touched, effects: &mut Effects) {
-    let mut memo: Option<(PropertyId, KeyDoorsMemo, KeyDoorsMemo)> = None;
-    for (id, person) in touched.people.iter().copied() {
-        if memo.as_ref().is_none_or(|memo| memo.0 != id) {
-            memo = Some((id, KeyDoorsMemo::default(), KeyDoorsMemo::default()));
-        }
-        let Some((_, memo_before, memo_after)) = &mut memo else { continue };
-        let old = before.properties.get(&id);
-        let new = after.properties.get(&id);
-        // Most steps change neither Keys nor doors: what was resolved once is right before and after.
+/// What a step resolved of the Keys before and after it, so that the next one need not do it again.
+#[derive(Default)]
+pub struct Resolved {
+    before: KeyDoorsMemo,
+    after: KeyDoorsMemo,
+}
+
+impl Resolved {
+    /// What to ask about the property before the step, and about it afterwards. Most steps change neither Keys nor
+    /// doors: then what was resolved once is right for both.
+    fn of(&mut self, old: Option<&Arc<Property>>, new: Option<&Arc<Property>>) -> Sides<'_> {
         let alike =
             |(old, new): (&Arc<Property>, &Arc<Property>)| old.keys.ptr_eq(&new.keys) && old.doors.ptr_eq(&new.doors);
-        let memo_after = if old.zip(new).is_some_and(alike) { None } else { Some(memo_after) };
-        let was = old.map(|property| coverage(property, person, memo_before)).unwrap_or_default();
-        let is = new.map(|property| coverage(property, person, memo_after.unwrap_or(memo_before))).unwrap_or_default();
+        let after = if old.zip(new).is_some_and(alike) { None } else { Some(&mut self.after) };
+        Sides { before: &mut self.before, after }
+    }
+
+    /// What was after a step is before the next one.
+    fn step_on(&mut self) {
+        if !self.after.resolved.is_empty() {
+            std::mem::swap(&mut self.before, &mut self.after);
+            self.after = KeyDoorsMemo::default();
+        }
+    }
+}
+
+struct Sides<'a> {
+    before: &'a mut KeyDoorsMemo,
+    after: Option<&'a mut KeyDoorsMemo>,
+}
+
+impl Sides<'_> {
+    fn before(&mut self) -> &mut KeyDoorsMemo {
+        self.before
+    }
+
+    fn after(&mut self) -> &mut KeyDoorsMemo {
+        self.after.as_deref_mut().unwrap_or(self.before)
+    }
+}
+
+fn compare_coverage(
+    before: &Portfolio,
+    after: &Portfolio,
+    touched: &Touched,
+    resolved: &mut Resolved,
+    effects: &mut Effects,
+) {
+    for (id, person) in touched.people.iter().copied() {
+        let old = before.properties.get(&id);
+        let new = after.properties.get(&id);
+        let mut sides = resolved.of(old, new);
+        let was = old.map(|property| coverage(property, person, sides.before())).unwrap_or_default();
+        let is = new.map(|property| coverage(property, person, sides.after())).unwrap_or_default();
         let lost = was.keys().filter(|door| !is.contains_key(door));
         effects.doors_lost.extend(lost.map(|door| At { property: id, person, door: *door }));
         let gained = is.keys().filter(|door| !was.contains_key(door));
@@ -321,15 +376,20 @@ fn shares_lost(before: &Portfolio, after: &Portfolio, touched: &Touched) -> Vec<
 }
 
 /// Managers who could see a door's log before and can't after (L2, K9). Portfolio Managers see by their level too.
-fn sight_lost(before: &Portfolio, after: &Portfolio, touched: &Touched) -> Vec<At> {
+fn sight_lost(before: &Portfolio, after: &Portfolio, touched: &Touched, resolved: &mut Resolved) -> Vec<At> {
     let mut lost = Vec::new();
     for id in touched.sight.iter().copied() {
         let Some(old) = before.properties.get(&id) else { continue };
         let new = after.properties.get(&id);
+        if before.managers == after.managers && new.is_some_and(|new| keeps_all_in_sight(old, new)) {
+            continue;
+        }
+        let mut sides = resolved.of(Some(old), new);
         let managers: BTreeSet<PersonId> = old.levels.keys().chain(before.managers.iter()).copied().collect();
         for person in managers {
-            let seen_after = new.map(|new| doors_in_sight(after, new, person)).unwrap_or_default();
-            let gone = doors_in_sight(before, old, person).into_iter().filter(|door| !seen_after.contains(door));
+            let seen_after = new.map(|new| doors_seen(after, new, person, sides.after())).unwrap_or_default();
+            let seen_before = doors_seen(before, old, person, sides.before());
+            let gone = seen_before.into_iter().filter(|door| !seen_after.contains(door));
             lost.extend(gone.map(|door| At { property: id, person, door }));
         }
     }
@@ -337,13 +397,35 @@ fn sight_lost(before: &Portfolio, after: &Portfolio, touched: &Touched) -> Vec<A
     lost
 }
 
+/// Whether Keys and doors were added at most, and levels stayed: then every Key opens what it opened before, and
+/// nobody loses sight of a door. Most steps are such, and resolving every Key of a property takes long.
+fn keeps_all_in_sight(old: &Property, new: &Property) -> bool {
+    old.levels == new.levels
+        && old.keys.diff(&new.keys).all(|difference| matches!(difference, DiffItem::Add(..)))
+        && old.doors.diff(&new.doors).all(|difference| matches!(difference, DiffItem::Add(..)))
+}
+
 /// The doors whose log a manager may see: those in a Key that they manage (L2). The Deliveries Key is nobody's (L4).
 pub fn doors_in_sight(portfolio: &Portfolio, property: &Property, person: PersonId) -> BTreeSet<DoorId> {
-    let level = permission::level(portfolio, property, person);
-    let keys: Vec<&Arc<Key>> = match &level {
+    doors_seen(portfolio, property, person, &mut KeyDoorsMemo::default())
+}
+
+fn doors_seen(
+    portfolio: &Portfolio,
+    property: &Property,
+    person: PersonId,
+    doors_of: &mut KeyDoorsMemo,
+) -> BTreeSet<DoorId> {
+    let keys: Vec<KeyId> = match permission::level(portfolio, property, person) {
         None => Vec::new(),
-        Some(Level::Full | Level::Limited) => property.keys.values().collect(),
-        Some(Level::Specific(designated)) => designated.iter().filter_map(|key| property.keys.get(key)).collect(),
+        Some(Level::Full | Level::Limited) => property.keys.keys().copied().collect(),
+        Some(Level::Specific(designated)) => {
+            designated.into_iter().filter(|key| property.keys.contains_key(key)).collect()
+        }
     };
-    keys.into_iter().flat_map(|key| property.key_doors(key).into_keys()).collect()
+    let mut seen = BTreeSet::new();
+    for key in keys {
+        seen.extend(doors_of.get(property, key).iter().map(|(door, _)| *door));
+    }
+    seen
 }

@@ -1,5 +1,7 @@
 //! The rules, step by step, on a small property: what each step does to codes, shares and access.
 
+use std::collections::BTreeSet;
+
 use keyward_protocol::{
     decision::{Decision, Reason},
     id::*,
@@ -22,6 +24,7 @@ struct World {
     portfolio: Portfolio,
     now: Moment,
     seed: u64,
+    resolved: effects::Resolved,
 }
 
 fn at(text: &str) -> Moment {
@@ -35,6 +38,7 @@ impl World {
             portfolio: Portfolio::new(PortfolioId(1), "Harbor".into()),
             now: at("2026-11-23T10:00:00-05:00"),
             seed: 1,
+            resolved: effects::Resolved::default(),
         };
         world.run(Command::MakeProperty(PropertySpec {
             name: "1800 Main St".into(),
@@ -71,7 +75,24 @@ impl World {
     fn accept(&mut self, decided: Decided) -> Effects {
         let effects = decided.stepped.effects.clone();
         let commitments = vec![[7; 32]; effects.codes_made.len()];
+        let before = self.portfolio.clone();
+        // Steps one after the other, as a replay does them, come to the same as this one alone.
+        let resolved = &mut self.resolved;
+        let replayed = effects::step_with(resolved, &before, &decided.causes, self.now);
+        assert_eq!(replayed.effects, effects);
         self.portfolio = effects::finish(decided.stepped, &commitments, self.now);
+        let seen = |portfolio: &Portfolio| -> BTreeSet<effects::At> {
+            let mut seen = BTreeSet::new();
+            for property in portfolio.properties.values() {
+                for person in portfolio.people.keys().copied() {
+                    let doors = effects::doors_in_sight(portfolio, property, person);
+                    seen.extend(doors.into_iter().map(|door| effects::At { property: property.id(), person, door }));
+                }
+            }
+            seen
+        };
+        let lost: Vec<effects::At> = seen(&before).difference(&seen(&self.portfolio)).copied().collect();
+        assert_eq!(effects.sight_lost, lost, "L2: who loses sight of which door");
         effects
     }
 
@@ -337,6 +358,29 @@ fn managers_who_lose_sight_of_a_doors_log_are_listed() {
     assert_eq!(effects.sight_lost.iter().map(|at| at.door.0).collect::<Vec<_>>(), [1]);
     let effects = w.run(Command::DeleteKey(b));
     assert_eq!(effects.sight_lost.iter().map(|at| at.door.0).collect::<Vec<_>>(), [2]);
+}
+
+// K9, K10, L2: what a door is, which Keys there are and which doors they list all decide what a log shows; what is
+// only added takes nothing away.
+#[test]
+fn a_manager_loses_sight_of_the_doors_that_no_key_opens_any_more() {
+    let mut w = World::new();
+    let kim = w.person("kim");
+    w.run(Command::SetLevel(PropertyId(1), kim, Some(Level::Full)));
+    let lost = |effects: Effects| effects.sight_lost.iter().map(|at| at.door.0).collect::<Vec<_>>();
+    let a = w.key("A", &[1, 2]);
+    w.rule_key("Tour", Some(DoorKind::Unit), Some(false));
+    let home = DoorSpec { name: "101".into(), kind: DoorKind::Unit, occupied: false, labels: vec![] };
+    assert!(lost(w.run(Command::MakeDoor(PropertyId(1), home.clone()))).is_empty());
+    let door = w.property().door_by_name("101").unwrap().id;
+    let taken = DoorSpec { occupied: true, ..home };
+    assert_eq!(lost(w.run(Command::EditDoor(door, taken))), [door.0]);
+    let opening = Opening { schedule: ScheduleRef::Always, code: true };
+    let doors = vec![KeyDoor { door: DoorId(2), opening }];
+    let spec = KeySpec { name: "A".into(), may_share: false, doors, rules: vec![] };
+    assert_eq!(lost(w.run(Command::EditKey(a, spec))), [1]);
+    w.key("B", &[2, 3]);
+    assert!(lost(w.run(Command::DeleteKey(a))).is_empty());
 }
 
 // K9, M2

@@ -13,6 +13,7 @@ use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     Asker, Done, Layout, repair,
+    replay::{AllError, Replay},
     vaults::{Lost, Vaults, VaultsRead},
 };
 use crate::{
@@ -30,7 +31,7 @@ use crate::{
     progress::Progress,
     store::{
         journal::{self, Journal, JournalError, Place},
-        record::{Entry, RecordError, add_part, decode_directory, encode_directory},
+        record::{Entry, RecordError, decode_directory, encode_directory},
         snapshot,
     },
     vault::{MakeError, RootError, RootSecret, Tagger, Vault, VaultError, Wanted},
@@ -113,6 +114,21 @@ impl StartError {
         match has_something || data.is_file() {
             true => StartError::NotKeyward(data.to_owned()),
             false => StartError::Missing(data.to_owned()),
+        }
+    }
+}
+
+impl StartError {
+    fn replaying(layout: &Layout, error: AllError) -> StartError {
+        match error {
+            AllError::Read(journal::OpenError::Journal(error)) => StartError::Journal(error),
+            AllError::Read(journal::OpenError::Visit { file, sequence, cause }) => {
+                StartError::Replay { file, sequence, why: cause }
+            }
+            AllError::Entry((sequence, why)) => {
+                StartError::Replay { file: journal::segment_with(&layout.journal(), sequence), sequence, why }
+            }
+            AllError::Thread(cause) => StartError::Io { path: layout.journal(), cause },
         }
     }
 }
@@ -394,23 +410,25 @@ impl Books {
                 Err(why) => report.warnings.push(format!("a snapshot can't be read and is passed over: {why}")),
             }
         }
-        let mut replayed = 0;
         let frames = journal::anchored(&layout.anchor()).unwrap_or(0);
-        let opened = progress.during("reading the journal", "frames", |counter| {
-            Journal::open_at(medium.journal(layout), after, &mut |sequence, entry| {
-                // The anchor may be behind, or missing: then nobody knows of how many.
-                counter.at(sequence, if sequence <= frames { frames } else { 0 });
-                replayed += 1;
-                replay(&mut directory, entry)
+        let mut replay = Replay::from(directory);
+        let (read, replayed) = progress
+            .during("reading the journal", "frames", |counter| {
+                replay.all(|visit| {
+                    Journal::read_at(medium.journal(layout), after, &mut |sequence, entry| {
+                        // The anchor may be behind, or missing: then nobody knows of how many.
+                        counter.at(sequence, if sequence <= frames { frames } else { 0 });
+                        visit(sequence, entry)
+                    })
+                })
             })
-        });
-        let (journal, journal_report) = opened.map_err(|error| match error {
-            journal::OpenError::Journal(error) => StartError::Journal(error),
-            journal::OpenError::Visit { file, sequence, cause } => StartError::Replay { file, sequence, why: cause },
-        })?;
-        if lineage.is_some_and(|lineage| lineage != journal.lineage()) {
+            .map_err(|error| StartError::replaying(layout, error))?;
+        if lineage.is_some_and(|lineage| lineage != read.lineage()) {
             return Err(StartError::Foreign(layout.snapshots()));
         }
+        // Nothing of the journal is changed before all of it could be done again.
+        let (journal, journal_report) = read.settle()?;
+        let directory = replay.directory;
         report.torn_bytes = journal_report.torn_bytes;
         report.replayed = replayed;
         if journal_report.anchor != journal::AnchorFound::Agrees {
@@ -721,25 +739,4 @@ pub(super) fn unless_repairing(layout: &Layout) -> Result<(), StartError> {
         true => Err(StartError::Repairing(layout.data().to_owned())),
         false => Ok(()),
     }
-}
-
-pub(super) fn replay(directory: &mut Directory, entry: &[u8]) -> Result<(), ReplayError> {
-    match Entry::decode(entry)? {
-        Entry::Carrier(carrier) => {
-            directory.carriers.insert(carrier.id, carrier);
-        }
-        Entry::Restored(restored) => add_part(directory, decode_directory(&restored.part)?),
-        Entry::Change(change) => {
-            let before = directory.portfolios.get(&change.portfolio).cloned();
-            let before = before.unwrap_or_else(|| Arc::new(Portfolio::new(change.portfolio, String::new())));
-            let stepped = effects::step(&before, &change.causes, change.at);
-            if stepped.effects.digest() != change.digest || stepped.effects.codes_made.len() != change.commitments.len()
-            {
-                return Err(ReplayError::Differs);
-            }
-            let after = effects::finish(stepped, &change.commitments, change.at);
-            directory.portfolios.insert(change.portfolio, Arc::new(after));
-        }
-    }
-    Ok(())
 }

@@ -22,7 +22,7 @@ use std::{
     },
 };
 
-use super::{books::replay, *};
+use super::{replay::Replay, *};
 use crate::{
     disk::{Disk, Verdict},
     store::{journal, record::encode_directory},
@@ -182,11 +182,11 @@ fn published(books: &Books, now: Moment, shelf: Option<Keeper>) -> Publisher {
 
 /// The Directory after each frame, replayed from the first.
 fn frames(layout: &Layout, boundaries: &[Boundary]) -> Vec<(Vec<u8>, Option<usize>)> {
-    let mut directory = Directory::default();
+    let mut replay = Replay::default();
     let mut after: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
     let read = journal::read_all::<Infallible>(&layout.journal(), &mut |sequence, entry| {
-        replay(&mut directory, entry).unwrap();
-        after.insert(sequence, encode_directory(&directory));
+        replay.entry(entry).unwrap();
+        after.insert(sequence, encode_directory(&replay.directory));
         Ok(())
     });
     read.unwrap();

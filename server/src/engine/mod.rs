@@ -9,6 +9,7 @@ mod books;
 mod layout;
 mod publisher;
 mod repair;
+mod replay;
 mod shelf;
 mod vaults;
 mod verify;

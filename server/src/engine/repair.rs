@@ -31,7 +31,8 @@ use keyward_protocol::{id::*, time::Moment};
 
 use super::{
     Layout,
-    books::{self, ReplayError, StartError, replay},
+    books::{self, ReplayError, StartError},
+    replay::Replay,
     vaults::Expected,
 };
 use crate::{
@@ -514,16 +515,16 @@ impl Pool {
     /// Applies frames as long as the next one is there and joins.
     fn follow(&self, from: Reached, mut see: impl FnMut(u64, &Directory)) -> Result<Reached, RepairError> {
         let mut at = from;
+        let mut replay = Replay::from(at.directory.clone());
         while let Some(frame) = self.next(&at) {
-            let mut directory = at.directory.clone();
             for entry in &frame.entries {
-                replay(&mut directory, entry).map_err(|why: ReplayError| StartError::Replay {
+                replay.entry(entry).map_err(|why: ReplayError| StartError::Replay {
                     file: PathBuf::from("journal"),
                     sequence: frame.sequence,
                     why,
                 })?;
             }
-            at = Reached { directory, sequence: frame.sequence, hash: Some(frame.hash) };
+            at = Reached { directory: replay.directory.clone(), sequence: frame.sequence, hash: Some(frame.hash) };
             see(at.sequence, &at.directory);
         }
         Ok(at)

@@ -13,7 +13,8 @@ use std::{
 
 use super::{
     Layout,
-    books::{StartError, replay, unless_repairing},
+    books::{StartError, unless_repairing},
+    replay::Replay,
     vaults::Expected,
 };
 use crate::{
@@ -133,7 +134,7 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
         let what = format!("`{}`: {}", damaged.file.display(), damaged.what);
         report.add(Severity::Note, "snapshots", what, "it may be deleted: the journal has everything");
     }
-    let mut directory = Directory::default();
+    let mut replay = Replay::default();
     let mut changes = 0_u64;
     let agrees = |sequence: u64, directory: &Directory| {
         let found = whole.iter().find(|snapshot| snapshot.sequence == sequence);
@@ -144,10 +145,11 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
     let mut due: Vec<u64> = whole.iter().map(|snapshot| snapshot.sequence).collect();
     let mut unlike: Vec<u64> = Vec::new();
     let inspected = journal::inspect(&layout.journal(), &layout.anchor(), &mut |sequence, entry| {
-        unlike.extend(due.extract_if(.., |due| *due < sequence).filter(|due| !agrees(*due, &directory)));
+        unlike.extend(due.extract_if(.., |due| *due < sequence).filter(|due| !agrees(*due, &replay.directory)));
         changes += 1;
-        replay(&mut directory, entry)
+        replay.entry(entry)
     });
+    let directory = replay.directory;
     let inspected = match inspected {
         Ok(inspected) => inspected,
         Err(error) => {

@@ -221,6 +221,42 @@ pub struct Journal {
     _lock: File,
 }
 
+/// A journal that was read to its end, and is not opened for writing yet.
+pub struct Read {
+    place: Place,
+    end: End,
+    anchor: Option<Anchor>,
+    anchor_found: AnchorFound,
+    lock: File,
+}
+
+impl Read {
+    /// The history that the journal tells.
+    pub fn lineage(&self) -> Lineage {
+        self.end.lineage
+    }
+
+    /// Cuts an unfinished frame off the end: the journal is ready to append.
+    pub fn settle(self) -> Result<(Journal, OpenReport), JournalError> {
+        let Self { place, end, anchor, anchor_found, lock } = self;
+        let segment = settle(&place, &end).map_err(at(&end.file))?;
+        let report = OpenReport { torn_bytes: end.torn_bytes, head: end.head, anchor: anchor_found };
+        let anchored = AtomicU64::new(anchor.map_or(u64::MAX, |anchor| anchor.head.sequence));
+        let journal = Journal {
+            place,
+            lineage: end.lineage,
+            head: end.head,
+            segment,
+            length: end.length,
+            anchored,
+            poisoned: false,
+            frame: Vec::new(),
+            _lock: lock,
+        };
+        Ok((journal, report))
+    }
+}
+
 impl Place {
     /// A journal on the real disk, in segments of the usual size.
     pub fn new(directory: &Path, anchor: &Path) -> Self {
@@ -282,27 +318,18 @@ impl Journal {
     /// Segments that end before both `after` and the anchor are not looked into. What was shown is worth nothing
     /// when an error is returned: damage may stand behind it.
     pub fn open_at<E>(place: Place, after: u64, visit: &mut Visit<'_, E>) -> Result<(Self, OpenReport), OpenError<E>> {
+        Ok(Self::read_at(place, after, visit)?.settle()?)
+    }
+
+    /// The first half of [`Self::open_at`], which changes nothing.
+    pub fn read_at<E>(place: Place, after: u64, visit: &mut Visit<'_, E>) -> Result<Read, OpenError<E>> {
         if !place.directory.is_dir() {
             return Err(JournalError::Missing { directory: place.directory }.into());
         }
         let lock = lock(&place.directory)?;
         let (anchor, anchor_found) = read_anchor(&place.anchor)?;
         let end = Reader { after, anchor, visit }.read(&place.directory)?;
-        let segment = settle(&place, &end).map_err(at(&end.file))?;
-        let report = OpenReport { torn_bytes: end.torn_bytes, head: end.head, anchor: anchor_found };
-        let anchored = AtomicU64::new(anchor.map_or(u64::MAX, |anchor| anchor.head.sequence));
-        let journal = Self {
-            place,
-            lineage: end.lineage,
-            head: end.head,
-            segment,
-            length: end.length,
-            anchored,
-            poisoned: false,
-            frame: Vec::new(),
-            _lock: lock,
-        };
-        Ok((journal, report))
+        Ok(Read { place, end, anchor, anchor_found, lock })
     }
 
     /// Makes a batch durable as one frame and says its sequence. The batch is all there at the next start, or not
@@ -406,6 +433,13 @@ pub fn lineage_of(directory: &Path) -> Option<Lineage> {
         Beginning::Readable => SegmentHeader::parse(&bytes, fields).map(|header| header.lineage),
         Beginning::Newer(_) | Beginning::Damaged => None,
     }
+}
+
+/// The segment that has this frame, if the journal has it; else its directory.
+pub fn segment_with(directory: &Path, sequence: u64) -> PathBuf {
+    let segments = segments(directory).unwrap_or_default();
+    let found = segments.into_iter().rev().find(|(_, first)| *first <= sequence);
+    found.map_or_else(|| directory.to_owned(), |(file, _)| file)
 }
 
 /// A frame that can be read, wherever it was found.

@@ -252,7 +252,7 @@ fn portfolio_of(record: &ArchivedPortfolioRecord) -> Result<Portfolio, RecordErr
     // Givings and codes by the million: on every core.
     let properties = parallel::each(&record.properties, |record| property_of(read(record)?));
     for person in read::<Vec<Person>>(&record.people)? {
-        portfolio.emails.insert(fold_email(&person.email), person.id);
+        portfolio.emails.insert(fold_email(&person.email).into(), person.id);
         portfolio.mobiles.insert(person.mobile, person.id);
         portfolio.cards.extend(person.cards.iter().map(|card| (*card, person.id)));
         portfolio.people.insert(person.id, Arc::new(person));
