@@ -14,6 +14,7 @@ use keyward_protocol::{
     frame::{Broken, FLAG_DETAILED, FRAME_VERSION, Frame, FrameKind, Framer, Header},
     id::*,
     message::{
+        audit::*,
         check::{AnswerWriter, AnswersView, Check, DetailedAnswer, Outcome},
         manage::*,
         watch::*,
@@ -133,6 +134,8 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("WhatCan", Request::WhatCan(PersonId(2), Some(AT), rows())),
         ("Search", Request::Search(search())),
         ("FindPerson", Request::FindPerson("tracy@mail.example".to_owned())),
+        ("Audit", Request::Audit(AuditSearch { act: Some(Act::KeyGiven), ..AuditSearch::newest(50) })),
+        ("Reveal", Request::Reveal(CodeId(7))),
         ("Preview", Request::Preview(give(), Part::FIRST)),
         ("Do", Request::Do { command: give(), pinned, part: Part { skip: 3, most: 0 } }),
         (
@@ -415,11 +418,38 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("WhatCan", Answer::WhatCan(list(can))),
         ("History", Answer::History(history())),
         ("Found", Answer::Found(person_row())),
+        ("Audit", Answer::Audit(audit_page())),
+        ("Revealed", Answer::Revealed(revealed())),
         ("Preview", Answer::Preview(effects())),
         ("Done", Answer::Done(Done { revision: 10, made: Some(Made::Giving(GivingId(6))), effects: effects() })),
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),
         ("Unreadable", Answer::Unreadable("it is too short".to_owned())),
     ]
+}
+
+fn audit_page() -> AuditPage {
+    let fact =
+        Fact { of: "Key `Pool`".to_owned(), what: "name".to_owned(), before: None, after: Some("Pool".to_owned()) };
+    let row = AuditRow {
+        at: AT,
+        by: ActedBy::Person(PersonId(2)),
+        name: "Tracy <tracy@mail.example>".to_owned(),
+        from: Some("192.0.2.7:50123".to_owned()),
+        revision: 9,
+        act: Act::KeyMade,
+        property: Some(PropertyId(1)),
+        about: Some(Made::Key(KeyId(5))),
+        facts: vec![fact],
+        refused: None,
+        more: 0,
+        link: Some([7; 32]),
+    };
+    let beginning = Some(([1; 32], beginning("Harbor", "ab")));
+    AuditPage { rows: vec![row], next: Some(vec![1, 2, 3]), searched_to: Some(AT), beginning }
+}
+
+fn revealed() -> Revealed {
+    Revealed { code: CodeId(7), person: PersonId(2), door: DoorId(17), digits: "4820195".to_owned() }
 }
 
 #[test]

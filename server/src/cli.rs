@@ -80,8 +80,11 @@ enum Commands {
     /// Changes nothing. Exits 0 when everything is whole, 1 when something is damaged or lost.
     Verify {
         /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+        #[arg(long, value_name = "DIR", required_unless_present = "audit")]
+        data: Option<PathBuf>,
+        /// Instead of a data directory: an exported audit trail, held against itself.
+        #[arg(long, value_name = "FILE", conflicts_with = "data")]
+        audit: Option<PathBuf>,
     },
     /// Put a damaged data directory right as far as that can be done, from its snapshots and a backup.
     ///
@@ -179,7 +182,10 @@ pub fn run() -> ExitCode {
         }
         Commands::Init { site, data } => init(&site, &data),
         Commands::Serve { data, listen, log } => serve(&data, listen, log).map_err(failed),
-        Commands::Verify { data } => verify(&data).map_err(failed),
+        Commands::Verify { data, audit } => match (audit, data) {
+            (Some(export), _) => verify_export(&export).map_err(failed),
+            (None, data) => verify(&data.unwrap_or_default()).map_err(failed),
+        },
         Commands::Repair { data, backup, yes } => repair(&data, backup.as_deref(), yes).map_err(failed),
         Commands::CheckConfig { data, listen, log } => Ok(check_config(&data, listen, log)),
         Commands::Issue { what: Issue::Lock { data, name, property, doors, out } } => {
@@ -372,6 +378,15 @@ fn evaluate_files(site: &Path, checks: &Path, explain: bool) -> Result<u8, Strin
         Err(error) => Err(format!("the answers can't be written: {error}")),
         Ok(exit) => Ok(exit),
     }
+}
+
+fn verify_export(export: &Path) -> Result<u8, String> {
+    let file = File::open(export).map_err(|error| unreadable(export, &error))?;
+    let (rows, link) = service::audit::verify_export(BufReader::new(file).lines())?;
+    println!("whole    {rows} acts, each after the one before it; the last link is");
+    println!("         {link}");
+    println!("         An export that is made later has this link too: keep it, or this file, to compare.");
+    Ok(0)
 }
 
 fn read_text(path: &Path) -> Result<String, String> {

@@ -6,7 +6,7 @@ mod file;
 
 use std::{fs, path::Path, sync::Arc};
 
-use keyward_protocol::{code::Digits, id::*, time::Moment};
+use keyward_protocol::{code::Digits, id::*, message::manage::Made, time::Moment};
 use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
 pub(crate) use file::check;
@@ -14,6 +14,7 @@ pub(crate) use file::check;
 use crate::{
     access_log::{self, AccessLog, Batch, CredentialKind, Mode, Outcome, Record, Span, Who},
     domain::{
+        audit::{Act, Acted, Fact},
         decide::{Decided, decide_causes},
         directory::{Carrier, Directory, Portfolio},
         effects,
@@ -420,5 +421,45 @@ fn a_newer_entry_or_directory_inside_is_told_as_well() {
         assert!(told.contains(file) && told.contains("has format 9, and this keyward reads up to"), "{told}");
         let findings = crate::engine::verify(&layout).unwrap();
         assert!(findings.iter().any(|finding| finding.to_string().contains("has format 9")), "{findings:#?}");
+    }
+}
+
+// L5
+#[test]
+fn acts_of_the_audit_trail() {
+    let fact = Fact {
+        of: "Key `Resident`".to_owned(),
+        what: "door `Entrance`".to_owned(),
+        before: Some("day".to_owned()),
+        after: None,
+    };
+    let done = Acted {
+        portfolio: PORTFOLIO,
+        at: NOW,
+        actor: Actor::Person(PersonId(1)),
+        name: "Ana <ana@harbor.example>".to_owned(),
+        from: Some("192.0.2.7:50123".to_owned()),
+        revision: 9,
+        act: Act::KeyChanged,
+        property: Some(PropertyId(1)),
+        about: Some(Made::Key(KeyId(1))),
+        facts: vec![fact],
+        refused: None,
+        more: 0,
+    };
+    let refused = Acted {
+        act: Act::Looked,
+        property: None,
+        about: None,
+        facts: Vec::new(),
+        refused: Some("there is no such door: list what there is and name one of them".to_owned()),
+        more: 12,
+        ..done.clone()
+    };
+    let acts = [("done", done), ("refused, and twelve before it", refused)];
+    let made = acts.clone().map(|(what, acted)| (what, Entry::Acted(acted).encode()));
+    let kept = check("journal-act.3.hex", "An entry of the journal that tells what was done, layout 3", &made);
+    for ((what, acted), bytes) in acts.into_iter().zip(kept) {
+        assert_eq!(Entry::decode(&bytes), Ok(Entry::Acted(acted)), "{what}");
     }
 }

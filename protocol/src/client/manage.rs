@@ -4,11 +4,13 @@ use super::{ClientError, Connection, Watching};
 use crate::{
     entry::{Command, Refusal},
     id::*,
+    limits::ROWS_PER_ANSWER_MAX,
     message::{
+        audit::{AuditPage, AuditSearch},
         manage::{
             Answer, CanOpenRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation, HolderRow, KeyDetail, KeyRow,
-            List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow, PropertyDetail, Request, Rows,
-            ScheduleRow, WhoCan,
+            List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow, PropertyDetail, Request, Revealed,
+            Rows, ScheduleRow, WhoCan,
         },
         watch::{History, LiveBatch, Search, Subscribe},
     },
@@ -151,6 +153,36 @@ impl Connection {
     /// Searches the access log (L3): a page at a time.
     pub async fn search_log(&self, search: Search) -> Result<History, ManageError> {
         ask!(self, Request::Search(search), Answer::History)
+    }
+
+    /// Searches the audit trail (L5): a page at a time.
+    pub async fn search_audit(&self, search: AuditSearch) -> Result<AuditPage, ManageError> {
+        ask!(self, Request::Audit(search), Answer::Audit)
+    }
+
+    /// Writes the whole audit trail down, line by line: each is the link to the lines before it, in hexadecimal, a blank,
+    /// and the row as JSON. `keyward-server verify --audit` holds such a file against itself. For Portfolio Managers.
+    pub async fn export_audit(&self, mut write: impl FnMut(&str)) -> Result<(), ManageError> {
+        let mut search = AuditSearch::export(ROWS_PER_ANSWER_MAX);
+        loop {
+            let page = self.search_audit(search.clone()).await?;
+            let hex = |link: &[u8]| link.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+            if let Some((link, line)) = page.beginning {
+                write(&format!("{} {line}", hex(&link)));
+            }
+            for row in &page.rows {
+                write(&format!("{} {}", hex(&row.link.unwrap_or_default()), row.line()));
+            }
+            match page.next {
+                Some(next) => search.after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Shows a door code (C8). The audit trail has it before the answer comes.
+    pub async fn reveal(&self, code: CodeId) -> Result<Revealed, ManageError> {
+        ask!(self, Request::Reveal(code), Answer::Revealed)
     }
 
     /// Watches the access log live.

@@ -8,7 +8,10 @@
 
 use rkyv::rancor;
 
-use super::watch::{History, Search};
+use super::{
+    audit::{AuditPage, AuditSearch},
+    watch::{History, Search},
+};
 use crate::{
     code::Card,
     decision::Reason,
@@ -116,6 +119,10 @@ pub enum Request {
     Search(Search),
     /// Anybody by their exact email, to give them a Key: [`PersonRow`].
     FindPerson(String),
+    /// What was done and refused (L5): [`AuditPage`].
+    Audit(AuditSearch),
+    /// The digits of a live door code (C8): [`Revealed`]. In the audit trail before it is answered.
+    Reveal(CodeId),
 }
 
 /// What the server answers.
@@ -161,6 +168,35 @@ pub enum Answer {
     History(History),
     /// To [`Request::FindPerson`].
     Found(PersonRow),
+    /// To [`Request::Audit`].
+    Audit(AuditPage),
+    /// To [`Request::Reveal`].
+    Revealed(Revealed),
+}
+
+/// A door code, shown (C8).
+#[derive(Clone, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Revealed {
+    /// Which.
+    pub code: CodeId,
+    /// Whose.
+    pub person: PersonId,
+    /// Where.
+    pub door: DoorId,
+    /// The digits, as text.
+    pub digits: String,
+}
+
+impl core::fmt::Debug for Revealed {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "Revealed({}, {}, {}, ...)", self.code, self.person, self.door)
+    }
+}
+
+impl Drop for Revealed {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.digits);
+    }
 }
 
 /// Some rows of a list.
@@ -787,7 +823,9 @@ impl Request {
             | Request::Key(_)
             | Request::Person(_)
             | Request::Door(_)
-            | Request::FindPerson(_) => Ok(()),
+            | Request::FindPerson(_)
+            | Request::Reveal(_) => Ok(()),
+            Request::Audit(search) => rows(search.most),
         }
     }
 }

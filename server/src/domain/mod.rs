@@ -5,6 +5,7 @@
 //! causes, and is what a preview shows, what a step does and what a replay repeats; [`policy`] answers any check
 //! slowly and obviously, and judges the compiled index.
 
+pub mod audit;
 pub mod command;
 pub mod decide;
 pub mod directory;

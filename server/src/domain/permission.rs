@@ -114,6 +114,13 @@ pub fn authorize(sight: &Sight<'_>, command: &Command) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a door code may be shown (C8): to the person themself, and to who gives a Key that covers the door for them.
+/// Where it isn't there for a manager, neither is the code (M8).
+pub fn shows_code(sight: &Sight<'_>, property: &Property, code: &Code) -> Result<(), Refusal> {
+    let may = code.person == sight.person || sight.codes(property).contains(&(code.person, code.door));
+    may.then_some(()).ok_or_else(|| not_found("door code"))
+}
+
 /// What is there for one manager of a portfolio.
 #[derive(Clone, Copy)]
 pub struct Sight<'a> {

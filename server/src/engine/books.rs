@@ -14,11 +14,13 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     Asker, Done, Layout, repair,
     replay::{AllError, Replay},
+    trail::{Due, Trail},
     vaults::{Lost, Vaults, VaultsRead},
 };
 use crate::{
     disk::{Disk, is_no_room},
     domain::{
+        audit::{Acted, Attempt},
         command::Command,
         decide::{self, Decided, Refusal},
         directory::{Carrier, Directory, Portfolio},
@@ -243,6 +245,7 @@ pub struct Books {
     /// The first moment at which something in a property ends.
     dues: BTreeMap<(PortfolioId, PropertyId), Moment>,
     random: StdRng,
+    trail: Trail,
     progress: Progress,
     /// Held while the books are open.
     _lock: File,
@@ -350,12 +353,13 @@ impl Books {
             pending: Committed::default(),
             dues: BTreeMap::new(),
             random,
+            trail: Trail::default(),
             progress: progress.clone(),
             _lock: lock,
         };
         books.directory.portfolios.insert(portfolio, Arc::new(fresh));
         progress
-            .during("making the door codes", "", |_| books.enter(portfolio, Actor::Administrator, decided, now))
+            .during("making the door codes", "", |_| books.enter(portfolio, &Actor::Administrator.into(), decided, now))
             .map_err(StartError::Site)?;
         progress.during("writing everything to the disk", "", |_| -> Result<(), WriteError> {
             books.commit()?;
@@ -449,6 +453,7 @@ impl Books {
             pending: Committed::default(),
             dues: BTreeMap::new(),
             random: StdRng::from_seed(random_bytes()),
+            trail: Trail::default(),
             progress,
             _lock: lock,
         };
@@ -510,13 +515,57 @@ impl Books {
         pinned: Option<[u8; 32]>,
     ) -> Result<Done, Refusal> {
         let seeds = std::array::from_fn(|_| rand::Rng::next_u64(&mut self.random));
-        let before = self.portfolio(portfolio)?;
-        let Asker { actor, met, from: _ } = asker.into();
-        if let Actor::Person(person) = actor {
-            permission::authorize(&Sight::of(&before, person)?.having_met(&met), command)?;
+        let (asker, before) = (asker.into(), self.portfolio(portfolio)?);
+        if let Actor::Person(person) = asker.actor {
+            permission::authorize(&Sight::of(&before, person)?.having_met(&asker.met), command)?;
         }
         let decided = decide::decide(&before, command, now, seeds, pinned)?;
-        self.enter(portfolio, actor, decided, now)
+        self.enter(portfolio, &asker, decided, now)
+    }
+
+    /// Puts an attempt that was refused in the audit trail, with the next commit: as long as there are not too many of
+    /// them, and else as a number in a later one (M7).
+    pub fn note_refused(
+        &mut self,
+        portfolio: PortfolioId,
+        asker: &Asker,
+        attempt: Attempt,
+        why: &Refusal,
+        now: Moment,
+    ) {
+        let Actor::Person(person) = asker.actor else { return };
+        let by = asker.by(now);
+        if let Some(due) = self.trail.refused((portfolio, person), by, attempt, why) {
+            self.tell_refused(portfolio, &due);
+        }
+    }
+
+    /// The numbers of attempts that could not be told one by one, where it is time.
+    pub fn note_unsaid(&mut self, now: Moment) {
+        for (portfolio, due) in self.trail.unsaid(now) {
+            self.tell_refused(portfolio, &due);
+        }
+    }
+
+    fn tell_refused(&mut self, portfolio: PortfolioId, due: &Due) {
+        // Somebody of another server's portfolio has no trail here.
+        let Ok(found) = self.portfolio(portfolio) else { return };
+        self.entries.push(Entry::Acted(Acted::refused(&due.by, &found, &due.attempt, &due.why, due.more)).encode());
+    }
+
+    /// The digits of a live code, for somebody who may be shown them (C8): put in the audit trail with the next commit,
+    /// and to be handed out after it.
+    pub fn show(&mut self, portfolio: PortfolioId, asker: &Asker, code: CodeId, now: Moment) -> Result<Shown, Refusal> {
+        let found = self.portfolio(portfolio)?;
+        let with_code = || found.properties.values().find_map(|of| Some((of, of.codes.get(&code)?)));
+        let (property, code) = with_code().ok_or_else(|| Refusal::NotFound("door code".to_owned()))?;
+        if let Actor::Person(person) = asker.actor {
+            permission::shows_code(&Sight::of(&found, person)?, property, code)?;
+            self.trail.shows((portfolio, person), now)?;
+        }
+        let digits = self.reveal(portfolio, code.id)?;
+        self.entries.push(Entry::Acted(Acted::revealed(&asker.by(now), &found, property, code)).encode());
+        Ok(Shown { code: code.id, person: code.person, door: code.door, digits })
     }
 
     /// Puts ends that are due by `now` in the next commit, where there are any. Where the vault can't be read they have
@@ -531,7 +580,7 @@ impl Books {
             if causes.is_empty() {
                 self.note_due(portfolio, property);
             } else {
-                self.step(portfolio, Actor::Clock, causes, now, None)?;
+                self.step(portfolio, &Actor::Clock.into(), causes, now, None)?;
             }
         }
         Ok(())
@@ -563,14 +612,14 @@ impl Books {
     fn step(
         &mut self,
         portfolio: PortfolioId,
-        actor: Actor,
+        asker: &Asker,
         causes: Vec<Cause>,
         now: Moment,
         pinned: Option<[u8; 32]>,
     ) -> Result<Done, Refusal> {
         let before = self.portfolio(portfolio)?;
         let decided = decide::decide_causes(&before, causes, now, pinned)?;
-        self.enter(portfolio, actor, decided, now)
+        self.enter(portfolio, asker, decided, now)
     }
 
     /// Makes a carrier of the server.
@@ -602,7 +651,8 @@ impl Books {
     }
 
     /// Has the vault make the codes (on disk before the journal names them), and puts the change in the next commit.
-    fn enter(&mut self, portfolio: PortfolioId, actor: Actor, decided: Decided, now: Moment) -> Result<Done, Refusal> {
+    fn enter(&mut self, portfolio: PortfolioId, asker: &Asker, decided: Decided, now: Moment) -> Result<Done, Refusal> {
+        let before = self.portfolio(portfolio)?;
         let Decided { causes, stepped } = decided;
         let effects = stepped.effects.clone();
         let wanted: Vec<Wanted> = effects
@@ -621,15 +671,18 @@ impl Books {
                 false => vault.make(&wanted, &mut self.random).map_err(|error| unmade(&stepped.after, &error))?,
             }
         };
-        let change = Change { portfolio, actor, at: now, causes, commitments, digest: effects.digest() };
+        let (actor, digest) = (asker.actor, effects.digest());
+        let change = Change { portfolio, actor, at: now, causes, commitments, digest };
         self.pending.note(portfolio, &change.causes, &stepped);
         let touched = stepped.touched.clone();
         let after = effects::finish(stepped, &change.commitments, now);
         let revision = after.revision;
+        let acted = Acted::done(&asker.by(now), &before, &after, &change.causes, &effects);
         self.directory.portfolios.insert(portfolio, Arc::new(after));
         touched.into_iter().for_each(|property| self.note_due(portfolio, property));
         let causes = change.causes.clone();
         self.entries.push(Entry::Change(change).encode());
+        self.entries.push(Entry::Acted(acted).encode());
         Ok(Done { revision, causes, effects })
     }
 
@@ -695,6 +748,19 @@ impl Books {
         snapshot::write_on(&self.disk, &self.layout.snapshots(), head.sequence, self.journal.lineage(), &payload)?;
         Ok(())
     }
+}
+
+/// A door code that somebody may be shown (C8).
+#[derive(Clone)]
+pub struct Shown {
+    /// Which.
+    pub code: CodeId,
+    /// Whose.
+    pub person: PersonId,
+    /// Where.
+    pub door: DoorId,
+    /// What it is.
+    pub digits: Digits,
 }
 
 /// What whoever asks for a change is told while there is no room for it.

@@ -11,12 +11,16 @@ mod publisher;
 mod repair;
 mod replay;
 mod shelf;
+mod trail;
 mod vaults;
 mod verify;
 
 use std::{
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -25,7 +29,7 @@ use arc_swap::ArcSwap;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use keyward_protocol::{code::Digits, id::*, time::Moment};
 
-pub use books::{Books, Committed, Medium, OpenReport, ReplayError, StartError, WriteError};
+pub use books::{Books, Committed, Medium, OpenReport, ReplayError, Shown, StartError, WriteError};
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use repair::{Repair, RepairError};
@@ -36,6 +40,7 @@ pub use verify::{Finding, Severity, verify};
 use crate::{
     clock::Clock,
     domain::{
+        audit::{Attempt, By},
         command::Command,
         decide::Refusal,
         directory::Directory,
@@ -71,6 +76,12 @@ pub struct Asker {
     pub from: Option<SocketAddr>,
 }
 
+impl Asker {
+    fn by(&self, at: Moment) -> By {
+        By { actor: self.actor, from: self.from.map(|address| address.to_string()), at }
+    }
+}
+
 impl From<Actor> for Asker {
     fn from(actor: Actor) -> Asker {
         Asker { actor, met: Vec::new(), from: None }
@@ -93,6 +104,19 @@ enum Request {
         portfolio: PortfolioId,
         code: CodeId,
         reply: Reply<Digits>,
+    },
+    Show {
+        portfolio: PortfolioId,
+        asker: Asker,
+        code: CodeId,
+        reply: Reply<Shown>,
+    },
+    Refused {
+        portfolio: PortfolioId,
+        asker: Asker,
+        attempt: Attempt,
+        why: Refusal,
+        reply: Reply<()>,
     },
     Stop,
 }
@@ -126,6 +150,7 @@ pub struct Engine {
     door_codes: Arc<ArcSwap<DoorCodes>>,
     directory: Arc<ArcSwap<Directory>>,
     published: Arc<Published>,
+    head: Arc<AtomicU64>,
 }
 
 /// Ends the engine and waits for it.
@@ -147,7 +172,9 @@ impl Engine {
         let published = publisher.published();
         let renewed = clock();
         let door_codes = Arc::new(ArcSwap::from_pointee(DoorCodes::BeingRead));
+        let head = Arc::new(AtomicU64::new(books.sequence()));
         let writer = Writer {
+            head: Arc::clone(&head),
             door_codes: Arc::clone(&door_codes),
             books,
             publisher,
@@ -164,7 +191,7 @@ impl Engine {
             .spawn(move || writer.run())
             .expect("a thread can be started while the server starts");
         let running = Running { requests: requests.clone(), thread: Some(thread) };
-        (Engine { requests, door_codes, directory, published }, running)
+        (Engine { requests, door_codes, directory, published, head }, running)
     }
 
     /// The Directory at a durable revision: for lists, previews and explanations, off the engine.
@@ -210,7 +237,24 @@ impl Engine {
         self.wait(|reply| Request::Carrier { name: name.to_owned(), reply })
     }
 
-    /// The digits of a live code (C8). Who may see them is for the caller to ask.
+    /// The digits of a live code for somebody who may be shown them (C8): told once the audit trail has it.
+    pub fn show(&self, portfolio: PortfolioId, asker: impl Into<Asker>, code: CodeId) -> Result<Shown, Refusal> {
+        let asker = asker.into();
+        self.wait(|reply| Request::Show { portfolio, asker, code, reply })
+    }
+
+    /// Puts something in the audit trail that somebody was refused and that was no command (M7); returns when it is there.
+    pub fn note_refused(&self, portfolio: PortfolioId, asker: Asker, attempt: Attempt, why: Refusal) {
+        // A server that stops, or has no room, refuses all the same.
+        _ = self.wait(|reply| Request::Refused { portfolio, asker, attempt, why, reply });
+    }
+
+    /// The last frame of the journal that is durable: for reading the audit trail.
+    pub fn head(&self) -> u64 {
+        self.head.load(Ordering::Acquire)
+    }
+
+    /// The digits of a live code, for whoever runs the server. The audit trail has nothing of it: see [`Engine::show`].
     pub fn reveal(&self, portfolio: PortfolioId, code: CodeId) -> Result<Digits, Refusal> {
         self.wait(|reply| Request::Reveal { portfolio, code, reply })
     }
@@ -264,6 +308,7 @@ type Acknowledge = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
 
 struct Writer {
     books: Books,
+    head: Arc<AtomicU64>,
     publisher: Publisher,
     clock: Clock,
     queue: Receiver<Request>,
@@ -354,10 +399,27 @@ impl Writer {
         for request in batch {
             match request {
                 Request::Command { portfolio, asker, command, pinned, reply } => {
-                    match self.books.decide(portfolio, asker, &command, now, pinned) {
+                    match self.books.decide(portfolio, asker.clone(), &command, now, pinned) {
                         Ok(done) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| done)))),
-                        Err(refusal) => reply(Err(refusal)),
+                        Err(refusal) => {
+                            self.note_refused(portfolio, &asker, &command, &refusal, now);
+                            acknowledgements.push(Box::new(move |_| reply(Err(refusal))));
+                        }
                     }
+                }
+                Request::Show { portfolio, asker, code, reply } => {
+                    match self.books.show(portfolio, &asker, code, now) {
+                        Ok(shown) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| shown)))),
+                        Err(refusal) => {
+                            let attempt = Attempt::reveal(code);
+                            self.books.note_refused(portfolio, &asker, attempt, &refusal, now);
+                            acknowledgements.push(Box::new(move |_| reply(Err(refusal))));
+                        }
+                    }
+                }
+                Request::Refused { portfolio, asker, attempt, why, reply } => {
+                    self.books.note_refused(portfolio, &asker, attempt, &why, now);
+                    acknowledgements.push(Box::new(move |_| reply(Ok(()))));
                 }
                 Request::Carrier { name, reply } => match self.books.make_carrier(&name) {
                     Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),
@@ -367,6 +429,7 @@ impl Writer {
                 Request::Stop => {}
             }
         }
+        self.books.note_unsaid(now);
         let committed = self.books.commit();
         if let Err(error) = &committed
             && error.is_no_room()
@@ -377,13 +440,27 @@ impl Writer {
         }
         if let Some(committed) = self.done(committed) {
             self.note_room(None);
-            self.unsnapshotted += committed.changes;
-            self.publisher.publish(&self.books, &committed, now);
-            self.directory.store(Arc::new(self.books.directory().clone()));
-            let destroyed = self.books.destroy(&committed);
-            self.done(destroyed);
+            self.head.store(self.books.sequence(), Ordering::Release);
+            // Without a change, what was written is for the audit trail alone.
+            if committed.changes > 0 {
+                self.unsnapshotted += committed.changes;
+                self.publisher.publish(&self.books, &committed, now);
+                self.directory.store(Arc::new(self.books.directory().clone()));
+                let destroyed = self.books.destroy(&committed);
+                self.done(destroyed);
+            }
         }
         acknowledgements.into_iter().for_each(|acknowledge| acknowledge(Ok(())));
+    }
+
+    /// The audit trail has what somebody was refused (M7), unless it is the server that could not.
+    fn note_refused(&mut self, portfolio: PortfolioId, asker: &Asker, command: &Command, why: &Refusal, now: Moment) {
+        let directory = self.books.directory();
+        let Some(found) = directory.portfolios.get(&portfolio) else { return };
+        if !matches!(why, Refusal::Unavailable(_)) {
+            let attempt = Attempt::step(found, command);
+            self.books.note_refused(portfolio, asker, attempt, why, now);
+        }
     }
 
     /// Without room the anchor stays behind; the journal goes on only when there is some.

@@ -370,6 +370,8 @@ impl Repair {
                             Ok(Entry::Change(change)) => tell_change(&self.directory, &change),
                             Ok(Entry::Carrier(carrier)) => format!("the carrier {} was made", carrier.name),
                             Ok(Entry::Restored(_)) => "a restored Directory".to_owned(),
+                            // It tells of the change before it, or of something that changed nothing.
+                            Ok(Entry::Acted(_)) => continue,
                             Err(error) => error.to_string(),
                         };
                         self.lost.push(format!("frame {sequence}: {told}"));

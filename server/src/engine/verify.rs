@@ -23,7 +23,7 @@ use crate::{
     identity::Authority,
     store::{
         journal::{self, AnchorFound},
-        record::{RecordError, decode_directory, encode_directory},
+        record::{RecordError, decode_directory, encode_directory, only_tells},
         snapshot,
     },
     vault::{RootSecret, Vault},
@@ -135,7 +135,7 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
         report.add(Severity::Note, "snapshots", what, "it may be deleted: the journal has everything");
     }
     let mut replay = Replay::default();
-    let mut changes = 0_u64;
+    let (mut changes, mut acts) = (0_u64, 0_u64);
     let agrees = |sequence: u64, directory: &Directory| {
         let found = whole.iter().find(|snapshot| snapshot.sequence == sequence);
         let found = found.and_then(|snapshot| decode_directory(&snapshot.payload).ok());
@@ -146,7 +146,11 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
     let mut unlike: Vec<u64> = Vec::new();
     let inspected = journal::inspect(&layout.journal(), &layout.anchor(), &mut |sequence, entry| {
         unlike.extend(due.extract_if(.., |due| *due < sequence).filter(|due| !agrees(*due, &replay.directory)));
-        changes += 1;
+        if only_tells(entry) {
+            acts += 1
+        } else {
+            changes += 1
+        }
         replay.entry(entry)
     });
     let directory = replay.directory;
@@ -161,7 +165,7 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
     report.add(
         Severity::Whole,
         "journal",
-        format!("{frames} frames with {changes} changes, each as it was decided"),
+        format!("{frames} frames with {changes} changes, each as it was decided, and {acts} acts in the audit trail"),
         "",
     );
     if torn > 0 {

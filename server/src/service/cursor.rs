@@ -30,26 +30,36 @@ impl Seal {
         Seal { cipher: ChaCha20Poly1305::new((&*key).into()), next_nonce: AtomicU64::new(0) }
     }
 
-    /// A place, for this person only.
+    /// A place in the access log, for this person only.
     pub fn seal(&self, who: (PortfolioId, PersonId), Cursor(place): Cursor) -> Vec<u8> {
+        self.seal_bytes(who, &place.to_le_bytes())
+    }
+
+    /// The place in the access log; `None` where it was not sealed here, for this person.
+    pub fn open(&self, who: (PortfolioId, PersonId), sealed: &[u8]) -> Option<Cursor> {
+        let place = self.open_bytes(who, sealed, CURSOR_BYTES)?;
+        Some(Cursor(u64::from_le_bytes(place.try_into().ok()?)))
+    }
+
+    /// A place somewhere, for this person only. Places of different kinds have different lengths.
+    pub fn seal_bytes(&self, who: (PortfolioId, PersonId), place: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
         let number = self.next_nonce.fetch_add(1, Ordering::Relaxed).to_le_bytes();
         nonce.iter_mut().zip(number).for_each(|(to, from)| *to = from);
-        let (place, bound_to) = (place.to_le_bytes(), bound_to(who));
-        let payload = Payload { msg: place.as_slice(), aad: bound_to.as_slice() };
-        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).expect("eight bytes are not too many");
+        let bound_to = bound_to(who);
+        let payload = Payload { msg: place, aad: bound_to.as_slice() };
+        let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).expect("a few bytes are not too many");
         [nonce.as_slice(), sealed.as_slice()].concat()
     }
 
-    /// The place; `None` where it was not sealed here, for this person.
-    pub fn open(&self, who: (PortfolioId, PersonId), sealed: &[u8]) -> Option<Cursor> {
+    /// The place of so many bytes; `None` where it was not sealed here, for this person.
+    pub fn open_bytes(&self, who: (PortfolioId, PersonId), sealed: &[u8], length: usize) -> Option<Vec<u8>> {
         let (nonce, rest) = sealed.split_first_chunk::<NONCE_BYTES>()?;
-        if rest.len() != CURSOR_BYTES + MAC_BYTES {
+        if rest.len() != length + MAC_BYTES {
             return None;
         }
         let bound_to = bound_to(who);
-        let place = self.cipher.decrypt(&Nonce::from(*nonce), Payload { msg: rest, aad: bound_to.as_slice() }).ok()?;
-        Some(Cursor(u64::from_le_bytes(place.try_into().ok()?)))
+        self.cipher.decrypt(&Nonce::from(*nonce), Payload { msg: rest, aad: bound_to.as_slice() }).ok()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the network asks besides checks: who may be here.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{judge::Judge, manage::Manage, watch::Watch};
 use crate::{
@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// Everything that the network asks of this server.
-pub fn hooks(engine: Engine, log: AccessLog, clock: Clock, judge: Judge) -> Hooks<Judge> {
+pub fn hooks(engine: Engine, log: AccessLog, journal: PathBuf, clock: Clock, judge: Judge) -> Hooks<Judge> {
     Hooks {
         judge,
-        manage: Arc::new(Manage::new(engine.clone(), log.clone(), clock)),
+        manage: Arc::new(Manage::new(engine.clone(), log.clone(), journal, clock)),
         watch: Arc::new(Watch::new(engine.clone(), log)),
         directory: Arc::new(Admission { engine }),
     }

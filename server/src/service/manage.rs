@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -21,20 +22,21 @@ use keyward_protocol::{
 };
 use tokio::sync::oneshot;
 
-use super::{cursor::Seal, watch};
+use super::{audit, cursor::Seal, watch};
 use crate::{
     access_log::{AccessLog, Query, Wanted},
     clock::Clock,
     domain::{
+        audit::{Attempt, made},
         decide,
         directory::{DELIVERIES_NAME, Door, Giving, Key, Lockdown, Person, Portfolio, Property, Share},
         effects,
-        event::{Actor, Cause},
+        event::Actor,
         explain,
         permission::{self, Managed, Sight},
         policy,
     },
-    engine::{self, Asker, Engine},
+    engine::{self, Asker, Engine, Shown},
     identity::Principal,
     net::{self, Later, Peer},
 };
@@ -43,6 +45,9 @@ use crate::{
 pub struct Manage {
     engine: Engine,
     log: AccessLog,
+    journal: Arc<PathBuf>,
+    /// One page of the audit trail is read at a time: it is files that are read for one manager.
+    trail: Arc<tokio::sync::Mutex<()>>,
     seal: Arc<Seal>,
     met: Arc<Met>,
     clock: Clock,
@@ -74,9 +79,10 @@ impl Met {
 }
 
 impl Manage {
-    /// Answers from this engine's Directory and this log, by this clock.
-    pub fn new(engine: Engine, log: AccessLog, clock: Clock) -> Manage {
-        Manage { engine, log, seal: Arc::new(Seal::new()), met: Arc::default(), clock }
+    /// Answers from this engine's Directory, this log and this journal, by this clock.
+    pub fn new(engine: Engine, log: AccessLog, journal: PathBuf, clock: Clock) -> Manage {
+        let (journal, trail, seal) = (Arc::new(journal), Arc::default(), Arc::new(Seal::new()));
+        Manage { engine, log, journal, trail, seal, met: Arc::default(), clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
@@ -87,26 +93,53 @@ impl Manage {
             Ok(request) => request,
             Err(error) => return Answer::Unreadable(error.to_string()),
         };
-        match request {
-            Request::Do { command, pinned, part } => {
-                let met = self.met.by((portfolio, person));
-                let asker = Asker { actor: Actor::Person(person), met, from: who.address };
-                let answer = self.carry_out(portfolio, asker, command, pinned, part).await;
-                if let Answer::Done(Done { made: Some(Made::Person(made)), .. }) = &answer {
-                    self.met.note((portfolio, person), *made);
-                }
-                answer
+        let asker = || Asker { actor: Actor::Person(person), met: self.met.by((portfolio, person)), from: who.address };
+        if let Request::Do { command, pinned, part } = request {
+            // What is refused here, the engine puts in the audit trail.
+            let answer = self.carry_out(portfolio, asker(), command, pinned, part).await;
+            if let Answer::Done(Done { made: Some(Made::Person(made)), .. }) = &answer {
+                self.met.note((portfolio, person), *made);
             }
+            return answer;
+        }
+        if let Request::Reveal(code) = request {
+            let (engine, asker) = (self.engine.clone(), asker());
+            let shown = tokio::task::spawn_blocking(move || engine.show(portfolio, asker, code)).await;
+            return shown.unwrap_or_else(|_| Err(stopping())).map_or_else(Answer::Refused, revealed);
+        }
+        let attempt = attempt(&self.engine, portfolio, &request);
+        let answer = self.look(portfolio, person, request).await;
+        if let Answer::Refused(why @ (Refusal::NotPermitted(_) | Refusal::NotFound(_))) = &answer {
+            let (engine, asker, why) = (self.engine.clone(), asker(), why.clone());
+            // Before the answer leaves (M7).
+            _ = tokio::task::spawn_blocking(move || engine.note_refused(portfolio, asker, attempt(), why)).await;
+        }
+        answer
+    }
+
+    async fn look(&self, portfolio: PortfolioId, person: PersonId, request: Request) -> Answer {
+        let who = (portfolio, person);
+        match request {
             Request::Search(search) => {
                 let (engine, log, seal) = (self.engine.clone(), self.log.clone(), Arc::clone(&self.seal));
-                let find = move || history(&engine, &log, &seal, (portfolio, person), &search);
+                let find = move || history(&engine, &log, &seal, who, &search);
                 let found = tokio::task::spawn_blocking(find).await;
                 found.unwrap_or_else(|_| Err(stopping())).map_or_else(Answer::Refused, Answer::History)
+            }
+            Request::Audit(search) => {
+                let reading = Arc::clone(&self.trail).lock_owned().await;
+                let (engine, journal, seal) = (self.engine.clone(), Arc::clone(&self.journal), Arc::clone(&self.seal));
+                let find = move || {
+                    let _reading = reading;
+                    audit::page(&engine, &journal, &seal, who, &search)
+                };
+                let found = tokio::task::spawn_blocking(find).await;
+                found.unwrap_or_else(|_| Err(stopping())).map_or_else(Answer::Refused, Answer::Audit)
             }
             look => {
                 let (engine, clock, met) = (self.engine.clone(), self.clock.clone(), Arc::clone(&self.met));
                 // Lists may be long: not on a thread that serves locks.
-                let look_up = move || look_up(&engine, &clock, &met, (portfolio, person), look);
+                let look_up = move || look_up(&engine, &clock, &met, who, look);
                 let looked = tokio::task::spawn_blocking(look_up).await;
                 looked.unwrap_or_else(|_| Answer::Refused(stopping()))
             }
@@ -153,21 +186,43 @@ impl net::Manage for Manage {
     }
 }
 
-/// What a step made or put, by its first cause that has an id of its own.
-fn made(cause: &Cause) -> Option<Made> {
-    match cause {
-        Cause::PersonPut(person) => Some(Made::Person(person.id)),
-        Cause::PropertyPut(facts) => Some(Made::Property(facts.id)),
-        Cause::DoorPut { door, .. } => Some(Made::Door(door.id)),
-        Cause::SchedulePut { schedule, .. } => Some(Made::Schedule(schedule.id)),
-        Cause::KeyPut { key, .. } => Some(Made::Key(key.id)),
-        Cause::DeliveriesSet { key: Some(key), .. } => Some(Made::Key(*key)),
-        Cause::Given { giving, .. } => Some(Made::Giving(giving.id)),
-        Cause::Shared { share, .. } => Some(Made::Share(share.id)),
-        Cause::LockedDown { lockdown, .. } => Some(Made::Lockdown(lockdown.id)),
-        Cause::LockPut(lock) => Some(Made::Lock(lock.id)),
+/// What somebody asks for, for the audit trail, should it be refused. Worked out only then.
+fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl FnOnce() -> Attempt + Send + use<> {
+    let look = match request {
+        Request::Preview(..) => None,
+        Request::Property(id) | Request::Keys(id, _) | Request::Doors(id, _) | Request::Schedules(id, _) => {
+            Some((Some(Made::Property(*id)), "a property"))
+        }
+        Request::Key(id) | Request::Holders(id, _) => Some((Some(Made::Key(*id)), "a Key")),
+        Request::Person(id) | Request::WhatCan(id, ..) => Some((Some(Made::Person(*id)), "a person")),
+        Request::Door(id) | Request::WhoCan(id, ..) => Some((Some(Made::Door(*id)), "a door")),
+        Request::Explain { door, .. } => Some((Some(Made::Door(*door)), "why somebody can or can't open a door")),
+        Request::People(id, _) => Some((id.map(Made::Property), "people")),
+        Request::FindPerson(_) => Some((None, "somebody by their email")),
+        Request::Locks(_) => Some((None, "locks")),
+        Request::Search(_) => Some((None, "the access log")),
+        Request::Audit(_) => Some((None, "the audit trail")),
+        Request::Overview | Request::Do { .. } | Request::Reveal(_) => Some((None, "the portfolio")),
+    };
+    let command = match request {
+        Request::Preview(command, _) => Some((engine.directory(), command.clone())),
         _ => None,
+    };
+    move || match (look, command) {
+        (None, Some((directory, command))) => match directory.portfolios.get(&portfolio) {
+            Some(portfolio) => Attempt::step(portfolio, &command),
+            None => Attempt::look(None, "the portfolio"),
+        },
+        (look, _) => {
+            let (about, what) = look.unwrap_or((None, "the portfolio"));
+            Attempt::look(about, what)
+        }
     }
+}
+
+fn revealed(shown: Shown) -> Answer {
+    let digits = shown.digits.expose().iter().map(|digit| char::from(*digit)).collect();
+    Answer::Revealed(Revealed { code: shown.code, person: shown.person, door: shown.door, digits })
 }
 
 fn stopping() -> Refusal {
@@ -276,7 +331,7 @@ impl<'a> Viewer<'a> {
             }
             Request::WhoCan(door, at, rows) => Answer::WhoCan(self.who_can(door, later(at, now)?, &rows)?),
             Request::WhatCan(person, at, rows) => Answer::WhatCan(self.what_can(person, later(at, now)?, &rows)?),
-            Request::Do { .. } | Request::Search(_) => {
+            Request::Do { .. } | Request::Search(_) | Request::Audit(_) | Request::Reveal(_) => {
                 return Err(Refusal::Unavailable("that is answered elsewhere".to_owned()));
             }
         })

@@ -1,12 +1,18 @@
 //! A running server: the engine, the access log and the network, put together and shut down in order.
 
+pub mod audit;
 mod cursor;
 mod hooks;
 mod judge;
 mod manage;
 mod watch;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use keyward_protocol::{
     id::{LockId, PersonId, PortfolioId},
@@ -72,6 +78,7 @@ pub struct Server {
     clock: Clock,
     control: Option<control::Socket>,
     report: OpenReport,
+    journal: PathBuf,
 }
 
 /// Reaches into a running server from the same process.
@@ -143,7 +150,18 @@ impl Server {
             tracing::warn!(%error, path = %path.display(), "no control socket: `issue` works while the server is stopped");
         });
         let control = control.ok();
-        Ok(Server { engine, running, log, authority, listener, judge, clock, control, report })
+        Ok(Server {
+            engine,
+            running,
+            log,
+            authority,
+            listener,
+            judge,
+            clock,
+            control,
+            report,
+            journal: layout.journal(),
+        })
     }
 
     /// What was found when the books were opened. Which codes are lost is known later: [`Engine::door_codes`].
@@ -165,7 +183,7 @@ impl Server {
     /// Serves until `shutdown` resolves; then no more connections, frames in hand are finished, the log is flushed and
     /// the engine ends.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let hooks = hooks::hooks(self.engine.clone(), self.log.clone(), self.clock, self.judge);
+        let hooks = hooks::hooks(self.engine.clone(), self.log.clone(), self.journal, self.clock, self.judge);
         let (engine, authority) = (self.engine, self.authority);
         let answerer: control::Answerer = Arc::new(move |request| administer(&engine, &authority, request));
         let control = self.control.map(|socket| tokio::spawn(socket.serve(answerer)));

@@ -25,6 +25,7 @@ use crate::{
 };
 
 mod matrix;
+mod trail;
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
 const TRACY: &str = "tracy@mail.example";

@@ -412,6 +412,19 @@ pub fn read<E>(directory: &Path, after: u64, visit: &mut Visit<'_, E>) -> Result
     Ok(Reader { after, anchor: None, visit }.read(directory)?.head)
 }
 
+/// The first frames of the segments there are, in order.
+pub fn beginnings(directory: &Path) -> Result<Vec<u64>, JournalError> {
+    Ok(segments(directory)?.into_iter().map(|(_, first)| first).collect())
+}
+
+/// Shows the entries of the one segment that begins with frame `first`, as [`read`] does.
+pub fn read_segment<E>(directory: &Path, first: u64, visit: &mut Visit<'_, E>) -> Result<(), OpenError<E>> {
+    let found = segments(directory)?.into_iter().find(|(_, begins)| *begins == first);
+    let (file, _) = found.ok_or_else(|| JournalError::Missing { directory: directory.to_owned() })?;
+    let bytes = fs::read(&file).map_err(at(&file))?;
+    Reader { after: 0, anchor: None, visit }.read_segment(&file, first, &bytes, None).map(|_| ())
+}
+
 /// Reads every frame there is and holds all of it against the anchor, as [`Journal::open_at`] does; changes nothing.
 pub fn inspect<E>(directory: &Path, anchor: &Path, visit: &mut Visit<'_, E>) -> Result<OpenReport, OpenError<E>> {
     let (anchor, anchor_found) = read_anchor(anchor)?;

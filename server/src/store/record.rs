@@ -11,25 +11,35 @@ use rkyv::{
 };
 
 use crate::{
-    domain::{directory::*, event::Change},
+    domain::{audit::Acted, directory::*, event::Change},
     parallel,
 };
 
 /// The newest layout that is read. Changes, carriers and Directories are written in the first, which has them as they
 /// were; what only later releases know is written in the layout that brought it.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const FIRST: u8 = 1;
 const WITH_RESTORED: u8 = 2;
+const WITH_ACTED: u8 = 3;
 
 /// One entry of the journal.
-#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
-#[allow(missing_docs, reason = "rkyv's derive writes twins without documentation")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     /// A change of one portfolio's data.
     Change(Change),
     /// A carrier of the server.
     Carrier(Carrier),
     /// A repair put this part of a Directory at the beginning of a new history.
+    Restored(Restored),
+    /// An act in the audit trail (L5): what the change before it in the frame was, or what left everything as it is.
+    Acted(Acted),
+}
+
+/// What the first two layouts have. An archived enum is as long as its longest variant: nothing can be added to it.
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+enum Stored {
+    Change(Change),
+    Carrier(Carrier),
     Restored(Restored),
 }
 
@@ -64,16 +74,36 @@ pub enum RecordError {
 
 impl Entry {
     /// The bytes that the journal keeps.
-    pub fn encode(&self) -> Vec<u8> {
-        let version = if matches!(self, Entry::Restored(_)) { WITH_RESTORED } else { FIRST };
-        let body = rkyv::to_bytes::<RkyvError>(self).expect("flat lists can always be written to memory");
+    pub fn encode(self) -> Vec<u8> {
+        const FLAT: &str = "flat lists can always be written to memory";
+        let stored = |version, stored: Stored| (version, rkyv::to_bytes::<RkyvError>(&stored).expect(FLAT));
+        let (version, body) = match self {
+            Entry::Change(change) => stored(FIRST, Stored::Change(change)),
+            Entry::Carrier(carrier) => stored(FIRST, Stored::Carrier(carrier)),
+            Entry::Restored(restored) => stored(WITH_RESTORED, Stored::Restored(restored)),
+            Entry::Acted(acted) => (WITH_ACTED, rkyv::to_bytes::<RkyvError>(&acted).expect(FLAT)),
+        };
         with_version(version, &body)
     }
 
     /// Reads what [`Entry::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Entry, RecordError> {
-        rkyv::from_bytes::<Entry, RkyvError>(body(bytes)?).map_err(|_| RecordError::Damaged)
+        let body = body(bytes)?;
+        if only_tells(bytes) {
+            let acted = rkyv::from_bytes::<Acted, RkyvError>(body).map_err(|_| RecordError::Damaged)?;
+            return Ok(Entry::Acted(acted));
+        }
+        Ok(match rkyv::from_bytes::<Stored, RkyvError>(body).map_err(|_| RecordError::Damaged)? {
+            Stored::Change(change) => Entry::Change(change),
+            Stored::Carrier(carrier) => Entry::Carrier(carrier),
+            Stored::Restored(restored) => Entry::Restored(restored),
+        })
     }
+}
+
+/// Whether an entry only tells what was done, and changes nothing itself.
+pub fn only_tells(entry: &[u8]) -> bool {
+    entry.first() == Some(&WITH_ACTED)
 }
 
 fn with_version(version: u8, body: &[u8]) -> Vec<u8> {
@@ -328,7 +358,7 @@ mod tests {
             commitments: vec![[1; 32]],
             digest: [2; 32],
         });
-        let bytes = entry.encode();
+        let bytes = entry.clone().encode();
         assert_eq!(Entry::decode(&bytes), Ok(entry));
         let newer: Vec<u8> = std::iter::once(9).chain(bytes.iter().skip(1).copied()).collect();
         assert_eq!(Entry::decode(&newer), Err(RecordError::Newer(9)));

@@ -11,8 +11,8 @@ use keyward_protocol::{
 use super::*;
 use crate::domain::permission::{Sight, authorize};
 
-const OTHER: PropertyId = PropertyId(2);
-const NEVER: u32 = 9_999;
+pub(super) const OTHER: PropertyId = PropertyId(2);
+pub(super) const NEVER: u32 = 9_999;
 
 /// Two properties alike: Key A has Door 1, Key B has Door 2, Door 3 is in no Key. What stands in the other one is
 /// called a canary.
@@ -117,11 +117,11 @@ const PEOPLE: [&str; 12] = [
 ];
 const ROLES: [&str; 8] = ["pm", "pmlimited", "pmspecific", "full", "limited", "specific", "suspended", "tracy"];
 
-fn id(name: &str) -> PersonId {
+pub(super) fn id(name: &str) -> PersonId {
     PersonId(1 + PEOPLE.iter().position(|known| *known == name).expect("a person of the town") as u32)
 }
 
-async fn town() -> (Layout, Running) {
+pub(super) async fn town() -> (Layout, Running) {
     let person = |name: &&str| format!("[[person]]\nname = \"{name} person\"\nemail = \"{name}@h.example\"\n");
     let text = TOWN.replace("PEOPLE", &PEOPLE.iter().map(person).collect::<String>());
     let dir = tempfile::tempdir().unwrap();
@@ -140,7 +140,7 @@ async fn town() -> (Layout, Running) {
 
 impl Running {
     /// A certificate says who somebody is, whatever they may: made here for those too who would be given none.
-    async fn as_person(&self, person: PersonId) -> Result<Connection, ClientError> {
+    pub(super) async fn as_person(&self, person: PersonId) -> Result<Connection, ClientError> {
         let principal = Principal::Operator { portfolio: PORTFOLIO, person };
         let issued = self.inside.authority.issue(&principal, Validity::operator(clock::now()), &Subject::Fresh);
         let identity = self.identity(&issued.unwrap());
