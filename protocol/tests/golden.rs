@@ -136,6 +136,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("FindPerson", Request::FindPerson("tracy@mail.example".to_owned())),
         ("Audit", Request::Audit(AuditSearch { act: Some(Act::KeyGiven), ..AuditSearch::newest(50) })),
         ("Reveal", Request::Reveal(CodeId(7))),
+        ("Alerts", Request::Alerts),
         ("Preview", Request::Preview(give(), Part::FIRST)),
         ("Do", Request::Do { command: give(), pinned, part: Part { skip: 3, most: 0 } }),
         (
@@ -420,6 +421,7 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("Found", Answer::Found(person_row())),
         ("Audit", Answer::Audit(audit_page())),
         ("Revealed", Answer::Revealed(revealed())),
+        ("Alerts", Answer::Alerts(vec![alert()])),
         ("Preview", Answer::Preview(effects())),
         ("Done", Answer::Done(Done { revision: 10, made: Some(Made::Giving(GivingId(6))), effects: effects() })),
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),
@@ -446,6 +448,11 @@ fn audit_page() -> AuditPage {
     };
     let beginning = Some(([1; 32], beginning("Harbor", "ab")));
     AuditPage { rows: vec![row], next: Some(vec![1, 2, 3]), searched_to: Some(AT), beginning }
+}
+
+fn alert() -> AlertRow {
+    let (name, more_at) = ("Pool".to_owned(), Some(AT));
+    AlertRow { property: PropertyId(1), door: DoorId(17), name, left: 0, more_at, ran_out: AT }
 }
 
 fn revealed() -> Revealed {

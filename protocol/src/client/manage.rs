@@ -8,9 +8,9 @@ use crate::{
     message::{
         audit::{AuditPage, AuditSearch},
         manage::{
-            Answer, CanOpenRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation, HolderRow, KeyDetail, KeyRow,
-            List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow, PropertyDetail, Request, Revealed,
-            Rows, ScheduleRow, WhoCan,
+            AlertRow, Answer, CanOpenRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation, HolderRow,
+            KeyDetail, KeyRow, List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow, PropertyDetail,
+            Request, Revealed, Rows, ScheduleRow, WhoCan,
         },
         watch::{History, LiveBatch, Search, Subscribe},
     },
@@ -178,6 +178,11 @@ impl Connection {
                 None => return Ok(()),
             }
         }
+    }
+
+    /// Doors whose budget for wrong codes ran out within a day (U7), among those whose log is in sight.
+    pub async fn alerts(&self) -> Result<Vec<AlertRow>, ManageError> {
+        ask!(self, Request::Alerts, Answer::Alerts)
     }
 
     /// Shows a door code (C8). The audit trail has it before the answer comes.

@@ -123,6 +123,8 @@ pub enum Request {
     Audit(AuditSearch),
     /// The digits of a live door code (C8): [`Revealed`]. In the audit trail before it is answered.
     Reveal(CodeId),
+    /// Doors whose budget for wrong codes ran out within a day (U7): [`AlertRow`]s.
+    Alerts,
 }
 
 /// What the server answers.
@@ -172,6 +174,25 @@ pub enum Answer {
     Audit(AuditPage),
     /// To [`Request::Reveal`].
     Revealed(Revealed),
+    /// To [`Request::Alerts`].
+    Alerts(Vec<AlertRow>),
+}
+
+/// A door at which too many wrong codes were tried (U7).
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct AlertRow {
+    /// Where.
+    pub property: PropertyId,
+    /// Which door.
+    pub door: DoorId,
+    /// Its name.
+    pub name: String,
+    /// How many codes it takes now before it takes none; 0: every code there is denied, right ones too.
+    pub left: u8,
+    /// When it takes one more.
+    pub more_at: Option<Moment>,
+    /// When its budget last ran out, to ten minutes.
+    pub ran_out: Moment,
 }
 
 /// A door code, shown (C8).
@@ -824,7 +845,8 @@ impl Request {
             | Request::Person(_)
             | Request::Door(_)
             | Request::FindPerson(_)
-            | Request::Reveal(_) => Ok(()),
+            | Request::Reveal(_)
+            | Request::Alerts => Ok(()),
             Request::Audit(search) => rows(search.most),
         }
     }

@@ -7,19 +7,24 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    ops::Range,
     pin::Pin,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
 use keyward_protocol::{
-    decision::Decision,
+    decision::{Decision, Reason},
     frame::{Batch as Frames, Frame},
-    id::{KeyId, LockId, PersonId, PortfolioId},
+    id::{DoorId, KeyId, LockId, PersonId, PortfolioId},
     message::check::{AnswerWriter, DetailedAnswer, Outcome as Told, RawCheck},
     time::Moment,
 };
 
+use super::lockout::Budgets;
 use crate::{
     access_log::{self, Batch, CredentialKind, Mode, Producer, PushError, Record, Who},
     clock::Clock,
@@ -41,6 +46,7 @@ use crate::{
 pub struct Judge {
     engine: Engine,
     taggers: BTreeMap<PortfolioId, Tagger>,
+    budgets: AllBudgets,
     producers: Vec<Producer>,
     mode: Mode,
     clock: Clock,
@@ -48,11 +54,28 @@ pub struct Judge {
     unrecorded: AtomicU64,
 }
 
+/// Each portfolio's budgets for wrong codes (U7).
+pub type AllBudgets = Arc<BTreeMap<PortfolioId, Budgets>>;
+
 /// This thread's lists, kept from batch to batch.
 #[derive(Default)]
 struct Scratch {
     questions: Vec<Question>,
     verdicts: Vec<Verdict>,
+    codes: Vec<CodeAttempt>,
+}
+
+/// What a question is to its door's budget for wrong codes (U7).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum CodeAttempt {
+    /// No code, or a code at a door that isn't there for who asks.
+    None,
+    /// A code that room was taken for.
+    Reserved,
+    /// A code that there is no room for: not looked up.
+    Refused,
+    /// A code, and what came before a restart is still being read.
+    Unknown,
 }
 
 thread_local! {
@@ -68,11 +91,17 @@ impl Judge {
     pub fn new(
         engine: Engine,
         taggers: BTreeMap<PortfolioId, Tagger>,
+        budgets: AllBudgets,
         producers: Vec<Producer>,
         mode: Mode,
         clock: Clock,
     ) -> Judge {
-        Judge { engine, taggers, producers, mode, clock, unrecorded: AtomicU64::new(0) }
+        Judge { engine, taggers, budgets, producers, mode, clock, unrecorded: AtomicU64::new(0) }
+    }
+
+    /// The budgets for wrong codes that it judges by.
+    pub fn budgets(&self) -> AllBudgets {
+        Arc::clone(&self.budgets)
     }
 
     /// Hands a batch's records over and says when its answers may be written.
@@ -165,14 +194,21 @@ impl net::Judge for Judge {
             (Principal::Lock { .. }, None) => Scope::Doors(&[]),
         };
         let publication = self.engine.published().load();
-        let (Some(published), Some(tagger)) = (publication.portfolio(portfolio), self.taggers.get(&portfolio)) else {
+        let (Some(published), Some(tagger), Some(budgets), Some(doors)) = (
+            publication.portfolio(portfolio),
+            self.taggers.get(&portfolio),
+            self.budgets.get(&portfolio),
+            directory.portfolios.get(&portfolio),
+        ) else {
             return Ticket::Settled(Settled::Deny);
         };
+        budgets.make_room(doors.next.door);
         let lock = match who.principal {
             Principal::Lock { lock, .. } => lock,
             Principal::Operator { .. } => LockId::NONE,
         };
-        let at = Judged { published, scope, tagger, now: (self.clock)(), lock, viewer };
+        let now = (self.clock)();
+        let at = Judged { published, scope, tagger, now, lock, viewer, budgets, doors };
         let mut records = producer.buffer();
         SCRATCH.with_borrow_mut(|scratch| {
             for frame in frames.frames() {
@@ -192,6 +228,9 @@ struct Judged<'a> {
     lock: LockId,
     /// Who is told more than a lock.
     viewer: Option<(&'a Portfolio, PersonId)>,
+    budgets: &'a Budgets,
+    /// Where doors are looked up whose code budget is to be touched.
+    doors: &'a Portfolio,
 }
 
 impl Judged<'_> {
@@ -203,18 +242,72 @@ impl Judged<'_> {
             (0..header.count).for_each(|_| answers.put(Told::Behind));
             return;
         }
-        let Scratch { questions, verdicts } = scratch;
-        questions.clear();
-        questions.extend(frame.checks().map(question));
-        verdicts.clear();
-        verdicts.resize(questions.len(), Verdict::DENIED);
-        let tag = |door, digits: &_| self.tagger.tag(door, digits).0;
-        check_batch(self.published, self.scope, self.now, questions, tag, verdicts);
+        scratch.begin(frame);
+        self.judge_in_turn(scratch);
+        let Scratch { questions, verdicts, .. } = scratch;
         for (question, verdict) in questions.iter().zip(verdicts.iter()) {
             records.extend(self.record(question, verdict));
             match answers.detailed() {
                 true => answers.put_detailed(&self.detailed(question, verdict)),
                 false => answers.put(told(verdict)),
+            }
+        }
+    }
+
+    /// Judges the questions in their order. Room for codes is taken ahead, and what is judged is only cut where a door has
+    /// none left: then what came before is settled first, which may give some back. So it comes out as if each code had
+    /// been judged before the next was looked at, and whoever is out of room does not slow the others down.
+    fn judge_in_turn(&self, scratch: &mut Scratch) {
+        let (mut from, mut reserved) = (0, false);
+        for at in 0..scratch.questions.len() {
+            let Some(door) = scratch.code_at(at).filter(|door| self.may_ask(*door)) else { continue };
+            let mut attempt = self.attempt(door);
+            if attempt == CodeAttempt::Refused && reserved {
+                self.judge_part(scratch, from..at);
+                (from, reserved) = (at, false);
+                attempt = self.attempt(door);
+            }
+            reserved |= attempt == CodeAttempt::Reserved;
+            scratch.note(at, attempt);
+        }
+        self.judge_part(scratch, from..scratch.questions.len());
+    }
+
+    fn attempt(&self, door: DoorId) -> CodeAttempt {
+        if !self.budgets.are_known() {
+            return CodeAttempt::Unknown;
+        }
+        if self.budgets.reserve(door, self.now) { CodeAttempt::Reserved } else { CodeAttempt::Refused }
+    }
+
+    /// Whether a door is there for who asks: what they may not ask about has its budget from others.
+    fn may_ask(&self, door: DoorId) -> bool {
+        let of = self.doors.property_of_door.get(&door);
+        of.is_some_and(|property| match self.scope {
+            Scope::Portfolio => true,
+            Scope::Property(own) => own == *property,
+            Scope::Doors(doors) => doors.binary_search(&door).is_ok(),
+        })
+    }
+
+    fn judge_part(&self, scratch: &mut Scratch, part: Range<usize>) {
+        let Scratch { questions, verdicts, codes } = scratch;
+        let (Some(questions), Some(verdicts), Some(codes)) =
+            (questions.get(part.clone()), verdicts.get_mut(part.clone()), codes.get(part))
+        else {
+            return;
+        };
+        let tag = |door, digits: &_| self.tagger.tag(door, digits).0;
+        check_batch(self.published, self.scope, self.now, questions, tag, verdicts);
+        for ((question, verdict), attempt) in questions.iter().zip(verdicts).zip(codes) {
+            let is_there = verdict.outcome != Verdict::DENIED.outcome;
+            match attempt {
+                CodeAttempt::None => {}
+                CodeAttempt::Reserved => self.budgets.settle(question.door, self.now, verdict.wrong_code),
+                // A door that isn't there comes first (U1).
+                CodeAttempt::Refused if is_there => *verdict = Verdict::denied(Reason::TooManyWrongCodes),
+                CodeAttempt::Unknown if is_there => *verdict = Verdict { outcome: Outcome::Retry, ..Verdict::DENIED },
+                CodeAttempt::Refused | CodeAttempt::Unknown => {}
             }
         }
     }
@@ -228,7 +321,10 @@ impl Judged<'_> {
             Outcome::Retry => (None, KeyId::NONE),
         };
         let tag = |door, digits: &_| self.tagger.tag(door, digits).0;
-        let stands_until = stands_until(self.published, self.scope, self.now, question, tag);
+        let stands_until = match reason {
+            Some(Reason::TooManyWrongCodes) => self.budgets.spent(question.door, self.now).unwrap_or(self.now),
+            _ => stands_until(self.published, self.scope, self.now, question, tag),
+        };
         DetailedAnswer { outcome: told(verdict), reason, key, stands_until }
     }
 
@@ -253,6 +349,33 @@ impl Judged<'_> {
         };
         let (time, revision, door, lock) = (self.now, self.published.revision, question.door, self.lock);
         Some(Record { time, revision, door, who, key, lock, kind, outcome })
+    }
+}
+
+impl Scratch {
+    fn begin(&mut self, frame: &Frame<'_>) {
+        self.questions.clear();
+        self.questions.extend(frame.checks().map(question));
+        self.verdicts.clear();
+        self.verdicts.resize(self.questions.len(), Verdict::DENIED);
+        self.codes.clear();
+        self.codes.resize(self.questions.len(), CodeAttempt::None);
+    }
+
+    /// The door of a question that shows a code.
+    fn code_at(&self, at: usize) -> Option<DoorId> {
+        let question = self.questions.get(at)?;
+        (question.shown.kind == ShownKind::Code).then_some(question.door)
+    }
+
+    fn note(&mut self, at: usize, attempt: CodeAttempt) {
+        if let Some(code) = self.codes.get_mut(at) {
+            *code = attempt;
+        }
+        if let (CodeAttempt::Refused | CodeAttempt::Unknown, Some(question)) = (attempt, self.questions.get_mut(at)) {
+            // Nobody looks it up (U7): whether the door is there is all that is asked.
+            question.shown = Shown::new(ShownKind::Code, &[]);
+        }
     }
 }
 

@@ -22,7 +22,13 @@ use keyward_protocol::{
 };
 use tokio::sync::oneshot;
 
-use super::{audit, cursor::Seal, watch};
+use super::{
+    audit,
+    cursor::Seal,
+    judge::AllBudgets,
+    lockout::{Alert, Budgets},
+    watch,
+};
 use crate::{
     access_log::{AccessLog, Query, Wanted},
     clock::Clock,
@@ -48,6 +54,7 @@ pub struct Manage {
     journal: Arc<PathBuf>,
     /// One page of the audit trail is read at a time: it is files that are read for one manager.
     trail: Arc<tokio::sync::Mutex<()>>,
+    budgets: AllBudgets,
     seal: Arc<Seal>,
     met: Arc<Met>,
     clock: Clock,
@@ -79,10 +86,10 @@ impl Met {
 }
 
 impl Manage {
-    /// Answers from this engine's Directory, this log and this journal, by this clock.
-    pub fn new(engine: Engine, log: AccessLog, journal: PathBuf, clock: Clock) -> Manage {
+    /// Answers from this engine's Directory, this log, this journal and these budgets, by this clock.
+    pub fn new(engine: Engine, log: AccessLog, journal: PathBuf, budgets: AllBudgets, clock: Clock) -> Manage {
         let (journal, trail, seal) = (Arc::new(journal), Arc::default(), Arc::new(Seal::new()));
-        Manage { engine, log, journal, trail, seal, met: Arc::default(), clock }
+        Manage { engine, log, journal, trail, budgets, seal, met: Arc::default(), clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
@@ -138,8 +145,9 @@ impl Manage {
             }
             look => {
                 let (engine, clock, met) = (self.engine.clone(), self.clock.clone(), Arc::clone(&self.met));
+                let budgets = Arc::clone(&self.budgets);
                 // Lists may be long: not on a thread that serves locks.
-                let look_up = move || look_up(&engine, &clock, &met, who, look);
+                let look_up = move || look_up(&engine, &clock, &met, &budgets, who, look);
                 let looked = tokio::task::spawn_blocking(look_up).await;
                 looked.unwrap_or_else(|_| Answer::Refused(stopping()))
             }
@@ -202,6 +210,7 @@ fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl F
         Request::Locks(_) => Some((None, "locks")),
         Request::Search(_) => Some((None, "the access log")),
         Request::Audit(_) => Some((None, "the audit trail")),
+        Request::Alerts => Some((None, "alerts")),
         Request::Overview | Request::Do { .. } | Request::Reveal(_) => Some((None, "the portfolio")),
     };
     let command = match request {
@@ -279,7 +288,14 @@ fn history(
     })
 }
 
-fn look_up(engine: &Engine, clock: &Clock, met: &Met, who: (PortfolioId, PersonId), request: Request) -> Answer {
+fn look_up(
+    engine: &Engine,
+    clock: &Clock,
+    met: &Met,
+    budgets: &AllBudgets,
+    who: (PortfolioId, PersonId),
+    request: Request,
+) -> Answer {
     let directory = engine.directory();
     let now = clock();
     let found = directory.portfolios.get(&who.0).ok_or_else(|| Refusal::NotPermitted("being a manager".to_owned()));
@@ -293,7 +309,8 @@ fn look_up(engine: &Engine, clock: &Clock, met: &Met, who: (PortfolioId, PersonI
             read.failed.get(&who.0).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
         }
     };
-    let viewer = Viewer { portfolio: sight.portfolio(), sight, met: met.by(who), door_codes };
+    let budgets = budgets.get(&who.0);
+    let viewer = Viewer { portfolio: sight.portfolio(), sight, met: met.by(who), door_codes, budgets };
     let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
     if let Answer::Found(person) = &answer {
         met.note(who, person.id);
@@ -308,6 +325,7 @@ struct Viewer<'a> {
     /// Whom they may give a first Key.
     met: Vec<PersonId>,
     door_codes: DoorCodes,
+    budgets: Option<&'a Budgets>,
 }
 
 impl<'a> Viewer<'a> {
@@ -321,6 +339,7 @@ impl<'a> Viewer<'a> {
             Request::People(property, rows) => Answer::People(self.people(property, &rows)?),
             Request::Person(person) => Answer::Person(self.person_detail(person)?),
             Request::FindPerson(email) => Answer::Found(self.find_by_email(&email)?),
+            Request::Alerts => Answer::Alerts(self.alerts(now)),
             Request::Doors(property, rows) => Answer::Doors(self.doors(property, &rows)?),
             Request::Door(door) => Answer::Door(self.door(door)?),
             Request::Schedules(property, rows) => Answer::Schedules(self.schedules(property, &rows)?),
@@ -698,16 +717,31 @@ impl<'a> Viewer<'a> {
         }))
     }
 
+    /// Of the doors whose log is in sight (L2).
+    fn alerts(&self, now: Moment) -> Vec<AlertRow> {
+        let alerts = self.budgets.map(|budgets| budgets.alerts(now)).unwrap_or_default();
+        let row = |alert: Alert| {
+            let (property, door) = self.sight.door_in_sight(alert.door).ok()?;
+            let (property, name) = (property.id(), door.name.clone());
+            let Alert { door, left, more_at, ran_out } = alert;
+            Some(AlertRow { property, door, name, left, more_at, ran_out })
+        };
+        alerts.into_iter().filter_map(row).collect()
+    }
+
     fn explain(&self, person: PersonId, door: DoorId, by_code: bool, at: Moment) -> Result<Explanation, Refusal> {
         let ((property, found), person) = (self.sight.door_in_sight(door)?, self.sight.person(person)?);
         let managed = self.sight.managed(property);
         let explained = explain::explain(self.portfolio, property, found, person.id, by_code, at);
+        // Until then no code is looked up there (U7), if nobody tries another wrong one.
+        let spent_until = self.budgets.filter(|_| by_code).and_then(|budgets| budgets.spent(door, at));
         let denied = match explained.decision {
+            _ if spent_until.is_some() => Some(Reason::TooManyWrongCodes),
             Decision::Granted { .. } => None,
             Decision::Denied { reason } => Some(reason),
         };
         let would_open = match denied {
-            None => Vec::new(),
+            None | Some(Reason::TooManyWrongCodes) => Vec::new(),
             Some(_) => explain::keys_that_open(property, found, by_code, at),
         };
         Ok(Explanation {
@@ -727,7 +761,12 @@ impl<'a> Viewer<'a> {
                 .filter(|standing| managed.has(standing.key) || standing.refuses != Some(Reason::NoKey))
                 .map(|standing| self.standing_row(property, &managed, standing))
                 .collect(),
-            flips_at: explained.flips_at,
+            flips_at: match (spent_until, explained.decision) {
+                (None, _) => explained.flips_at,
+                (Some(until), Decision::Granted { .. }) => Some(until),
+                // What it is then is worked out by asking about then.
+                (Some(_), Decision::Denied { .. }) => None,
+            },
             would_open: would_open.into_iter().filter_map(|key| named_key(property, &managed, key)).collect(),
         })
     }

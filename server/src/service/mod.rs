@@ -4,6 +4,7 @@ pub mod audit;
 mod cursor;
 mod hooks;
 mod judge;
+pub mod lockout;
 mod manage;
 mod watch;
 
@@ -12,6 +13,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use keyward_protocol::{
@@ -20,7 +22,9 @@ use keyward_protocol::{
 };
 use zeroize::Zeroizing;
 
+use judge::AllBudgets;
 pub use judge::Judge;
+use lockout::Budgets;
 
 use crate::{
     access_log::{self, AccessLog},
@@ -144,7 +148,11 @@ impl Server {
         let (engine, running) = Engine::start(books, publisher, Arc::clone(&options.clock));
         let producers = (0..shards).map(|shard| log.producer(shard)).collect();
         let clock = Arc::clone(&options.clock);
-        let judge = Judge::new(engine.clone(), taggers, producers, options.mode, options.clock);
+        let directory = engine.directory();
+        let of = |portfolio: &Arc<Portfolio>| (portfolio.id, Budgets::new(portfolio.next.door));
+        let budgets: AllBudgets = Arc::new(directory.portfolios.values().map(of).collect());
+        remember(&log, &budgets, now);
+        let judge = Judge::new(engine.clone(), taggers, Arc::clone(&budgets), producers, options.mode, options.clock);
         let control = control::Socket::bind(&layout.control()).inspect_err(|error| {
             let path = layout.control();
             tracing::warn!(%error, path = %path.display(), "no control socket: `issue` works while the server is stopped");
@@ -183,11 +191,13 @@ impl Server {
     /// Serves until `shutdown` resolves; then no more connections, frames in hand are finished, the log is flushed and
     /// the engine ends.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
+        let alarm = tokio::spawn(sound_alarm(self.engine.clone(), self.judge.budgets(), Arc::clone(&self.clock)));
         let hooks = hooks::hooks(self.engine.clone(), self.log.clone(), self.journal, self.clock, self.judge);
         let (engine, authority) = (self.engine, self.authority);
         let answerer: control::Answerer = Arc::new(move |request| administer(&engine, &authority, request));
         let control = self.control.map(|socket| tokio::spawn(socket.serve(answerer)));
         self.listener.serve(hooks, shutdown).await;
+        alarm.abort();
         if let Some(control) = control {
             control.abort();
             _ = control.await;
@@ -202,6 +212,56 @@ impl Server {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the access log could not be flushed"),
             Err(error) => tracing::error!(%error, "shutting down ended with a panic"),
+        }
+    }
+}
+
+/// Works the budgets for wrong codes out from the log's last days (U7). A long log is read on: codes are told to retry
+/// until it is, and everything else is answered.
+fn remember(log: &AccessLog, budgets: &AllBudgets, now: Moment) {
+    const PATIENCE: Duration = Duration::from_secs(1);
+    let (log, all) = (log.clone(), Arc::clone(budgets));
+    let read = move |done: std::sync::mpsc::Sender<()>| {
+        let span = access_log::Span::Times(now.plus_seconds(-lockout::REMEMBERED_SECONDS)..Moment::MAX);
+        let visited = log.visit(&span, |portfolio, _, record| {
+            if let Some(budgets) = all.get(&portfolio) {
+                budgets.remember(record);
+            }
+        });
+        match visited {
+            Ok(damage) if damage.is_empty() => {}
+            Ok(_) | Err(_) => {
+                tracing::error!("the access log has places that can't be read: wrong codes tried there are forgotten");
+            }
+        }
+        all.values().for_each(Budgets::remembered);
+        _ = done.send(());
+    };
+    let (done, is_done) = std::sync::mpsc::channel();
+    match std::thread::Builder::new().name("wrong codes".into()).spawn(move || read(done)) {
+        Ok(_) => _ = is_done.recv_timeout(PATIENCE),
+        Err(error) => tracing::error!(%error, "no thread can be started: door codes are told to retry"),
+    }
+}
+
+/// Says in the server's messages when a door's budget for wrong codes has run out (U7), off the way of a check.
+async fn sound_alarm(engine: Engine, budgets: AllBudgets, clock: Clock) {
+    let mut known: BTreeMap<PortfolioId, u64> = BTreeMap::new();
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        for (portfolio, budgets) in budgets.iter() {
+            let times = budgets.times_ran_out();
+            if known.insert(*portfolio, times).unwrap_or(0) == times {
+                continue;
+            }
+            let directory = engine.directory();
+            let found = directory.portfolios.get(portfolio);
+            for alert in budgets.alerts(clock()).into_iter().filter(|alert| alert.left == 0) {
+                let property = found.and_then(|found| found.property_with_door(alert.door));
+                let name = property.and_then(|of| of.doors.get(&alert.door)).map(|door| door.name.clone());
+                let door = name.unwrap_or_default();
+                tracing::warn!(door, "too many wrong codes: the door takes none until one more is allowed");
+            }
         }
     }
 }

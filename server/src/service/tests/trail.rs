@@ -199,3 +199,97 @@ async fn a_code_is_shown_to_its_owner_and_to_who_gives_a_key_for_it_and_the_trai
     assert_eq!(server.inside.engine.directory().portfolios[&PORTFOLIO].revision, revision + 1, "by the giving alone");
     server.stop().await;
 }
+
+/// Codes that nobody has at door 1, each another one.
+fn wrong_codes(server: &Running) -> impl Iterator<Item = Check> + use<> {
+    let directory = server.inside.engine.directory();
+    let live: Vec<Vec<u8>> = directory.portfolios[&PORTFOLIO].properties[&MAIN]
+        .codes
+        .values()
+        .map(|code| server.inside.engine.reveal(PORTFOLIO, code.id).unwrap().expose().to_vec())
+        .collect();
+    let digits = (1_000_000..9_999_999_u32).map(|number| number.to_string().into_bytes());
+    let wrong = digits.filter(move |digits| !live.contains(digits));
+    wrong
+        .filter_map(|digits| keyward_protocol::code::Digits::parse(&digits))
+        .map(|digits| Check { door: DoorId(1), credential: Credential::Code(digits) })
+}
+
+// U7, U1
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_codes_at_a_door_are_limited_over_all_frames_and_connections_and_after_a_restart() {
+    let (layout, server) = town().await;
+    let made = issue_lock(
+        &server.inside.engine,
+        &server.inside.authority,
+        PORTFOLIO,
+        "Gateway",
+        LockScope::Property(MAIN),
+        clock::now(),
+    )
+    .unwrap();
+    let identity = server.identity(&made.issued);
+    let lock = connect(&server, &identity).await;
+    let pm = server.as_person(id("pm")).await.unwrap();
+    let right = {
+        let directory = server.inside.engine.directory();
+        let code = directory.portfolios[&PORTFOLIO].properties[&MAIN].code_of[&(id("tracy"), DoorId(1))];
+        Credential::Code(server.inside.engine.reveal(PORTFOLIO, code).unwrap())
+    };
+    let right = |door| Check { door: DoorId(door), credential: right.clone() };
+    // Right codes cost nothing, however many are in one frame.
+    assert_eq!(lock.check_batch(&vec![right(1); 200]).await.outcomes, vec![Outcome::Granted; 200]);
+    // Nine wrong ones among right ones: each is judged after the one before it.
+    let mut wrong = wrong_codes(&server);
+    let mut mixed = Vec::new();
+    for _ in 0..9 {
+        mixed.extend([right(1), wrong.next().unwrap(), right(1)]);
+    }
+    let outcomes = lock.check_batch(&mixed).await.outcomes;
+    let expected = [Outcome::Granted, Outcome::Denied, Outcome::Granted].repeat(9);
+    assert_eq!(outcomes, expected);
+    assert!(pm.alerts().await.unwrap().is_empty());
+    // The tenth spends it: nothing is looked up any more, on any connection, and right codes are refused too.
+    let more: Vec<Check> =
+        [right(1), wrong.next().unwrap(), right(1)].into_iter().chain(wrong.by_ref().take(900)).collect();
+    let outcomes = lock.check_batch(&more).await.outcomes;
+    assert_eq!(outcomes[..3], [Outcome::Granted, Outcome::Denied, Outcome::Denied]);
+    let others = server.lock("Another", LockScope::Doors(vec![DoorId(1)])).await.1;
+    assert_eq!(ask(&others, 1, right(1).credential).await, Outcome::Denied);
+    // Other credentials, and other doors, are not touched.
+    assert_eq!(ask(&lock, 1, server.mobile("tracy@h.example")).await, Outcome::Granted);
+    assert_eq!(ask(&lock, 2, right(2).credential).await, Outcome::Denied, "another door's code");
+    let rows = pm.search_log(Search { doors: Some(vec![DoorId(1)]), ..Search::newest(1_000) }).await.unwrap().rows;
+    let count = |reason| rows.iter().filter(|row| row.denied == Some(reason)).count();
+    assert_eq!((count(Reason::UnknownCredential), count(Reason::TooManyWrongCodes)), (10, 902));
+    let spent = rows.iter().filter(|row| row.denied == Some(Reason::TooManyWrongCodes));
+    assert!(spent.into_iter().all(|row| row.who == keyward_protocol::message::watch::Who::Nobody), "not looked up");
+    // A foreign lock's tries are kept against it, and leave the door its budget.
+    let (_, foreign) = server.lock("Elsewhere", LockScope::Property(OTHER)).await;
+    let at_two = |check: Check| Check { door: DoorId(2), ..check };
+    foreign.check_batch(&wrong.by_ref().take(100).map(at_two).collect::<Vec<_>>()).await;
+
+    let alerts = pm.alerts().await.unwrap();
+    assert_eq!((alerts.len(), alerts[0].door, alerts[0].left), (1, DoorId(1), 0));
+    let explained = pm.explain(id("tracy"), DoorId(1), true, None).await.unwrap();
+    assert_eq!((explained.denied, explained.flips_at), (Some(Reason::TooManyWrongCodes), alerts[0].more_at));
+    let then = pm.explain(id("tracy"), DoorId(1), true, alerts[0].more_at).await.unwrap();
+    assert_eq!(then.denied, None, "one comes back");
+    assert_eq!(pm.explain(id("tracy"), DoorId(1), false, None).await.unwrap().denied, None);
+    for (role, sees) in [("full", 1), ("limited", 1), ("specific", 1), ("pmspecific", 1)] {
+        assert_eq!(server.as_person(id(role)).await.unwrap().alerts().await.unwrap().len(), sees, "{role}");
+    }
+    let dir = server.stop().await;
+    let server = start(&layout).await;
+    let lock = connect(&server, &identity).await;
+    let pm = server.as_person(id("pm")).await.unwrap();
+    assert_eq!(pm.alerts().await.unwrap(), alerts, "as it was, from the log");
+    // The codes are read while it serves.
+    server.inside.engine.run(PORTFOLIO, Actor::Administrator, give(KEY_B, id("sam"))).unwrap();
+    assert_eq!(ask(&lock, 1, right(1).credential).await, Outcome::Denied);
+    let search = Search { reason: Some(Reason::TooManyWrongCodes), ..Search::newest(1) };
+    assert_eq!(pm.search_log(search).await.unwrap().rows[0].door, DoorId(1));
+    assert_eq!(ask(&lock, 1, server.mobile("tracy@h.example")).await, Outcome::Granted);
+    server.stop().await;
+    drop(dir);
+}
