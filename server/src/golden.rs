@@ -27,7 +27,7 @@ use crate::{
         record::{Entry, encode_directory},
         snapshot,
     },
-    vault::{RootSecret, Vault, Wanted},
+    vault::{self, RootSecret, Vault, Wanted},
 };
 
 const LINEAGE: [u8; 16] = *b"golden lineage 1";
@@ -97,7 +97,13 @@ impl Script {
         let secret = RootSecret::fixed(0x5a);
         secret.write(&layout.root()).unwrap();
         let mut random = ChaCha20Rng::seed_from_u64(1);
-        let vault = Vault::create_with(&layout.vault(PORTFOLIO), &secret, *b"golden vault  1 ", &mut random).unwrap();
+        let vault = Vault::create_with(
+            &layout.vault(PORTFOLIO),
+            &secret,
+            vault::new_id(PORTFOLIO, *b"golden vault"),
+            &mut random,
+        )
+        .unwrap();
         let journal = Journal::create(&layout.journal(), &layout.anchor(), LINEAGE).unwrap();
         let mut script = Script { layout, directory: Directory::default(), vault, journal, random };
         let empty = Portfolio::new(PORTFOLIO, String::new());

@@ -2,7 +2,10 @@
 
 use std::{
     num::NonZeroUsize,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
 };
 
@@ -36,9 +39,42 @@ pub fn each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Ve
     made.into_iter().map(|(_, made)| made).collect()
 }
 
+/// What each of two works comes to, done beside each other.
+pub fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> B) -> (A, B) {
+    // Where a thread can't be had, this one does both: the work waits in a place where either finds it.
+    let one = Mutex::new(Some(one));
+    let take = || {
+        let work = one.lock().unwrap_or_else(PoisonError::into_inner).take();
+        work.map(|work| work())
+    };
+    thread::scope(|scope| {
+        let handle = thread::Builder::new().name("start".into()).spawn_scoped(scope, take).ok();
+        let other = other();
+        let theirs = handle.and_then(|handle| match handle.join() {
+            Ok(theirs) => theirs,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        let one = theirs.or_else(take).expect("whoever took the work has done it, or its panic went on");
+        (one, other)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn both_are_done_once() {
+        let mut counted = 0;
+        let (one, other) = both(
+            || {
+                counted += 1;
+                counted
+            },
+            || "other",
+        );
+        assert_eq!((one, other, counted), (1, "other", 1));
+    }
 
     #[test]
     fn each_thing_is_done_once_and_in_order() {

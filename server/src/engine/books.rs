@@ -36,7 +36,7 @@ use crate::{
         record::{Entry, RecordError, decode_directory, encode_directory},
         snapshot,
     },
-    vault::{MakeError, RootError, RootSecret, Tagger, Vault, VaultError, Wanted},
+    vault::{self, MakeError, RootError, RootSecret, Tagger, Vault, VaultError, Wanted},
 };
 
 /// Why there are no books to open, or none can be made.
@@ -340,7 +340,8 @@ impl Books {
         Authority::create(layout.secrets(), &hex, now)?;
         let root = RootSecret::generate()?;
         root.write(&layout.root())?;
-        let vault = Vault::create_at(&medium.disk, &layout.vault(portfolio), &root, random_bytes())?;
+        let id = vault::new_id(portfolio, random_bytes());
+        let vault = Vault::create_at(&medium.disk, &layout.vault(portfolio), &root, id)?;
         let journal = Journal::create_at(medium.journal(layout), lineage)?;
         let mut books = Books {
             disk: medium.disk.clone(),
@@ -393,7 +394,7 @@ impl Books {
         let mut report = OpenReport::default();
         let (found, decoded) = progress.during("reading the snapshot", "", |_| {
             snapshot::newest(&layout.snapshots()).map(|found| {
-                let decoded = found.snapshot.as_ref().map(|snapshot| decode_directory(&snapshot.payload));
+                let decoded = found.snapshot.as_ref().map(|snapshot| decode_directory(snapshot.payload()));
                 (found, decoded)
             })
         })?;
@@ -496,7 +497,7 @@ impl Books {
     pub fn read_vaults(&mut self) -> VaultsRead {
         let Books { vaults, directory, progress, .. } = self;
         progress.behind("reading the door codes", "slots", |counter| {
-            vaults.read(directory, &mut |done, of| counter.at(done, of))
+            vaults.read(directory, &|done, of| counter.at(done, of))
         })
     }
 

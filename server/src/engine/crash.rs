@@ -165,7 +165,7 @@ impl Recorded {
         }
         // The vault opens again as it was left.
         let root = RootSecret::read(&layout.root()).unwrap();
-        drop(Vault::open(&layout.vault(PORTFOLIO), &root).map_err(|error| error.to_string())?);
+        drop(Vault::open(&layout.vault(PORTFOLIO), &root, PORTFOLIO).map_err(|error| error.to_string())?);
         Ok(())
     }
 }

@@ -20,13 +20,13 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, SyncSender},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use keyward_protocol::{code::Digits, id::*, time::Moment};
 
 pub use books::{Books, Committed, Medium, OpenReport, ReplayError, Shown, StartError, WriteError};
@@ -146,7 +146,7 @@ pub enum DoorCodes {
 /// A running engine. Clones are handles of the same one.
 #[derive(Clone)]
 pub struct Engine {
-    requests: Sender<Request>,
+    requests: SyncSender<Request>,
     door_codes: Arc<ArcSwap<DoorCodes>>,
     directory: Arc<ArcSwap<Directory>>,
     published: Arc<Published>,
@@ -155,7 +155,7 @@ pub struct Engine {
 
 /// Ends the engine and waits for it.
 pub struct Running {
-    requests: Sender<Request>,
+    requests: SyncSender<Request>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -167,7 +167,9 @@ impl Engine {
 
     /// [`Engine::start`] where something else happens after a failed write; a test can't end its process.
     fn start_with(books: Books, publisher: Publisher, clock: Clock, failed: Failed) -> (Engine, Running) {
-        let (requests, queue) = crossbeam_channel::bounded(QUEUE);
+        // The standard library's: what waits there when the engine ends is dropped with it, and so whoever waits for a
+        // reply is told. A bounded channel of crossbeam keeps it for as long as anybody could send.
+        let (requests, queue) = mpsc::sync_channel(QUEUE);
         let directory = Arc::new(ArcSwap::from_pointee(books.directory().clone()));
         let published = publisher.published();
         let renewed = clock();
@@ -260,7 +262,7 @@ impl Engine {
     }
 
     fn wait<T: Send + 'static>(&self, request: impl FnOnce(Reply<T>) -> Request) -> Result<T, Refusal> {
-        let (send, receive) = crossbeam_channel::bounded(1);
+        let (send, receive) = mpsc::sync_channel(1);
         self.send(request(Box::new(move |done| _ = send.send(done))));
         receive.recv().unwrap_or_else(|_| Err(stopped()))
     }

@@ -185,9 +185,14 @@ impl Publisher {
                     }
                 }
             }
-            for property in with_codes {
-                if let (Some(property), Some(vault)) = (portfolio.properties.get(&property), books.vault(id)) {
-                    next.set_codes(property.id(), Some(&codes(property, vault)));
+            let with_codes: Vec<PropertyId> = with_codes.into_iter().collect();
+            let tables = parallel::each(&with_codes, |property| {
+                let (property, vault) = (portfolio.properties.get(property)?, books.vault(id)?);
+                next.code_table(property.id(), &codes(property, vault))
+            });
+            for (property, table) in with_codes.into_iter().zip(tables) {
+                if let Some(table) = table {
+                    next.set_code_table(property, Some(table));
                 }
             }
             self.published.publish(id, next.clone());

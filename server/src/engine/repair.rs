@@ -47,7 +47,7 @@ use crate::{
         record::{Entry, Restored, decode_directory, encode_directory, parts},
         snapshot,
     },
-    vault::{RootError, RootSecret, Vault, VaultError},
+    vault::{self, RootError, RootSecret, Vault, VaultError},
 };
 
 /// The moves of a repair that is being carried out, in [`Layout::repairing`].
@@ -419,7 +419,7 @@ impl Repair {
         let older = is_current.then(|| self.backup_vault(portfolio.id)).flatten();
         let from_backup = older.as_ref().map(|older| older.examine(&live, &quarantined)).transpose()?;
         let path = self.layout.vault(portfolio.id);
-        let lost = match Vault::open(&path, &self.root) {
+        let lost = match Vault::open(&path, &self.root, portfolio.id) {
             Ok(vault) => {
                 let examined = vault.examine(&live, &quarantined)?;
                 let gone = |code: &CodeId| {
@@ -466,8 +466,10 @@ impl Repair {
     fn backup_vault(&self, portfolio: PortfolioId) -> Option<Vault> {
         let backup = self.backup.as_ref()?;
         let path = backup.vault(portfolio);
-        let opened = Vault::open(&path, &self.root);
-        opened.or_else(|_| Vault::open(&path, &RootSecret::read(&backup.root())?).map_err(RepairError::from)).ok()
+        let opened = Vault::open(&path, &self.root, portfolio);
+        opened
+            .or_else(|_| Vault::open(&path, &RootSecret::read(&backup.root())?, portfolio).map_err(RepairError::from))
+            .ok()
     }
 
     fn plan_authority(&mut self) {
@@ -500,7 +502,7 @@ impl Pool {
         let mut unusable: Vec<PathBuf> = damaged.into_iter().map(|damaged| damaged.file).collect();
         *lineage = lineage.or(found.lineage).or_else(|| whole.first().map(|snapshot| snapshot.lineage));
         for snapshot in whole {
-            match decode_directory(&snapshot.payload) {
+            match decode_directory(snapshot.payload()) {
                 Ok(directory) if Some(snapshot.lineage) == *lineage => {
                     self.end = self.end.max(snapshot.sequence);
                     self.snapshots.entry(snapshot.sequence).or_insert(directory);
@@ -880,7 +882,7 @@ impl Repair {
         match (new, &self.backup) {
             (NewVault::Recovered, _) => {
                 copy(&self.layout.vault(portfolio), staged)?;
-                let mut vault = Vault::open(staged, &self.root)?;
+                let mut vault = Vault::open(staged, &self.root, portfolio)?;
                 vault.reconcile(&live, &quarantined)?;
                 if let Some(older) = self.backup_vault(portfolio) {
                     vault.recover(&older, &live)?;
@@ -889,9 +891,9 @@ impl Repair {
             (NewVault::Backup, Some(backup)) => {
                 copy(&backup.vault(portfolio), staged)?;
                 // It may be sealed under the backup's root: then it is rewritten under the one that stands.
-                let mut vault = match Vault::open(staged, &self.root) {
+                let mut vault = match Vault::open(staged, &self.root, portfolio) {
                     Err(VaultError::WrongRoot) => {
-                        let mut vault = Vault::open(staged, &RootSecret::read(&backup.root())?)?;
+                        let mut vault = Vault::open(staged, &RootSecret::read(&backup.root())?, portfolio)?;
                         vault.rotate(&self.root)?;
                         vault
                     }
@@ -900,7 +902,7 @@ impl Repair {
                 // What was deleted since is destroyed before anything can ask for it.
                 vault.reconcile(&live, &quarantined)?;
             }
-            _ => drop(Vault::create(staged, &self.root, books::random_bytes())?),
+            _ => drop(Vault::create(staged, &self.root, vault::new_id(portfolio, books::random_bytes()))?),
         }
         Ok(())
     }

@@ -18,7 +18,7 @@ use crate::{
     },
     index::lookup::{Outcome, Question, Scope, Shown, Verdict, check_batch},
     progress::Progress,
-    vault::{RootSecret, Tagger, VaultError},
+    vault::{self, RootSecret, Tagger, Vault, VaultError},
 };
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
@@ -50,7 +50,7 @@ impl Server {
     }
 
     /// A server whose vault is read when the test says so.
-    fn open_held(layout: &Layout, now: Moment) -> (Server, Sender<Fate>) {
+    fn open_held(layout: &Layout, now: Moment) -> (Server, crossbeam_channel::Sender<Fate>) {
         let (medium, say) = crate::testing::held_vault(layout);
         let (books, report) = Books::open_early(&medium, layout, Progress::silent()).unwrap();
         (Server::start_early(books, now, report), say)
@@ -416,6 +416,31 @@ fn while_the_vault_is_read_checks_are_answered_and_commands_wait() {
     server.stop();
 }
 
+// An engine that ends leaves nobody waiting: what it no longer does is dropped, with its reply.
+#[test]
+fn whoever_asks_an_engine_that_ends_is_told() {
+    let (_dir, layout) = layout();
+    Server::create(&layout).stop();
+    let (server, say) = Server::open_held(&layout, at("2026-11-23T10:00:01-05:00"));
+    server.engine.requests.send(Request::Stop).unwrap();
+    let asked = 2 * BATCH + 1;
+    let (send, told) = mpsc::sync_channel(asked);
+    for number in 0..asked {
+        let send = send.clone();
+        let reply: Reply<CarrierId> = Box::new(move |made| _ = send.send(made));
+        server.engine.send(Request::Carrier { name: format!("Carrier {number}"), reply });
+    }
+    drop(send);
+    say.send(Fate::Proceed).unwrap();
+    drop(say);
+    // Ends: each reply was used or dropped.
+    let made: Vec<Result<CarrierId, Refusal>> = told.iter().collect();
+    assert!((BATCH..asked).contains(&made.len()), "{} of {asked} were done", made.len());
+    assert!(made.iter().all(Result::is_ok));
+    assert!(server.engine.make_carrier("Late").is_err());
+    server.stop();
+}
+
 // C3, C6, K7, K11, U8
 #[test]
 fn a_vault_that_cant_be_read_is_told_and_nothing_is_done_that_needs_it() {
@@ -488,6 +513,9 @@ fn another_vault_or_another_root_refuses_the_start() {
     assert!(matches!(start(), StartError::Vault(VaultError::NotAVault)));
     std::fs::remove_file(layout.vault(PORTFOLIO)).unwrap();
     assert!(matches!(start(), StartError::Vault(VaultError::Io(_))));
+    let others = vault::new_id(PortfolioId(2), [0; 12]);
+    drop(Vault::create(&layout.vault(PORTFOLIO), &RootSecret::read(&layout.root()).unwrap(), others).unwrap());
+    assert!(matches!(start(), StartError::Vault(VaultError::AnotherPortfolios { of: 1, found: 2 })));
     std::fs::write(layout.vault(PORTFOLIO), vault).unwrap();
     Server::open(&layout, at("2026-11-23T11:00:00-05:00")).stop();
 }

@@ -77,7 +77,7 @@ impl Vaults {
     ) -> Result<Vaults, VaultError> {
         let mut vaults = BTreeMap::new();
         for id in portfolios {
-            let unread = Unread::open_at(disk, &layout.vault(id), root)?;
+            let unread = Unread::open_at(disk, &layout.vault(id), root, id)?;
             vaults.insert(id, Held { tagger: unread.tagger(), state: State::Unread(unread) });
         }
         Ok(Vaults(vaults))
@@ -85,20 +85,20 @@ impl Vaults {
 
     /// Reads those that were not read yet, and puts them right by what the books say. `progress` is told how many slots
     /// of how many, vault by vault.
-    pub fn read(&mut self, directory: &Directory, progress: &mut dyn FnMut(u64, u64)) -> VaultsRead {
+    pub fn read(&mut self, directory: &Directory, progress: &(dyn Fn(u64, u64) + Sync)) -> VaultsRead {
         let mut found = VaultsRead::default();
         for (id, held) in &mut self.0 {
             // What stands there while it is read is never seen: nobody else has these books.
             held.state = match std::mem::replace(&mut held.state, State::Failed(VaultError::Failed)) {
                 State::Unread(unread) => {
                     let expected = directory.portfolios.get(id).map(|found| Expected::of(found)).unwrap_or_default();
-                    read(unread, &expected, progress).map_or_else(
+                    unread.settle(&expected.live, &expected.quarantined, progress).map_or_else(
                         |error| {
                             found.failed.insert(*id, error.to_string());
                             State::Failed(error)
                         },
-                        |(vault, lost)| {
-                            found.lost.extend(expected.lost(*id, &lost));
+                        |(vault, reconciled)| {
+                            found.lost.extend(expected.lost(*id, &reconciled.lost.into_iter().collect()));
                             State::Read(vault)
                         },
                     )
@@ -170,16 +170,6 @@ impl fmt::Debug for Vaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
-}
-
-fn read(
-    unread: Unread,
-    expected: &Expected,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<(Vault, BTreeSet<CodeId>), VaultError> {
-    let mut vault = unread.read(progress)?;
-    let reconciled = vault.reconcile(&expected.live, &expected.quarantined)?;
-    Ok((vault, reconciled.lost.into_iter().collect()))
 }
 
 /// The codes that a portfolio's vault has to have, by the books.

@@ -125,7 +125,7 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
         }
     };
     for snapshot in &whole {
-        if let Err(why @ RecordError::Newer(_)) = decode_directory(&snapshot.payload) {
+        if let Err(why @ RecordError::Newer(_)) = decode_directory(snapshot.payload()) {
             let what = format!("the Directory in `{}` can't be read: {why}", snapshot.file.display());
             report.add(Severity::Damaged, "snapshots", what, "");
         }
@@ -138,7 +138,7 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
     let (mut changes, mut acts) = (0_u64, 0_u64);
     let agrees = |sequence: u64, directory: &Directory| {
         let found = whole.iter().find(|snapshot| snapshot.sequence == sequence);
-        let found = found.and_then(|snapshot| decode_directory(&snapshot.payload).ok());
+        let found = found.and_then(|snapshot| decode_directory(snapshot.payload()).ok());
         found.is_some_and(|found| encode_directory(&found) == encode_directory(directory))
     };
     // Each snapshot is compared when the frame after it comes, or at the end.
@@ -224,7 +224,7 @@ fn vaults(layout: &Layout, directory: &Directory, report: &mut Report) {
 
 fn vault(path: &Path, root: &RootSecret, portfolio: &Arc<Portfolio>, report: &mut Report) {
     let Expected { live, quarantined } = Expected::of(portfolio);
-    let examined = Vault::open(path, root).and_then(|vault| vault.examine(&live, &quarantined));
+    let examined = Vault::open(path, root, portfolio.id).and_then(|vault| vault.examine(&live, &quarantined));
     let examined = match examined {
         Ok(examined) => examined,
         Err(error) => {

@@ -235,11 +235,21 @@ impl PortfolioPublication {
     /// Sets a property's codes; `None` while they are being read: codes there are answered `retry` meanwhile. A
     /// property must have been put in before.
     pub fn set_codes(&mut self, property: PropertyId, codes: Option<&[CodeSource]>) {
+        let table = codes.and_then(|codes| self.code_table(property, codes));
+        self.set_code_table(property, table);
+    }
+
+    /// A property's codes as they would be looked up, for [`Self::set_code_table`]; `None` where it has no index.
+    pub fn code_table(&self, property: PropertyId, codes: &[CodeSource]) -> Option<Arc<CodeTable>> {
+        Some(Arc::new(CodeTable::build(codes, self.property(property)?)))
+    }
+
+    /// [`Self::set_codes`], with what [`Self::code_table`] made.
+    pub fn set_code_table(&mut self, property: PropertyId, codes: Option<Arc<CodeTable>>) {
         let slot = self.slots.get(&property).copied();
         let Some(slot) = slot.map(|slot| slot as usize) else { return };
         if let Some(before) = self.properties.get(slot) {
             let index = Arc::clone(&before.index);
-            let codes = codes.map(|codes| Arc::new(CodeTable::build(codes, &index)));
             self.properties.set(slot, Some(PublishedProperty { index, codes }));
         }
     }

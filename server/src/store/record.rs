@@ -279,14 +279,12 @@ fn portfolio_of(record: &ArchivedPortfolioRecord) -> Result<Portfolio, RecordErr
     portfolio.managers = read::<Vec<PersonId>>(&record.managers)?.into_iter().collect();
     portfolio.next = read(&record.next)?;
     portfolio.locks = read::<Vec<Lock>>(&record.locks)?.into_iter().map(|lock| (lock.id, Arc::new(lock))).collect();
-    // Givings and codes by the million: on every core.
-    let properties = parallel::each(&record.properties, |record| property_of(read(record)?));
-    for person in read::<Vec<Person>>(&record.people)? {
-        portfolio.emails.insert(fold_email(&person.email).into(), person.id);
-        portfolio.mobiles.insert(person.mobile, person.id);
-        portfolio.cards.extend(person.cards.iter().map(|card| (*card, person.id)));
-        portfolio.people.insert(person.id, Arc::new(person));
-    }
+    // Givings and codes by the million: on every core, and people beside them.
+    let (people, properties) = parallel::both(
+        || people_of(&mut portfolio, &record.people),
+        || parallel::each(&record.properties, property_of),
+    );
+    people?;
     for property in properties {
         let property = property?;
         let id = property.id();
@@ -297,33 +295,55 @@ fn portfolio_of(record: &ArchivedPortfolioRecord) -> Result<Portfolio, RecordErr
     Ok(portfolio)
 }
 
-fn property_of(record: PropertyRecord) -> Result<Property, RecordError> {
-    let mut property = Property::new(record.facts).ok_or(RecordError::Damaged)?;
-    property.holidays = record.holidays;
-    property.deliveries = record.deliveries;
-    property.doors = record.doors.into_iter().map(|door| (door.id, Arc::new(door))).collect();
-    property.schedules = record.schedules.into_iter().map(|schedule| (schedule.id, Arc::new(schedule))).collect();
-    property.keys = record.keys.into_iter().map(|key| (key.id, Arc::new(key))).collect();
-    property.lockdowns = record.lockdowns.into_iter().map(|lockdown| (lockdown.id, Arc::new(lockdown))).collect();
-    property.levels = record.levels.into_iter().collect();
-    for giving in record.givings {
+fn people_of(portfolio: &mut Portfolio, people: &[ArchivedPerson]) -> Result<(), RecordError> {
+    for person in people {
+        let person: Person = read(person)?;
+        portfolio.emails.insert(fold_email(&person.email).into(), person.id);
+        portfolio.mobiles.insert(person.mobile, person.id);
+        portfolio.cards.extend(person.cards.iter().map(|card| (*card, person.id)));
+        portfolio.people.insert(person.id, Arc::new(person));
+    }
+    Ok(())
+}
+
+/// The long lists one by one: together they are as large again as what is made of them.
+fn property_of(record: &ArchivedPropertyRecord) -> Result<Property, RecordError> {
+    let mut property = Property::new(read(&record.facts)?).ok_or(RecordError::Damaged)?;
+    property.holidays = read(&record.holidays)?;
+    property.deliveries = read(&record.deliveries)?;
+    let doors: Vec<Door> = read(&record.doors)?;
+    property.doors = doors.into_iter().map(|door| (door.id, Arc::new(door))).collect();
+    let schedules: Vec<Schedule> = read(&record.schedules)?;
+    property.schedules = schedules.into_iter().map(|schedule| (schedule.id, Arc::new(schedule))).collect();
+    let keys: Vec<Key> = read(&record.keys)?;
+    property.keys = keys.into_iter().map(|key| (key.id, Arc::new(key))).collect();
+    let lockdowns: Vec<Lockdown> = read(&record.lockdowns)?;
+    property.lockdowns = lockdowns.into_iter().map(|lockdown| (lockdown.id, Arc::new(lockdown))).collect();
+    let levels: Vec<(PersonId, Level)> = read(&record.levels)?;
+    property.levels = levels.into_iter().collect();
+    for giving in record.givings.iter() {
+        let giving: Giving = read(giving)?;
         property.givings_of_key.insert((giving.key, giving.id));
         property.givings_of_person.insert((giving.person, giving.id));
         property.givings.insert(giving.id, giving);
     }
-    for share in record.shares {
+    for share in read::<Vec<Share>>(&record.shares)? {
         property.shares_of_giving.insert((share.giving, share.id));
         property.shares_of_guest.insert((share.guest, share.id));
         property.shares.insert(share.id, Arc::new(share));
     }
     let mut live: BTreeMap<DoorId, u32> = BTreeMap::new();
-    for code in record.codes {
+    for code in record.codes.iter() {
+        let code: Code = read(code)?;
         *live.entry(code.door).or_default() += 1;
         property.code_of.insert((code.person, code.door), code.id);
         property.codes.insert(code.id, code);
     }
     property.live_codes = live.into_iter().collect();
-    property.deleted_codes = record.deleted_codes.into_iter().map(|code| (code.id, code)).collect();
+    for code in record.deleted_codes.iter() {
+        let code: DeletedCode = read(code)?;
+        property.deleted_codes.insert(code.id, code);
+    }
     Ok(property)
 }
 

@@ -15,8 +15,6 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rkyv::util::AlignedVec;
-
 use crate::{
     disk::Disk,
     format::{Beginning, Fields, Lineage, NewerFormat, begin, preamble},
@@ -39,8 +37,15 @@ pub struct Snapshot {
     pub sequence: u64,
     /// The history that it belongs to; the caller compares it with the journal's.
     pub lineage: Lineage,
-    /// What was given to [`write()`], aligned for an archive.
-    pub payload: AlignedVec<16>,
+    /// All of the file.
+    bytes: Vec<u8>,
+}
+
+impl Snapshot {
+    /// What was given to [`write()`].
+    pub fn payload(&self) -> &[u8] {
+        self.bytes.get(HEADER_BYTES..).unwrap_or_default()
+    }
 }
 
 /// What [`newest`] found.
@@ -102,7 +107,7 @@ pub fn newest(directory: &Path) -> Result<Found, ReadError> {
     let mut damaged = Vec::new();
     for (_, file) in files(directory).map_err(at(directory))?.into_iter().rev() {
         let bytes = fs::read(&file).map_err(at(&file))?;
-        match parse(&file, &bytes) {
+        match parse(&file, bytes) {
             Parsed::Whole(snapshot) => return Ok(Found { snapshot: Some(snapshot), damaged }),
             Parsed::Newer(found) => return Err(NewerFormat { file, found, known: FORMAT_VERSION }.into()),
             Parsed::Damaged(what) => damaged.push(Damaged { file, what }),
@@ -116,7 +121,7 @@ pub fn all(directory: &Path) -> Result<(Vec<Snapshot>, Vec<Damaged>), ReadError>
     let (mut whole, mut damaged) = (Vec::new(), Vec::new());
     for (_, file) in files(directory).map_err(at(directory))?.into_iter().rev() {
         let bytes = fs::read(&file).map_err(at(&file))?;
-        match parse(&file, &bytes) {
+        match parse(&file, bytes) {
             Parsed::Whole(snapshot) => whole.push(snapshot),
             Parsed::Newer(found) => return Err(NewerFormat { file, found, known: FORMAT_VERSION }.into()),
             Parsed::Damaged(what) => damaged.push(Damaged { file, what }),
@@ -131,28 +136,26 @@ enum Parsed {
     Damaged(&'static str),
 }
 
-fn parse(file: &Path, bytes: &[u8]) -> Parsed {
-    let mut fields = Fields(bytes);
+fn parse(file: &Path, bytes: Vec<u8>) -> Parsed {
+    let mut fields = Fields(&bytes);
     match begin(&mut fields, MAGIC, FORMAT_VERSION) {
         Beginning::Readable => {}
         Beginning::Newer(found) => return Parsed::Newer(found),
         Beginning::Damaged => return Parsed::Damaged("this is not the beginning of a snapshot"),
     }
-    parse_checked(file, bytes, fields).map_or(Parsed::Damaged("the checksum is wrong"), Parsed::Whole)
+    match checked(&bytes, fields) {
+        Some((lineage, sequence)) => Parsed::Whole(Snapshot { file: file.to_owned(), sequence, lineage, bytes }),
+        None => Parsed::Damaged("the checksum is wrong"),
+    }
 }
 
-/// `fields` are those of `bytes` behind the preamble.
-fn parse_checked(file: &Path, bytes: &[u8], mut fields: Fields<'_>) -> Option<Snapshot> {
+/// Lineage and sequence, where the checksum is right. `fields` are those of `bytes` behind the preamble.
+fn checked(bytes: &[u8], mut fields: Fields<'_>) -> Option<(Lineage, u64)> {
     let lineage = fields.take()?;
     let (sequence, length) = (fields.u64()?, fields.u64()?);
     let expected: [u8; 32] = fields.take()?;
     let found = checksum(bytes.get(..HEADER_BYTES - 32)?, fields.0);
-    if length != fields.0.len() as u64 || found != expected {
-        return None;
-    }
-    let mut payload = AlignedVec::with_capacity(fields.0.len());
-    payload.extend_from_slice(fields.0);
-    Some(Snapshot { file: file.to_owned(), sequence, lineage, payload })
+    (length == fields.0.len() as u64 && found == expected).then_some((lineage, sequence))
 }
 
 fn checksum(header: &[u8], payload: &[u8]) -> [u8; 32] {
@@ -206,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_read_and_aligned() {
+    fn what_was_written_is_read() {
         let directory = tempfile::tempdir().unwrap();
         let directory = directory.path().join("made/as/needed");
         assert!(newest(&directory).unwrap().snapshot.is_none());
@@ -215,8 +218,7 @@ mod tests {
             let found = newest(&directory).unwrap();
             let snapshot = found.snapshot.unwrap();
             assert_eq!((snapshot.sequence, snapshot.lineage), (3, LINEAGE));
-            assert_eq!(snapshot.payload.as_slice(), payload);
-            assert!(payload.is_empty() || (snapshot.payload.as_ptr() as usize).is_multiple_of(16));
+            assert_eq!(snapshot.payload(), payload);
             assert!(found.damaged.is_empty());
         }
     }
@@ -244,7 +246,7 @@ mod tests {
             for bytes in [&flipped[..], &whole[..at]] {
                 fs::write(&file, bytes).unwrap();
                 let found = newest(directory.path()).unwrap();
-                assert_eq!(found.snapshot.unwrap().payload.as_slice(), b"older", "byte {at}");
+                assert_eq!(found.snapshot.unwrap().payload(), b"older", "byte {at}");
                 assert_eq!(found.damaged.len(), 1);
                 assert_eq!(found.damaged[0].file, file);
             }

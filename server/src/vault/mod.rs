@@ -30,27 +30,46 @@ mod tag;
 mod tests;
 
 use core::fmt;
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use keyward_protocol::code::Digits;
-use keyward_protocol::id::{CodeId, DoorId, PersonId};
+use keyward_protocol::id::{CodeId, DoorId, PersonId, PortfolioId};
 use rand::rngs::StdRng;
 use rand::{CryptoRng, SeedableRng};
+use rustc_hash::FxHashMap;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::disk::is_no_room;
 use crate::format::NewerFormat;
+use crate::parallel;
 use disk::{Disk, FileDisk};
 use slot::{HEADER_AREA_BYTES, Keys, SECRET_AT, SECRET_BYTES, SLOT_BYTES, Secret, SecretHalf, Slot, SlotBytes};
 
 pub use root::{RootError, RootSecret};
 pub use tag::{TAG_BYTES, Tag, Tagger};
 
-/// Names a vault for good: 16 random bytes, drawn when the portfolio is made.
+/// Names a vault for good: its portfolio's number (little-endian), and 12 random bytes that are drawn when it is made.
+/// Every seal is bound to it, so a vault can't be passed off as another portfolio's.
 pub type VaultId = [u8; 16];
+
+/// The id of a new vault; `random` is drawn for it.
+pub fn new_id(of: PortfolioId, random: [u8; 12]) -> VaultId {
+    let mut id = [0; 16];
+    let (number, rest) = id.split_at_mut(4);
+    number.copy_from_slice(&of.0.to_le_bytes());
+    rest.copy_from_slice(&random);
+    id
+}
+
+/// Whose the vault with this id is.
+fn portfolio_of([a, b, c, d, ..]: VaultId) -> PortfolioId {
+    PortfolioId(u32::from_le_bytes([a, b, c, d]))
+}
 
 /// What the journal keeps of a code: it binds vault, code, door, person and digits, and tells nothing of the
 /// digits to whoever has no key to the vault's slot, however many they try.
@@ -69,10 +88,10 @@ pub struct Vault {
     disk: Box<dyn Disk>,
     /// What each slot holds, as far as it may be known without unsealing anything.
     slots: Vec<Held>,
-    /// The slot of each code.
-    codes: HashMap<CodeId, u32>,
+    /// The slot of each code. Ids are given in order, by us: nobody chooses them to collide.
+    codes: FxHashMap<CodeId, u32>,
     /// The slots of each door: only the tags of one door have to differ.
-    doors: HashMap<DoorId, Vec<u32>>,
+    doors: FxHashMap<DoorId, Vec<u32>>,
     /// Slots that are zero on the disk.
     free: BTreeSet<u32>,
     /// Slots that could not be read; shredded when the vault is reconciled.
@@ -117,12 +136,28 @@ pub struct Wanted {
 }
 
 /// What the journal says of a live code.
-type Expected = (DoorId, PersonId, Commitment);
+type Live = (CodeId, DoorId, PersonId, Commitment);
+
+/// Live codes by their ids.
+struct ByCode<'a>(Cow<'a, [Live]>);
+
+/// A slot, held against what the journal says of its code.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// It says nothing.
+    Unknown,
+    /// It is what the journal committed to.
+    Kept,
+    /// It is not.
+    Wrong,
+}
 
 /// The places of slots that are not as the journal says.
 struct SortedSlots {
     /// The codes in quarantine.
     deleted: HashSet<CodeId>,
+    /// How many live codes are as the journal says.
+    kept: usize,
     /// No event knows their code, or they are damaged.
     shred: Vec<u32>,
     /// Their code was deleted, and can still be read.
@@ -159,6 +194,14 @@ pub enum VaultError {
     /// Both copies of the header are damaged, and with them the key to every tag.
     #[error("the vault's header is damaged; restore the vault from a backup")]
     HeaderDamaged,
+    /// The file is a vault, but another portfolio's.
+    #[error("it is the vault of portfolio {found}, not of portfolio {of}; put each vault back in its own place")]
+    AnotherPortfolios {
+        /// Whose it should be.
+        of: u32,
+        /// Whose it is.
+        found: u32,
+    },
     /// The vault was sealed under another root.
     #[error("the root secret is not this vault's; give the one that it was made with or last rotated to")]
     WrongRoot,
@@ -244,13 +287,8 @@ impl Vault {
     ///
     /// The root may be the one before or after a rotation that a crash cut short: on [`VaultError::WrongRoot`]
     /// try the other.
-    pub fn open(path: &Path, root: &RootSecret) -> Result<Vault, VaultError> {
-        Vault::open_at(&crate::disk::Disk::new(), path, root)
-    }
-
-    /// [`Vault::open`], with the disk as an argument.
-    pub fn open_at(disk: &crate::disk::Disk, path: &Path, root: &RootSecret) -> Result<Vault, VaultError> {
-        Unread::open_at(disk, path, root)?.read(&mut |_, _| {})
+    pub fn open(path: &Path, root: &RootSecret, of: PortfolioId) -> Result<Vault, VaultError> {
+        Unread::open_at(&crate::disk::Disk::new(), path, root, of)?.read()
     }
 
     /// [`Vault::create`] with everything that is drawn given: for golden files.
@@ -346,15 +384,11 @@ impl Vault {
     }
 
     /// What [`Vault::reconcile`] would find, without changing anything.
-    pub fn examine(
-        &self,
-        live: &[(CodeId, DoorId, PersonId, Commitment)],
-        quarantined: &[CodeId],
-    ) -> Result<Reconciled, VaultError> {
-        let slots = self.sort_slots(live, quarantined)?;
+    pub fn examine(&self, live: &[Live], quarantined: &[CodeId]) -> Result<Reconciled, VaultError> {
+        let slots = self.sort_slots(quarantined, &self.judged(&ByCode::of(live))?);
         let wrong: HashSet<CodeId> = slots.wrong.iter().map(|&place| self.held(place).code).collect();
         Ok(Reconciled {
-            lost: self.lost(live, &slots.deleted, |code| wrong.contains(&code)),
+            lost: self.lost(live, &slots, |code| wrong.contains(&code)),
             untagged: self.untagged(quarantined),
             shredded: slots.shred.len(),
             destroyed_again: slots.destroy.len(),
@@ -364,57 +398,67 @@ impl Vault {
     /// Puts the file right after a start, by what the journal says: `live` codes with what it keeps of each, and
     /// the deleted codes whose quarantine lasts. What no event knows is shredded, what was deleted is destroyed
     /// again, and live codes that are not to be had are named. A code that stands in both lists was deleted.
-    pub fn reconcile(
-        &mut self,
-        live: &[(CodeId, DoorId, PersonId, Commitment)],
-        quarantined: &[CodeId],
-    ) -> Result<Reconciled, VaultError> {
+    pub fn reconcile(&mut self, live: &[Live], quarantined: &[CodeId]) -> Result<Reconciled, VaultError> {
         self.working()?;
-        let SortedSlots { deleted, shred, destroy, wrong } = self.sort_slots(live, quarantined)?;
-        let (shredded, destroyed_again) = (shred.len(), destroy.len());
-        self.shred(shred)?;
-        self.destroy_places(destroy)?;
+        let judged = self.judged(&ByCode::of(live))?;
+        self.put_right(live, quarantined, &judged)
+    }
+
+    fn put_right(
+        &mut self,
+        live: &[Live],
+        quarantined: &[CodeId],
+        judged: &[Verdict],
+    ) -> Result<Reconciled, VaultError> {
+        let slots = self.sort_slots(quarantined, judged);
+        let (shredded, destroyed_again) = (slots.shred.len(), slots.destroy.len());
+        self.shred(slots.shred.clone())?;
+        self.destroy_places(slots.destroy.clone())?;
         self.damaged.clear();
-        wrong.into_iter().for_each(|place| self.give_up(place));
+        slots.wrong.iter().for_each(|&place| self.give_up(place));
         // Even with nothing to change: slots that read as zero must be zero on the disk before they are used.
         self.durably(|_| Ok(()))?;
-        let lost = self.lost(live, &deleted, |_| false);
+        let lost = self.lost(live, &slots, |_| false);
         Ok(Reconciled { lost, untagged: self.untagged(quarantined), shredded, destroyed_again })
     }
 
-    /// Holds every slot against what the journal says.
-    fn sort_slots(
-        &self,
-        live: &[(CodeId, DoorId, PersonId, Commitment)],
-        quarantined: &[CodeId],
-    ) -> Result<SortedSlots, VaultError> {
-        let deleted: HashSet<CodeId> = quarantined.iter().copied().collect();
-        let expected: HashMap<CodeId, Expected> =
-            live.iter().map(|&(code, door, person, commitment)| (code, (door, person, commitment))).collect();
-        let (mut shred, mut destroy, mut wrong) = (self.damaged.clone(), Vec::new(), Vec::new());
-        self.each_slot(|place, bytes| {
-            let held = self.held(place);
-            match expected.get(&held.code) {
-                _ if held.code == CodeId::NONE => {}
-                _ if deleted.contains(&held.code) => {
-                    destroy.extend((held.half != SecretHalf::Destroyed).then_some(place));
-                }
-                Some(expected) => wrong.extend((!self.is_kept(&held, expected, bytes)).then_some(place)),
-                None => shred.push(place),
-            }
+    /// Every slot held against what the journal says, in order.
+    fn judged(&self, live: &ByCode<'_>) -> Result<Vec<Verdict>, VaultError> {
+        let slots = u32::try_from(self.slots.len()).map_err(|_| VaultError::NotAVault)?;
+        let judged = in_chunks(&*self.disk, slots, |first, chunk| {
+            let mut near = 0;
+            let judge = |(place, bytes)| judge(&self.keys, &self.held(place), live, &mut near, bytes);
+            (first..).zip(chunk).map(judge).collect::<Vec<_>>()
         })?;
-        Ok(SortedSlots { deleted, shred, destroy, wrong })
+        Ok(judged.concat())
+    }
+
+    fn sort_slots(&self, quarantined: &[CodeId], judged: &[Verdict]) -> SortedSlots {
+        let deleted: HashSet<CodeId> = quarantined.iter().copied().collect();
+        let mut sorted =
+            SortedSlots { deleted, kept: 0, shred: self.damaged.clone(), destroy: Vec::new(), wrong: Vec::new() };
+        for ((place, held), verdict) in (0..).zip(&self.slots).zip(judged) {
+            match verdict {
+                _ if held.code == CodeId::NONE => {}
+                _ if sorted.deleted.contains(&held.code) => {
+                    sorted.destroy.extend((held.half != SecretHalf::Destroyed).then_some(place));
+                }
+                Verdict::Kept => sorted.kept += 1,
+                Verdict::Wrong => sorted.wrong.push(place),
+                Verdict::Unknown => sorted.shred.push(place),
+            }
+        }
+        sorted
     }
 
     /// Live codes that are not to be had, in the order given.
-    fn lost(
-        &self,
-        live: &[(CodeId, DoorId, PersonId, Commitment)],
-        deleted: &HashSet<CodeId>,
-        is_wrong: impl Fn(CodeId) -> bool,
-    ) -> Vec<CodeId> {
-        let codes = live.iter().map(|&(code, ..)| code).filter(|code| !deleted.contains(code));
-        codes.filter(|&code| is_wrong(code) || !self.readable(code)).collect()
+    fn lost(&self, live: &[Live], slots: &SortedSlots, is_wrong: impl Fn(CodeId) -> bool) -> Vec<CodeId> {
+        let codes = || live.iter().map(|&(code, ..)| code).filter(|code| !slots.deleted.contains(code));
+        // As good as always, and there may be millions.
+        if codes().count() == slots.kept {
+            return Vec::new();
+        }
+        codes().filter(|&code| is_wrong(code) || !self.readable(code)).collect()
     }
 
     /// Codes in quarantine of which no tag is left, in the order given.
@@ -425,26 +469,18 @@ impl Vault {
     /// Takes over from an older copy of this vault what is lost here of the `live` codes, as the journal says them now, and
     /// says which codes that was. To be called on a vault that was [reconciled](Self::reconcile), with everything that
     /// lives: what was deleted since the copy was made must not be among it.
-    pub fn recover(
-        &mut self,
-        older: &Vault,
-        live: &[(CodeId, DoorId, PersonId, Commitment)],
-    ) -> Result<Vec<CodeId>, VaultError> {
+    pub fn recover(&mut self, older: &Vault, live: &[Live]) -> Result<Vec<CodeId>, VaultError> {
         self.working()?;
-        let missing: HashMap<CodeId, Expected> = live
-            .iter()
-            .filter(|(code, ..)| older.id == self.id && !self.readable(*code))
-            .map(|&(code, door, person, commitment)| (code, (door, person, commitment)))
-            .collect();
+        let missing = live.iter().filter(|(code, ..)| older.id == self.id && !self.readable(*code));
+        let missing: HashMap<CodeId, &Live> = missing.map(|live| (live.0, live)).collect();
         let mut found = Vec::new();
-        older.each_slot(|place, bytes| {
-            let held = older.held(place);
-            let Some(expected) = missing.get(&held.code).filter(|expected| older.is_kept(&held, expected, bytes))
-            else {
-                return;
-            };
-            found.extend(slot::unseal(&older.keys, held.code, expected.0, bytes).map(|secret| (held, secret)));
-        })?;
+        for (place, held) in (0..).zip(&older.slots) {
+            let Some(expected) = missing.get(&held.code) else { continue };
+            let bytes = older.bytes(place)?;
+            if is_kept(&older.keys, held, expected, &bytes) {
+                found.extend(slot::unseal(&older.keys, held.code, held.door, &bytes).map(|secret| (*held, secret)));
+            }
+        }
         let mut rng = random()?;
         let end = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         let mut free = self.free.iter().copied().chain(end..u32::MAX);
@@ -481,12 +517,22 @@ impl Vault {
 }
 
 impl Unread {
-    /// Opens the vault at `path` and reads its header: whether it is a vault, whole enough, and this root's.
-    pub fn open_at(disk: &crate::disk::Disk, path: &Path, root: &RootSecret) -> Result<Unread, VaultError> {
-        Unread::open_on(Box::new(FileDisk::open(disk, path)?), root).map_err(|error| match error {
+    /// Opens the vault at `path` and reads its header: whether it is a vault, whole enough, this root's, and this
+    /// portfolio's.
+    pub fn open_at(
+        disk: &crate::disk::Disk,
+        path: &Path,
+        root: &RootSecret,
+        of: PortfolioId,
+    ) -> Result<Unread, VaultError> {
+        let unread = Unread::open_on(Box::new(FileDisk::open(disk, path)?), root).map_err(|error| match error {
             VaultError::Newer(newer) => NewerFormat { file: path.to_owned(), ..newer }.into(),
             error => error,
-        })
+        })?;
+        match portfolio_of(unread.keys.vault()) {
+            found if found == of => Ok(unread),
+            found => Err(VaultError::AnotherPortfolios { of: of.0, found: found.0 }),
+        }
     }
 
     fn open_on(disk: Box<dyn Disk>, root: &RootSecret) -> Result<Unread, VaultError> {
@@ -502,23 +548,57 @@ impl Unread {
         self.tagger.clone()
     }
 
-    /// Reads every slot and tells `progress` now and then how many of how many. [`Vault::reconcile`] comes next.
-    pub fn read(self, progress: &mut dyn FnMut(u64, u64)) -> Result<Vault, VaultError> {
+    /// Reads every slot. [`Vault::reconcile`] comes next.
+    pub fn read(self) -> Result<Vault, VaultError> {
+        Ok(self.read_judged(&ByCode::of(&[]), &|_, _| {})?.0)
+    }
+
+    /// Reads every slot and puts the file right, as [`Vault::reconcile`] does, and tells `progress` now and then how
+    /// many slots of how many were read. In one pass on every core: where there are millions, both take long.
+    pub fn settle(
+        self,
+        live: &[Live],
+        quarantined: &[CodeId],
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(Vault, Reconciled), VaultError> {
+        let (mut vault, judged) = self.read_judged(&ByCode::of(live), progress)?;
+        let reconciled = vault.put_right(live, quarantined, &judged)?;
+        Ok((vault, reconciled))
+    }
+
+    fn read_judged(
+        self,
+        live: &ByCode<'_>,
+        progress: &(dyn Fn(u64, u64) + Sync),
+    ) -> Result<(Vault, Vec<Verdict>), VaultError> {
         let length = self.disk.len()?;
         // A slot that the end of the file cuts short is read as if zeros followed.
         let slots = length.saturating_sub(HEADER_AREA_BYTES as u64).div_ceil(SLOT_BYTES as u64);
         let slots = u32::try_from(slots).map_err(|_| VaultError::NotAVault)?;
         let Unread { keys, tagger, disk } = self;
+        let done = AtomicU64::new(0);
+        let read = in_chunks(&*disk, slots, |first, chunk| {
+            let mut near = 0;
+            let read = (first..).zip(chunk).map(|(place, bytes)| {
+                let slot = slot::read_slot(&keys, place, bytes);
+                let held = if let Slot::Code { code, door, tag, half } = slot {
+                    Some(Held { code, door, tag, half })
+                } else {
+                    None
+                };
+                let verdict = held.map_or(Verdict::Unknown, |held| judge(&keys, &held, live, &mut near, bytes));
+                (slot, verdict)
+            });
+            let read: Vec<(Slot, Verdict)> = read.collect();
+            progress(done.fetch_add(read.len() as u64, Ordering::Relaxed) + read.len() as u64, slots.into());
+            read
+        })?;
         let mut vault = Vault::empty(keys.vault(), keys, tagger, disk);
         vault.slots = vec![Held::NOTHING; slots as usize];
-        let mut read = Vec::with_capacity(slots as usize);
-        vault.each_slot(|place, bytes| {
-            if (place as usize).is_multiple_of(SLOTS_AT_ONCE) {
-                progress(place.into(), slots.into());
-            }
-            read.push(slot::read_slot(&vault.keys, place, bytes));
-        })?;
-        for (place, slot) in (0..slots).zip(read) {
+        vault.codes.reserve(slots as usize);
+        let mut judged = Vec::with_capacity(slots as usize);
+        for (place, (slot, verdict)) in (0..slots).zip(read.into_iter().flatten()) {
+            judged.push(verdict);
             match slot {
                 Slot::Free => {
                     vault.free.insert(place);
@@ -530,8 +610,65 @@ impl Unread {
                 Slot::Code { .. } | Slot::Damaged => vault.damaged.push(place),
             }
         }
-        Ok(vault)
+        Ok((vault, judged))
     }
+}
+
+impl<'a> ByCode<'a> {
+    fn of(live: &'a [Live]) -> ByCode<'a> {
+        if live.is_sorted_by_key(|(code, ..)| *code) {
+            return ByCode(Cow::Borrowed(live));
+        }
+        let mut sorted = live.to_vec();
+        sorted.sort_unstable_by_key(|(code, ..)| *code);
+        ByCode(Cow::Owned(sorted))
+    }
+
+    /// What the journal says of a code. Slots mostly stand in their codes' order: `near` is where to look first.
+    fn get(&self, code: CodeId, near: &mut usize) -> Option<&Live> {
+        if self.0.get(*near).is_none_or(|live| live.0 != code) {
+            *near = self.0.binary_search_by_key(&code, |live| live.0).ok()?;
+        }
+        let found = self.0.get(*near);
+        *near += 1;
+        found
+    }
+}
+
+/// A slot held against what the journal says of its code.
+fn judge(keys: &Keys, held: &Held, live: &ByCode<'_>, near: &mut usize, bytes: &SlotBytes) -> Verdict {
+    match live.get(held.code, near) {
+        None => Verdict::Unknown,
+        Some(expected) if is_kept(keys, held, expected, bytes) => Verdict::Kept,
+        Some(_) => Verdict::Wrong,
+    }
+}
+
+/// Whether the slot holds what the journal says of the code.
+fn is_kept(keys: &Keys, held: &Held, (_, door, person, commitment): &Live, bytes: &SlotBytes) -> bool {
+    let sealed = held.door == *door && held.half == SecretHalf::Sealed;
+    let secret = sealed.then(|| slot::unseal(keys, held.code, held.door, bytes)).flatten();
+    secret.is_some_and(|secret| secret.commitment(&keys.vault(), held.code, *door, *person) == *commitment)
+}
+
+/// What `work` makes of the file's slots, some thousands at a time with the place of the first, in order; on every
+/// core. Bytes that the file lacks are zero.
+fn in_chunks<R: Send>(
+    disk: &dyn Disk,
+    slots: u32,
+    work: impl Fn(u32, &[SlotBytes]) -> R + Sync,
+) -> Result<Vec<R>, VaultError> {
+    let length = disk.len()?;
+    let chunks: Vec<u32> = (0..slots).step_by(SLOTS_AT_ONCE).collect();
+    let made = parallel::each(&chunks, |&first| -> io::Result<R> {
+        let at = slot::offset(first);
+        let here = SLOTS_AT_ONCE.min((slots - first) as usize);
+        let mut bytes = vec![0; here * SLOT_BYTES];
+        let there = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX).min(bytes.len());
+        disk.read(at, bytes.get_mut(..there).unwrap_or_default())?;
+        Ok(work(first, bytes.as_chunks::<SLOT_BYTES>().0))
+    });
+    made.into_iter().map(|made| Ok(made?)).collect()
 }
 
 impl fmt::Debug for Vault {
@@ -565,8 +702,8 @@ impl Vault {
             tagger,
             disk,
             slots: Vec::new(),
-            codes: HashMap::new(),
-            doors: HashMap::new(),
+            codes: FxHashMap::default(),
+            doors: FxHashMap::default(),
             free: BTreeSet::new(),
             damaged: Vec::new(),
             failed: false,
@@ -765,13 +902,6 @@ impl Vault {
         self.doors.entry(held.door).or_default().push(place);
     }
 
-    /// Whether the slot holds what the journal says of the code.
-    fn is_kept(&self, held: &Held, (door, person, commitment): &Expected, bytes: &SlotBytes) -> bool {
-        let sealed = held.door == *door && held.half == SecretHalf::Sealed;
-        let secret = sealed.then(|| slot::unseal(&self.keys, held.code, held.door, bytes)).flatten();
-        secret.is_some_and(|secret| secret.commitment(&self.id, held.code, *door, *person) == *commitment)
-    }
-
     /// Counts the slot's code as lost. The file keeps what it has until the code is deleted: a mistake about what
     /// lives must not be what destroys it.
     fn give_up(&mut self, place: u32) {
@@ -784,28 +914,16 @@ impl Vault {
 
     /// What is sealed in the slot; `None` if it can't be unsealed as what memory says it is.
     fn secret(&self, place: u32) -> Result<Option<Secret>, VaultError> {
-        let mut bytes = [0; SLOT_BYTES];
-        self.disk.read(slot::offset(place), &mut bytes)?;
         let held = self.held(place);
-        Ok(slot::unseal(&self.keys, held.code, held.door, &bytes))
+        Ok(slot::unseal(&self.keys, held.code, held.door, &self.bytes(place)?))
     }
 
-    /// Shows every slot of the file to `see`, in order.
-    fn each_slot(&self, mut see: impl FnMut(u32, &SlotBytes)) -> Result<(), VaultError> {
-        let length = self.disk.len()?;
-        let mut place = 0;
-        while (place as usize) < self.slots.len() {
-            let at = slot::offset(place);
-            let here = SLOTS_AT_ONCE.min(self.slots.len() - place as usize);
-            let mut bytes = vec![0; here * SLOT_BYTES];
-            let there = usize::try_from(length.saturating_sub(at)).unwrap_or(usize::MAX).min(bytes.len());
-            self.disk.read(at, bytes.get_mut(..there).unwrap_or_default())?;
-            for (place, bytes) in (place..).zip(bytes.as_chunks::<SLOT_BYTES>().0) {
-                see(place, bytes);
-            }
-            place += here as u32;
-        }
-        Ok(())
+    /// The slot as it stands in the file; of one that the file's end cuts short, as if zeros followed.
+    fn bytes(&self, place: u32) -> Result<SlotBytes, VaultError> {
+        let (mut bytes, at) = ([0; SLOT_BYTES], slot::offset(place));
+        let there = usize::try_from(self.disk.len()?.saturating_sub(at)).unwrap_or(SLOT_BYTES).min(SLOT_BYTES);
+        self.disk.read(at, bytes.get_mut(..there).unwrap_or_default())?;
+        Ok(bytes)
     }
 
     fn working(&self) -> Result<(), VaultError> {

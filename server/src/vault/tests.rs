@@ -12,6 +12,7 @@ use rand::{Rng, RngExt};
 use super::*;
 
 const ID: VaultId = [9; 16];
+const OF: PortfolioId = PortfolioId(0x0909_0909);
 
 fn rng(seed: u64) -> StdRng {
     StdRng::seed_from_u64(seed)
@@ -37,7 +38,7 @@ fn in_memory() -> (MemoryDisk, Vault) {
 }
 
 fn reopened(disk: &MemoryDisk, root: u8) -> Result<Vault, VaultError> {
-    Unread::open_on(Box::new(disk.clone()), &RootSecret::fixed(root))?.read(&mut |_, _| {})
+    Unread::open_on(Box::new(disk.clone()), &RootSecret::fixed(root))?.read()
 }
 
 /// The secret half of a code's slot as it stands in the file.
@@ -185,7 +186,7 @@ fn everything_is_there_after_a_restart() {
     let digits: Vec<Digits> = all.iter().map(|wanted| vault.reveal(wanted.code).unwrap()).collect();
     drop(vault);
 
-    let mut vault = Vault::open(&path, &root).unwrap();
+    let mut vault = Vault::open(&path, &root, OF).unwrap();
     assert_eq!(vault.id(), ID);
     assert_eq!(vault.reconcile(&journalled(&all, &made), &[]).unwrap(), Reconciled::default());
     for (wanted, digits) in all.iter().zip(&digits) {
@@ -198,14 +199,14 @@ fn everything_is_there_after_a_restart() {
     let new_root = RootSecret::generate().unwrap();
     let old_file = fs::read(&path).unwrap();
     assert!(vault.rotate(&new_root).unwrap().is_empty());
-    assert!(matches!(Vault::open(&path, &root), Err(VaultError::WrongRoot)));
+    assert!(matches!(Vault::open(&path, &root, OF), Err(VaultError::WrongRoot)));
     let new_file = fs::read(&path).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no file is left over");
     for old in old_file[HEADER_AREA_BYTES..].chunks(SLOT_BYTES) {
         assert!(!contains(&new_file, &old[SECRET_AT..][..16]) && !contains(&new_file, &old[SECRET_AT + 16..][..48]));
     }
-    for mut vault in [vault, Vault::open(&path, &new_root).unwrap()] {
+    for mut vault in [vault, Vault::open(&path, &new_root, OF).unwrap()] {
         assert_eq!(vault.reconcile(&journalled(&all, &made), &[]).unwrap(), Reconciled::default());
         assert!(all.iter().zip(&digits).all(|(wanted, digits)| vault.reveal(wanted.code).unwrap() == *digits));
     }
@@ -286,6 +287,32 @@ fn cut_and_shuffled_files_open() {
     assert!(reconciled.lost.is_empty() && reconciled.shredded == 1);
 }
 
+// M9: files that changed places are told, before a slot of theirs is taken for an orphan and shredded.
+#[test]
+fn another_portfolios_vault_is_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let root = RootSecret::generate().unwrap();
+    let path = |of: u32| directory.path().join(format!("vault-{of}"));
+    for of in [1, 2] {
+        let mut vault = Vault::create(&path(of), &root, new_id(PortfolioId(of), [7; 12])).unwrap();
+        vault.make(&[wanted(1, 1, 7)], &mut rng(17)).unwrap();
+    }
+    let before = fs::read(path(2)).unwrap();
+    let refused = Vault::open(&path(2), &root, PortfolioId(1)).unwrap_err();
+    assert!(matches!(refused, VaultError::AnotherPortfolios { of: 1, found: 2 }), "{refused}");
+    assert_eq!(fs::read(path(2)).unwrap(), before);
+    // The number can't be changed: every seal hangs on it.
+    let mut forged = before;
+    for header in [0, 4_096] {
+        forged[header + 16] = 1;
+        let checksum = blake3::hash(&forged[header..header + 96]);
+        forged[header + 96..header + 112].copy_from_slice(&checksum.as_bytes()[..16]);
+    }
+    fs::write(path(2), forged).unwrap();
+    assert!(matches!(Vault::open(&path(2), &root, PortfolioId(1)), Err(VaultError::WrongRoot)));
+    assert!(Vault::open(&path(1), &root, PortfolioId(1)).is_ok());
+}
+
 #[test]
 fn wrong_roots_and_foreign_files_are_refused() {
     let (disk, _) = in_memory();
@@ -341,7 +368,7 @@ fn fifty_thousand_codes_at_one_door() {
     let live = timed("make", || journalled(&all, &vault.make(&all, &mut rng(15)).unwrap()));
     assert_eq!(vault.tags().map(|(_, _, tag, _)| tag).collect::<HashSet<_>>().len(), 50_000);
     timed("make one more", || vault.make(&[wanted(50_001, 1, 9)], &mut rng(16)).unwrap());
-    let mut vault = timed("open", || Vault::open(&path, &root).unwrap());
+    let mut vault = timed("open", || Vault::open(&path, &root, OF).unwrap());
     let reconciled = timed("reconcile", || vault.reconcile(&live, &[]).unwrap());
     assert_eq!(reconciled, Reconciled { shredded: 1, ..Reconciled::default() });
     timed("rotate", || vault.rotate(&RootSecret::generate().unwrap()).unwrap());
