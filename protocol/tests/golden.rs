@@ -137,6 +137,7 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("Audit", Request::Audit(AuditSearch { act: Some(Act::KeyGiven), ..AuditSearch::newest(50) })),
         ("Reveal", Request::Reveal(CodeId(7))),
         ("Alerts", Request::Alerts),
+        ("Difference", Request::Difference { property, from: AT, until: None, rows: rows() }),
         ("Preview", Request::Preview(give(), Part::FIRST)),
         ("Do", Request::Do { command: give(), pinned, part: Part { skip: 3, most: 0 } }),
         (
@@ -422,6 +423,7 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("Audit", Answer::Audit(audit_page())),
         ("Revealed", Answer::Revealed(revealed())),
         ("Alerts", Answer::Alerts(vec![alert()])),
+        ("Difference", Answer::Difference(list(difference()))),
         ("Preview", Answer::Preview(effects())),
         ("Done", Answer::Done(Done { revision: 10, made: Some(Made::Giving(GivingId(6))), effects: effects() })),
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),
@@ -448,6 +450,12 @@ fn audit_page() -> AuditPage {
     };
     let beginning = Some(([1; 32], beginning("Harbor", "ab")));
     AuditPage { rows: vec![row], next: Some(vec![1, 2, 3]), searched_to: Some(AT), beginning }
+}
+
+fn difference() -> DifferenceRow {
+    let (name, email) = ("Tracy".to_owned(), "tracy@mail.example".to_owned());
+    let (gained, lost) = (vec![(DoorId(17), "Entrance".to_owned())], Vec::new());
+    DifferenceRow { person: PersonId(2), name, email, gained, lost }
 }
 
 fn alert() -> AlertRow {

@@ -8,9 +8,9 @@ use crate::{
     message::{
         audit::{AuditPage, AuditSearch},
         manage::{
-            AlertRow, Answer, CanOpenRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation, HolderRow,
-            KeyDetail, KeyRow, List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow, PropertyDetail,
-            Request, Revealed, Rows, ScheduleRow, WhoCan,
+            AlertRow, Answer, CanOpenRow, DifferenceRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation,
+            HolderRow, KeyDetail, KeyRow, List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow,
+            PropertyDetail, Request, Revealed, Rows, ScheduleRow, WhoCan,
         },
         watch::{History, LiveBatch, Search, Subscribe},
     },
@@ -113,7 +113,7 @@ impl Connection {
         ask!(self, Request::Locks(rows), Answer::Locks)
     }
 
-    /// Why someone can or can't open a door, now or at a later moment (U5).
+    /// Why someone can or can't open a door, now, later, or at a past moment by the Keys of that time (U5).
     pub async fn explain(
         &self,
         person: PersonId,
@@ -124,12 +124,12 @@ impl Connection {
         ask!(self, Request::Explain { person, door, by_code, at }, Answer::Explanation)
     }
 
-    /// Who can open a door, now or at a later moment (U6).
+    /// Who can open a door, now, later, or at a past moment by the Keys of that time (U6).
     pub async fn who_can(&self, door: DoorId, at: Option<Moment>, rows: Rows) -> Result<WhoCan, ManageError> {
         ask!(self, Request::WhoCan(door, at, rows), Answer::WhoCan)
     }
 
-    /// What someone can open, now or at a later moment (U6).
+    /// What someone can open, now, later, or at a past moment by the Keys of that time (U6).
     pub async fn what_can(
         &self,
         person: PersonId,
@@ -137,6 +137,17 @@ impl Connection {
         rows: Rows,
     ) -> Result<List<CanOpenRow>, ManageError> {
         ask!(self, Request::WhatCan(person, at, rows), Answer::WhatCan)
+    }
+
+    /// Who gained and who lost which doors of a property between two moments, the second now for `None`.
+    pub async fn difference(
+        &self,
+        property: PropertyId,
+        from: Moment,
+        until: Option<Moment>,
+        rows: Rows,
+    ) -> Result<List<DifferenceRow>, ManageError> {
+        ask!(self, Request::Difference { property, from, until, rows }, Answer::Difference)
     }
 
     /// What would follow from a command (K9). Changes nothing.

@@ -108,12 +108,12 @@ pub enum Request {
         door: DoorId,
         /// By their door code, not their mobile identity or a card.
         by_code: bool,
-        /// When; `None` for now. Not in the past.
+        /// When; `None` for now. A past moment by the Keys of that time.
         at: Option<Moment>,
     },
-    /// Who can open a door (U6), now or at a later moment: [`WhoCan`], by person.
+    /// Who can open a door (U6), now, later, or at a past moment by the Keys of that time: [`WhoCan`], by person.
     WhoCan(DoorId, Option<Moment>, Rows),
-    /// What someone can open (U6), now or at a later moment: [`CanOpenRow`]s, by door.
+    /// What someone can open (U6), now, later, or at a past moment by the Keys of that time: [`CanOpenRow`]s, by door.
     WhatCan(PersonId, Option<Moment>, Rows),
     /// What was recorded (L3): [`History`].
     Search(Search),
@@ -125,6 +125,17 @@ pub enum Request {
     Reveal(CodeId),
     /// Doors whose budget for wrong codes ran out within a day (U7): [`AlertRow`]s.
     Alerts,
+    /// Who gained and who lost which doors of a property between two moments: [`DifferenceRow`]s, by person.
+    Difference {
+        /// Where.
+        property: PropertyId,
+        /// The first moment.
+        from: Moment,
+        /// The second; `None` for now.
+        until: Option<Moment>,
+        /// Which people.
+        rows: Rows,
+    },
 }
 
 /// What the server answers.
@@ -176,6 +187,24 @@ pub enum Answer {
     Revealed(Revealed),
     /// To [`Request::Alerts`].
     Alerts(Vec<AlertRow>),
+    /// To [`Request::Difference`].
+    Difference(List<DifferenceRow>),
+}
+
+/// Somebody who has other doors at a second moment than at a first: doors that a Key or a share of theirs has, at whatever
+/// hour; none while suspended.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct DifferenceRow {
+    /// Who.
+    pub person: PersonId,
+    /// Their name.
+    pub name: String,
+    /// Their email.
+    pub email: String,
+    /// Doors that they have at the second moment only.
+    pub gained: Vec<(DoorId, String)>,
+    /// Doors that they had at the first moment only.
+    pub lost: Vec<(DoorId, String)>,
 }
 
 /// A door at which too many wrong codes were tried (U7).
@@ -848,6 +877,9 @@ impl Request {
             | Request::Reveal(_)
             | Request::Alerts => Ok(()),
             Request::Audit(search) => rows(search.most),
+            Request::Difference { from, until, rows: list, .. } => {
+                rows(list.most).and_then(|()| moment(&Some(*from))).and_then(|()| moment(until))
+            }
         }
     }
 }

@@ -64,6 +64,13 @@ impl Managed {
         }
     }
 
+    /// Who holds, or is a guest of, one of these Keys in a property as it is, or was.
+    pub fn people(&self, property: &Property) -> BTreeSet<PersonId> {
+        let givings = || property.givings.values().filter(|giving| self.has(giving.key));
+        let guests = givings().flat_map(|giving| property.shares_from(giving.id)).map(|share| share.guest);
+        givings().map(|giving| giving.person).chain(guests).collect()
+    }
+
     /// Whether the Deliveries Key is shown (V2).
     pub fn sees_deliveries(&self) -> bool {
         *self == Managed::All
@@ -233,10 +240,7 @@ impl<'a> Sight<'a> {
 
     /// Who holds, or is a guest of, a Key of the property that they manage.
     pub fn people_of(&self, property: &Property) -> BTreeSet<PersonId> {
-        let managed = self.managed(property);
-        let givings = || property.givings.values().filter(|giving| managed.has(giving.key));
-        let guests = givings().flat_map(|giving| property.shares_from(giving.id)).map(|share| share.guest);
-        givings().map(|giving| giving.person).chain(guests).collect()
+        self.managed(property).people(property)
     }
 
     /// Everybody who is there: all for Portfolio Managers, else themselves and who has to do with a Key that they

@@ -33,6 +33,7 @@ pub use books::{Books, Committed, Medium, OpenReport, ReplayError, Shown, StartE
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use repair::{Repair, RepairError};
+pub use replay::{PastError, portfolio_at};
 pub use shelf::Keeper;
 pub use vaults::{Lost, VaultsRead};
 pub use verify::{Finding, Severity, verify};

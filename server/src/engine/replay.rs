@@ -3,9 +3,10 @@
 //! A start from the journal alone does every change there ever was. Reading and decoding frames goes on in front of
 //! that, on a thread of its own; each thread frees what it allocated, since few allocators like it otherwise.
 
-use std::{io, sync::Arc, thread};
+use std::{io, path::Path, sync::Arc, thread};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use keyward_protocol::{id::PortfolioId, time::Moment};
 
 use super::books::ReplayError;
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
         event::Change,
     },
     store::{
-        journal::{OpenError, Visit},
+        journal::{self, OpenError, Visit},
         record::{Entry, add_part, decode_directory, only_tells},
     },
 };
@@ -101,6 +102,54 @@ impl Replay {
         self.directory.portfolios.insert(change.portfolio, Arc::new(after));
         Ok(())
     }
+}
+
+/// Why there is no portfolio of a past moment.
+#[derive(Debug, thiserror::Error)]
+pub enum PastError {
+    /// It was not there yet, or what was then is not in this journal: a repair began it later.
+    #[error("nothing is known of that moment")]
+    Before,
+    /// The journal can't be read, or done again.
+    #[error("{0}")]
+    Unreadable(String),
+}
+
+/// A portfolio as it was at a moment (U6): everything that its journal says up to then, done again. Reads beside a running
+/// server, up to the frame `head`; takes as long as a start without snapshots does.
+pub fn portfolio_at(
+    journal: &Path,
+    head: u64,
+    portfolio: PortfolioId,
+    at: Moment,
+) -> Result<Arc<Portfolio>, PastError> {
+    enum Stop {
+        Reached,
+        Before,
+        Replay(ReplayError),
+    }
+    let mut replay = Replay::default();
+    let read = journal::read(journal, 0, &mut |sequence, bytes| {
+        if only_tells(bytes) {
+            return Ok(());
+        }
+        match Entry::decode(bytes).map_err(|error| Stop::Replay(error.into()))? {
+            _ if sequence > head => Err(Stop::Reached),
+            Entry::Restored(restored) if restored.at > at => Err(Stop::Before),
+            Entry::Change(change) if change.portfolio != portfolio => Ok(()),
+            Entry::Change(change) if change.at > at => Err(Stop::Reached),
+            entry => replay.apply(&entry).map_err(Stop::Replay),
+        }
+    });
+    match read {
+        Ok(_) | Err(OpenError::Visit { cause: Stop::Reached, .. }) => {}
+        Err(OpenError::Visit { cause: Stop::Before, .. }) => return Err(PastError::Before),
+        Err(OpenError::Visit { cause: Stop::Replay(error), .. }) => {
+            return Err(PastError::Unreadable(error.to_string()));
+        }
+        Err(OpenError::Journal(error)) => return Err(PastError::Unreadable(error.to_string())),
+    }
+    replay.directory.portfolios.get(&portfolio).cloned().ok_or(PastError::Before)
 }
 
 /// Why not everything could be done again.

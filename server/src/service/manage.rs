@@ -27,6 +27,7 @@ use super::{
     cursor::Seal,
     judge::AllBudgets,
     lockout::{Alert, Budgets},
+    past::Past,
     watch,
 };
 use crate::{
@@ -55,6 +56,7 @@ pub struct Manage {
     /// One page of the audit trail is read at a time: it is files that are read for one manager.
     trail: Arc<tokio::sync::Mutex<()>>,
     budgets: AllBudgets,
+    past: Arc<Past>,
     seal: Arc<Seal>,
     met: Arc<Met>,
     clock: Clock,
@@ -89,7 +91,8 @@ impl Manage {
     /// Answers from this engine's Directory, this log, this journal and these budgets, by this clock.
     pub fn new(engine: Engine, log: AccessLog, journal: PathBuf, budgets: AllBudgets, clock: Clock) -> Manage {
         let (journal, trail, seal) = (Arc::new(journal), Arc::default(), Arc::new(Seal::new()));
-        Manage { engine, log, journal, trail, budgets, seal, met: Arc::default(), clock }
+        let past = Arc::new(Past::of(Arc::clone(&journal)));
+        Manage { engine, log, journal, trail, budgets, past, seal, met: Arc::default(), clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
@@ -147,7 +150,15 @@ impl Manage {
                 let (engine, clock, met) = (self.engine.clone(), self.clock.clone(), Arc::clone(&self.met));
                 let budgets = Arc::clone(&self.budgets);
                 // Lists may be long: not on a thread that serves locks.
-                let look_up = move || look_up(&engine, &clock, &met, &budgets, who, look);
+                let past = Arc::clone(&self.past);
+                // Looking back takes long: others wait here for that, and hold no thread meanwhile.
+                let (now, (from, until)) = ((self.clock)(), moments(&look));
+                let looks_back = [from, until].into_iter().flatten().any(|at| at < now);
+                let reading = if looks_back { Some(Arc::clone(&self.trail).lock_owned().await) } else { None };
+                let look_up = move || {
+                    let _reading = reading;
+                    look_up(&engine, &clock, &met, &budgets, &past, who, look)
+                };
                 let looked = tokio::task::spawn_blocking(look_up).await;
                 looked.unwrap_or_else(|_| Answer::Refused(stopping()))
             }
@@ -211,6 +222,7 @@ fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl F
         Request::Search(_) => Some((None, "the access log")),
         Request::Audit(_) => Some((None, "the audit trail")),
         Request::Alerts => Some((None, "alerts")),
+        Request::Difference { property, .. } => Some((Some(Made::Property(*property)), "who gained and lost doors")),
         Request::Overview | Request::Do { .. } | Request::Reveal(_) => Some((None, "the portfolio")),
     };
     let command = match request {
@@ -293,6 +305,7 @@ fn look_up(
     clock: &Clock,
     met: &Met,
     budgets: &AllBudgets,
+    past: &Past,
     who: (PortfolioId, PersonId),
     request: Request,
 ) -> Answer {
@@ -310,7 +323,16 @@ fn look_up(
         }
     };
     let budgets = budgets.get(&who.0);
-    let viewer = Viewer { portfolio: sight.portfolio(), sight, met: met.by(who), door_codes, budgets };
+    // Only who may ask is worth the time that it takes to look back.
+    let look_back = |at: Option<Moment>| at.filter(|at| *at < now).map(|at| past.at(engine, who.0, at)).transpose();
+    let (from, until) = moments(&request);
+    let (then, until) = match (look_back(from), look_back(until)) {
+        (Ok(then), Ok(until)) => (then, until),
+        (Err(refusal), _) | (_, Err(refusal)) => return Answer::Refused(refusal),
+    };
+    let portfolio = sight.portfolio();
+    let (then, until) = (then.as_deref().unwrap_or(portfolio), until.as_deref().unwrap_or(portfolio));
+    let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets };
     let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
     if let Answer::Found(person) = &answer {
         met.note(who, person.id);
@@ -321,6 +343,10 @@ fn look_up(
 /// A manager who looks at their portfolio.
 struct Viewer<'a> {
     portfolio: &'a Portfolio,
+    /// The portfolio at the moment that is asked about, when that has passed (U6). What may be seen of it is as today.
+    then: &'a Portfolio,
+    /// The same at a second moment.
+    until: &'a Portfolio,
     sight: Sight<'a>,
     /// Whom they may give a first Key.
     met: Vec<PersonId>,
@@ -340,16 +366,17 @@ impl<'a> Viewer<'a> {
             Request::Person(person) => Answer::Person(self.person_detail(person)?),
             Request::FindPerson(email) => Answer::Found(self.find_by_email(&email)?),
             Request::Alerts => Answer::Alerts(self.alerts(now)),
+            Request::Difference { property, rows, .. } => Answer::Difference(self.difference(property, &rows)?),
             Request::Doors(property, rows) => Answer::Doors(self.doors(property, &rows)?),
             Request::Door(door) => Answer::Door(self.door(door)?),
             Request::Schedules(property, rows) => Answer::Schedules(self.schedules(property, &rows)?),
             Request::Locks(rows) => Answer::Locks(self.locks(&rows)?),
             Request::Preview(command, part) => Answer::Preview(self.preview(&command, part, now)?),
             Request::Explain { person, door, by_code, at } => {
-                Answer::Explanation(self.explain(person, door, by_code, later(at, now)?)?)
+                Answer::Explanation(self.explain(person, door, by_code, at.unwrap_or(now), now)?)
             }
-            Request::WhoCan(door, at, rows) => Answer::WhoCan(self.who_can(door, later(at, now)?, &rows)?),
-            Request::WhatCan(person, at, rows) => Answer::WhatCan(self.what_can(person, later(at, now)?, &rows)?),
+            Request::WhoCan(door, at, rows) => Answer::WhoCan(self.who_can(door, at.unwrap_or(now), &rows)?),
+            Request::WhatCan(person, at, rows) => Answer::WhatCan(self.what_can(person, at.unwrap_or(now), &rows)?),
             Request::Do { .. } | Request::Search(_) | Request::Audit(_) | Request::Reveal(_) => {
                 return Err(Refusal::Unavailable("that is answered elsewhere".to_owned()));
             }
@@ -729,12 +756,28 @@ impl<'a> Viewer<'a> {
         alerts.into_iter().filter_map(row).collect()
     }
 
-    fn explain(&self, person: PersonId, door: DoorId, by_code: bool, at: Moment) -> Result<Explanation, Refusal> {
-        let ((property, found), person) = (self.sight.door_in_sight(door)?, self.sight.person(person)?);
-        let managed = self.sight.managed(property);
-        let explained = explain::explain(self.portfolio, property, found, person.id, by_code, at);
+    /// A door whose checks may be looked into, as it was at the moment that is asked about, and the Keys there that the
+    /// viewer manages today.
+    fn door_then(&self, door: DoorId) -> Result<(&'a Property, &'a Door, Managed), Refusal> {
+        let (today, _) = self.sight.door_in_sight(door)?;
+        let property = self.then.property_with_door(door).ok_or_else(|| not_there("door"))?;
+        let found = property.doors.get(&door).ok_or_else(|| not_there("door"))?;
+        Ok((property, found, self.sight.managed(today)))
+    }
+
+    fn explain(
+        &self,
+        person: PersonId,
+        door: DoorId,
+        by_code: bool,
+        at: Moment,
+        now: Moment,
+    ) -> Result<Explanation, Refusal> {
+        let ((property, found, managed), person) = (self.door_then(door)?, self.sight.person(person)?.id);
+        let person = self.then.people.get(&person).ok_or_else(|| not_there("person"))?;
+        let explained = explain::explain(self.then, property, found, person.id, by_code, at);
         // Until then no code is looked up there (U7), if nobody tries another wrong one.
-        let spent_until = self.budgets.filter(|_| by_code).and_then(|budgets| budgets.spent(door, at));
+        let spent_until = self.budgets.filter(|_| by_code && at >= now).and_then(|budgets| budgets.spent(door, at));
         let denied = match explained.decision {
             _ if spent_until.is_some() => Some(Reason::TooManyWrongCodes),
             Decision::Granted { .. } => None,
@@ -745,7 +788,7 @@ impl<'a> Viewer<'a> {
             Some(_) => explain::keys_that_open(property, found, by_code, at),
         };
         Ok(Explanation {
-            revision: self.portfolio.revision,
+            revision: self.then.revision,
             at,
             person: person.id,
             name: person.name.clone(),
@@ -788,15 +831,14 @@ impl<'a> Viewer<'a> {
     }
 
     fn who_can(&self, door: DoorId, at: Moment, rows: &Rows) -> Result<WhoCan, Refusal> {
-        let (property, found) = self.sight.door_in_sight(door)?;
-        let managed = self.sight.managed(property);
-        let carriers = policy::judge(self.portfolio, property, door, policy::Shown::Carrier, at).is_granted();
-        let can = self.sight.people_of(property).into_iter().filter_map(|person| {
-            let person = self.portfolio.people.get(&person)?.as_ref();
-            Some((person, explain::opens(self.portfolio, property, found, person.id, at)?))
+        let (property, found, managed) = self.door_then(door)?;
+        let carriers = policy::judge(self.then, property, door, policy::Shown::Carrier, at).is_granted();
+        let can = managed.people(property).into_iter().filter_map(|person| {
+            let person = self.then.people.get(&person)?.as_ref();
+            Some((person, explain::opens(self.then, property, found, person.id, at)?))
         });
         let chosen = Chosen::of(can.collect(), rows, |(person, _)| person.id.0, |(person, _)| names(person));
-        let people = chosen.list(self.portfolio, |(person, opens)| WhoRow {
+        let people = chosen.list(self.then, |(person, opens)| WhoRow {
             person: person.id,
             name: person.name.clone(),
             email: person.email.clone(),
@@ -808,20 +850,59 @@ impl<'a> Viewer<'a> {
     fn what_can(&self, person: PersonId, at: Moment, rows: &Rows) -> Result<List<CanOpenRow>, Refusal> {
         let person = self.sight.person(person)?.id;
         let mut can = Vec::new();
-        for property in self.sight.properties() {
-            let (managed, seen) = (self.sight.managed(property), self.sight.doors_in_sight(property));
+        for today in self.sight.properties() {
+            let (managed, seen) = (self.sight.managed(today), self.sight.doors_in_sight(today));
+            let Some(property) = self.then.properties.get(&today.id()) else { continue };
             for door in property.doors.values().filter(|door| seen.contains(&door.id)) {
-                let opens = explain::opens(self.portfolio, property, door, person, at);
+                let opens = explain::opens(self.then, property, door, person, at);
                 can.extend(opens.map(|opens| (property.id(), door, self.how(property, &managed, &opens))));
             }
         }
         can.sort_by_key(|(_, door, _)| door.id);
         let chosen = Chosen::of(can, rows, |(_, door, _)| door.id.0, |(_, door, _)| vec![door.name.as_str()]);
-        Ok(chosen.list(self.portfolio, |(property, door, how)| CanOpenRow {
+        Ok(chosen.list(self.then, |(property, door, how)| CanOpenRow {
             property: *property,
             door: door.id,
             name: door.name.clone(),
             how: how.clone(),
+        }))
+    }
+
+    /// Who gained and who lost which doors of a property between two moments: what is covered, whatever the hour. Of the
+    /// doors whose log is in sight today.
+    fn difference(&self, property: PropertyId, rows: &Rows) -> Result<List<DifferenceRow>, Refusal> {
+        let today = self.sight.property(property)?;
+        let (managed, seen) = (self.sight.managed(today), self.sight.doors_in_sight(today));
+        let sides = [self.then, self.until].map(|portfolio| (portfolio, portfolio.properties.get(&property)));
+        let people: BTreeSet<PersonId> =
+            sides.iter().filter_map(|(_, property)| *property).flat_map(|property| managed.people(property)).collect();
+        let mut memos = [effects::KeyDoorsMemo::default(), effects::KeyDoorsMemo::default()];
+        let mut differ = Vec::new();
+        for person in people {
+            let mut doors = [BTreeSet::new(), BTreeSet::new()];
+            for (((portfolio, property), memo), doors) in sides.iter().zip(&mut memos).zip(&mut doors) {
+                let covers = property.filter(|_| !portfolio.is_suspended(person));
+                let covered = covers.map(|property| effects::coverage(property, person, memo)).unwrap_or_default();
+                doors.extend(covered.into_keys().filter(|door| seen.contains(door)));
+            }
+            let [before, after] = doors;
+            let who = self.until.people.get(&person).or_else(|| self.then.people.get(&person));
+            if before != after
+                && let Some(who) = who
+            {
+                differ.push((who.as_ref(), before, after));
+            }
+        }
+        let chosen = Chosen::of(differ, rows, |(person, ..)| person.id.0, |(person, ..)| names(person));
+        let named = |doors: &BTreeSet<DoorId>, but: &BTreeSet<DoorId>| -> Vec<(DoorId, String)> {
+            doors.difference(but).map(|door| (*door, door_name(today, *door))).collect()
+        };
+        Ok(chosen.list(self.until, |(person, before, after)| DifferenceRow {
+            person: person.id,
+            name: person.name.clone(),
+            email: person.email.clone(),
+            gained: named(after, before),
+            lost: named(before, after),
         }))
     }
 
@@ -850,21 +931,26 @@ impl<'a> Viewer<'a> {
     }
 
     fn name(&self, person: PersonId) -> String {
-        self.portfolio.people.get(&person).map(|person| person.name.clone()).unwrap_or_default()
+        let found = self.portfolio.people.get(&person).or_else(|| self.then.people.get(&person));
+        found.map(|person| person.name.clone()).unwrap_or_default()
     }
 }
 
 /// The schedule that every property has.
 const ALWAYS: &str = "always";
 
-/// The moment that is asked about: now where none is named.
-fn later(at: Option<Moment>, now: Moment) -> Result<Moment, Refusal> {
-    match at {
-        Some(at) if at < now => {
-            Err(Refusal::Invalid("a past moment can't be explained yet: ask about now or later".to_owned()))
-        }
-        at => Ok(at.unwrap_or(now)),
+/// The moments that a request asks about.
+fn moments(request: &Request) -> (Option<Moment>, Option<Moment>) {
+    match request {
+        Request::Explain { at, .. } | Request::WhoCan(_, at, _) | Request::WhatCan(_, at, _) => (*at, None),
+        Request::Difference { from, until, .. } => (Some(*from), *until),
+        _ => (None, None),
     }
+}
+
+/// What was there at the moment that is asked about.
+fn not_there(what: &str) -> Refusal {
+    Refusal::Invalid(format!("the {what} was not there yet at that moment: ask about a later one"))
 }
 
 /// A Key as whoever manages it is shown it; `None` for another Key (M8).

@@ -6,6 +6,7 @@ mod hooks;
 mod judge;
 pub mod lockout;
 mod manage;
+mod past;
 mod watch;
 
 use std::{

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use keyward_protocol::{
     entry::{CodePolicy, OnLogFailure, PropertySpec},
     id::{LockdownId, ScheduleId},
+    message::audit::AuditSearch,
     schedule::Hours,
 };
 
@@ -101,7 +102,7 @@ deliveries = true
 "#;
 
 /// In the order of their ids. The roles that the table has, and people to do things to.
-const PEOPLE: [&str; 12] = [
+pub(super) const PEOPLE: [&str; 12] = [
     "pm",
     "pmlimited",
     "pmspecific",
@@ -267,6 +268,10 @@ fn acts(at: Place) -> Vec<(&'static str, Request)> {
         ("explain", Request::Explain { person: at.holder, door: at.door, by_code: false, at: None }),
         ("who can", Request::WhoCan(at.door, None, rows())),
         ("what can", Request::WhatCan(at.holder, None, rows())),
+        ("difference", Request::Difference { property: at.property, from: clock::now(), until: None, rows: rows() }),
+        ("audit trail", Request::Audit(AuditSearch::newest(5))),
+        ("export", Request::Audit(AuditSearch::export(5))),
+        ("alerts", Request::Alerts),
     ]
 }
 
@@ -319,6 +324,10 @@ const TABLE: &str = "
     explain             yyyyyy  yynyy-  yyy---
     who can             yyyyyy  yynyy-  yyy---
     what can            yyyyyy  yyyyy-  yyy---
+    difference          yyyyyy  yyyyyy  yyy---
+    audit trail         yyyyyy  yyyyyy  yyyyyy
+    export              yyynnn  yyynnn  yyynnn
+    alerts              yyyyyy  yyyyyy  yyyyyy
 ";
 
 /// What the table says: by act, then by place, then by role.

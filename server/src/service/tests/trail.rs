@@ -36,9 +36,13 @@ async fn the_trail_has_who_when_what_before_after_revision_and_from_where_and_ea
     let revision = server.inside.engine.directory().portfolios[&PORTFOLIO].revision;
     assert!(matches!(refusal(specific.door(DoorId(2)).await), Refusal::NotFound(_)));
     assert!(matches!(refusal(specific.locks(Rows::all()).await), Refusal::NotPermitted(_)));
+    let elsewhere = refusal(specific.carry_out(Command::DeleteKey(KeyId(4)), None).await);
+    assert_eq!(elsewhere, Refusal::NotFound("Key".to_owned()));
     assert_eq!(server.inside.engine.directory().portfolios[&PORTFOLIO].revision, revision, "refusals don't move it");
 
-    let all = trail(&pm, AuditSearch::newest(6)).await;
+    let mut all = trail(&pm, AuditSearch::newest(7)).await;
+    let attempt = all.remove(0);
+    assert_eq!((attempt.act, attempt.property), (Act::KeyDeleted, Some(OTHER)), "who sees all is told where that was");
     let acts: Vec<(Act, bool)> = all.iter().map(|row| (row.act, row.refused.is_some())).collect();
     let expected = [
         (Act::Looked, true),
@@ -67,15 +71,15 @@ async fn the_trail_has_who_when_what_before_after_revision_and_from_where_and_ea
     assert!(fulls.iter().all(|row| row.property == Some(MAIN) || row.by == ActedBy::Person(id("full"))), "{fulls:?}");
     assert!(fulls.contains(&all[3]) && fulls.contains(&all[4]) && !fulls.contains(&all[2]));
     let own = trail(&specific, AuditSearch::newest(100)).await;
-    assert_eq!(own.len(), 4);
+    assert_eq!((own.len(), own[0].act, own[0].property), (5, Act::KeyDeleted, None), "and its author is not");
     assert!(own.iter().all(|row| row.by == ActedBy::Person(id("specific"))));
     let text: String = own.iter().map(AuditRow::line).collect();
     assert!(!text.contains("canary") && text.contains("key-2"), "what they sent, and nothing of what is there: {text}");
     let theirs = AuditSearch { property: Some(OTHER), ..AuditSearch::newest(100) };
     assert!(trail(&specific, theirs.clone()).await.is_empty() && trail(&full, theirs.clone()).await.is_empty());
-    assert_eq!(trail(&pm, theirs).await[0].act, Act::DeliveriesSet);
+    assert_eq!(trail(&pm, theirs).await[1].act, Act::DeliveriesSet);
     let refusals = AuditSearch { refused: Some(true), by: Some(id("specific")), ..AuditSearch::newest(100) };
-    assert_eq!(trail(&pm, refusals).await.len(), 3);
+    assert_eq!(trail(&pm, refusals).await.len(), 4);
     let first = trail(&pm, AuditSearch { newest_first: false, ..AuditSearch::newest(1) }).await;
     assert_eq!((first[0].act, first[0].by), (Act::SiteLoaded, ActedBy::Administrator));
     server.stop().await;
