@@ -143,8 +143,8 @@ impl<'a> Sight<'a> {
         manages.then_some(Sight { portfolio, person, met: &[] }).ok_or_else(|| missing("being a manager"))
     }
 
-    /// With people who hold nothing that the manager sees, whom they found by their exact email or made themselves: to
-    /// give to them.
+    /// With people who hold nothing that the manager sees, whom they found by their exact email, made, or took a Key
+    /// from: to give to them.
     pub fn having_met(self, met: &'a [PersonId]) -> Sight<'a> {
         Sight { met, ..self }
     }

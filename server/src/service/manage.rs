@@ -62,7 +62,7 @@ pub struct Manage {
     clock: Clock,
 }
 
-/// Whom each manager found by exact email, or made, since the server started: people who hold nothing that they see are
+/// Whom each manager found by exact email, made, or took a Key from since the server started: people who hold nothing that they see are
 /// not there for them (M8), but this is how they are given a first Key.
 #[derive(Default)]
 struct Met(Mutex<HashMap<(PortfolioId, PersonId), VecDeque<PersonId>>>);
@@ -105,10 +105,15 @@ impl Manage {
         };
         let asker = || Asker { actor: Actor::Person(person), met: self.met.by((portfolio, person)), from: who.address };
         if let Request::Do { command, pinned, part } = request {
+            let taken_from = taken_from(&command);
             // What is refused here, the engine puts in the audit trail.
             let answer = self.carry_out(portfolio, asker(), command, pinned, part).await;
-            if let Answer::Done(Done { made: Some(Made::Person(made)), .. }) = &answer {
-                self.met.note((portfolio, person), *made);
+            if let Answer::Done(done) = &answer {
+                let made = match done.made {
+                    Some(Made::Person(made)) => Some(made),
+                    _ => None,
+                };
+                made.into_iter().chain(taken_from).for_each(|other| self.met.note((portfolio, person), other));
             }
             return answer;
         }
@@ -202,6 +207,15 @@ impl Manage {
 impl net::Manage for Manage {
     fn request<'a>(&'a self, who: &'a Peer, payload: Vec<u8>) -> Later<'a, Vec<u8>> {
         Box::pin(async move { self.answer(who, payload).await.encode() })
+    }
+}
+
+/// Who may be out of sight after a step, and was in it before: whoever took a Key from them may give it back.
+fn taken_from(command: &Command) -> Option<PersonId> {
+    match command {
+        Command::Revoke { person, .. } => Some(*person),
+        Command::EndShare { guest, .. } => Some(*guest),
+        _ => None,
     }
 }
 

@@ -24,6 +24,7 @@ use crate::{
     disk::Verdict,
 };
 
+mod flows;
 mod matrix;
 mod past;
 mod trail;
