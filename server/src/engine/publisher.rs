@@ -72,9 +72,11 @@ impl Publisher {
         }
         let mut everything = Committed::everything(books.directory());
         everything.codes.clear();
-        let (mut there, started) = books.progress().during("making the index", "properties", |counter| {
-            publisher.gather(books, &everything.properties, now, counter)
+        everything.people.clear();
+        let (known, (mut there, started)) = books.progress().during("making the index", "properties", |counter| {
+            parallel::both(|| known_people(books), || publisher.gather(books, &everything.properties, now, counter))
         });
+        publisher.current = known;
         publisher.started = started;
         publisher.publish_with(books, &everything, now, &mut there);
         publisher
@@ -228,6 +230,16 @@ impl Publisher {
             }
         }
     }
+}
+
+/// Every portfolio with its people's credentials, and no property yet.
+fn known_people(books: &Books) -> BTreeMap<PortfolioId, PortfolioPublication> {
+    let known = books.directory().portfolios.iter().map(|(id, portfolio)| {
+        let mut publication = PortfolioPublication::default();
+        portfolio.people.values().for_each(|person| publication.put_person(known_person(person)));
+        (*id, publication)
+    });
+    known.collect()
 }
 
 /// A property's codes, by their tags. A live code whose digits are lost opens nothing.

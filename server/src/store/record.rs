@@ -2,13 +2,15 @@
 //!
 //! The first byte of each is the version of its layout. A later version must go on reading every earlier one.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
+use imbl::{OrdMap, OrdSet};
 use keyward_protocol::{id::*, name::fold_email, time::Moment};
 use rkyv::{
     de::Pool,
     rancor::{Error as RkyvError, Strategy},
 };
+use rustc_hash::FxHashMap;
 
 use crate::{
     domain::{audit::Acted, directory::*, event::Change},
@@ -165,9 +167,9 @@ pub fn encode_directory(directory: &Directory) -> Vec<u8> {
     with_version(FIRST, &rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
 }
 
-/// One property as a snapshot keeps it: equal bytes for equal properties.
-pub fn encode_property(property: &Property) -> Vec<u8> {
-    let record = property_record(property);
+/// A property as a snapshot keeps it, but for its door codes: equal bytes where everything else is equal.
+pub fn encode_without_codes(property: &Property) -> Vec<u8> {
+    let record = record_without_codes(property);
     with_version(FIRST, &rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
 }
 
@@ -258,6 +260,14 @@ fn portfolio_record(portfolio: &Portfolio) -> PortfolioRecord {
 
 fn property_record(property: &Property) -> PropertyRecord {
     PropertyRecord {
+        codes: property.codes.values().copied().collect(),
+        deleted_codes: property.deleted_codes.values().copied().collect(),
+        ..record_without_codes(property)
+    }
+}
+
+fn record_without_codes(property: &Property) -> PropertyRecord {
+    PropertyRecord {
         facts: property.facts.clone(),
         holidays: property.holidays.clone(),
         deliveries: property.deliveries,
@@ -268,8 +278,8 @@ fn property_record(property: &Property) -> PropertyRecord {
         shares: property.shares.values().map(|share| Share::clone(share)).collect(),
         lockdowns: property.lockdowns.values().map(|lockdown| Lockdown::clone(lockdown)).collect(),
         levels: property.levels.iter().map(|(person, level)| (*person, level.clone())).collect(),
-        codes: property.codes.values().copied().collect(),
-        deleted_codes: property.deleted_codes.values().copied().collect(),
+        codes: Vec::new(),
+        deleted_codes: Vec::new(),
     }
 }
 
@@ -296,13 +306,18 @@ fn portfolio_of(record: &ArchivedPortfolioRecord) -> Result<Portfolio, RecordErr
 }
 
 fn people_of(portfolio: &mut Portfolio, people: &[ArchivedPerson]) -> Result<(), RecordError> {
-    for person in people {
+    let (mut emails, mut mobiles, mut cards): (Vec<(Arc<str>, PersonId)>, Vec<_>, Vec<_>) = Default::default();
+    filling(people, |person| {
         let person: Person = read(person)?;
-        portfolio.emails.insert(fold_email(&person.email).into(), person.id);
-        portfolio.mobiles.insert(person.mobile, person.id);
-        portfolio.cards.extend(person.cards.iter().map(|card| (*card, person.id)));
+        emails.push((fold_email(&person.email).into(), person.id));
+        mobiles.push((person.mobile, person.id));
+        cards.extend(person.cards.iter().map(|card| (*card, person.id)));
         portfolio.people.insert(person.id, Arc::new(person));
-    }
+        Ok(())
+    })?;
+    portfolio.emails = map_of(emails);
+    portfolio.mobiles = map_of(mobiles);
+    portfolio.cards = map_of(cards);
     Ok(())
 }
 
@@ -321,30 +336,59 @@ fn property_of(record: &ArchivedPropertyRecord) -> Result<Property, RecordError>
     property.lockdowns = lockdowns.into_iter().map(|lockdown| (lockdown.id, Arc::new(lockdown))).collect();
     let levels: Vec<(PersonId, Level)> = read(&record.levels)?;
     property.levels = levels.into_iter().collect();
-    for giving in record.givings.iter() {
+    let (mut of_key, mut of_person): (Vec<_>, Vec<_>) = Default::default();
+    filling(&record.givings, |giving| {
         let giving: Giving = read(giving)?;
-        property.givings_of_key.insert((giving.key, giving.id));
-        property.givings_of_person.insert((giving.person, giving.id));
+        of_key.push((giving.key, giving.id));
+        of_person.push((giving.person, giving.id));
         property.givings.insert(giving.id, giving);
-    }
+        Ok(())
+    })?;
+    property.givings_of_key = set_of(of_key);
+    property.givings_of_person = set_of(of_person);
     for share in read::<Vec<Share>>(&record.shares)? {
         property.shares_of_giving.insert((share.giving, share.id));
         property.shares_of_guest.insert((share.guest, share.id));
         property.shares.insert(share.id, Arc::new(share));
     }
-    let mut live: BTreeMap<DoorId, u32> = BTreeMap::new();
-    for code in record.codes.iter() {
+    let mut live: FxHashMap<DoorId, u32> = FxHashMap::default();
+    let mut code_of = Vec::with_capacity(record.codes.len());
+    filling(&record.codes, |code| {
         let code: Code = read(code)?;
         *live.entry(code.door).or_default() += 1;
-        property.code_of.insert((code.person, code.door), code.id);
+        code_of.push(((code.person, code.door), code.id));
         property.codes.insert(code.id, code);
-    }
+        Ok(())
+    })?;
+    property.code_of = map_of(code_of);
     property.live_codes = live.into_iter().collect();
-    for code in record.deleted_codes.iter() {
+    filling(&record.deleted_codes, |code| {
         let code: DeletedCode = read(code)?;
         property.deleted_codes.insert(code.id, code);
-    }
+        Ok(())
+    })?;
     Ok(property)
+}
+
+/// Does every other one of `sorted` first, and then the rest. A node of a map that is full splits in halves: what is put
+/// in one after the other leaves every node half empty, while the second half put in this way fills them. With millions of
+/// codes, memory is what a start takes its time for.
+fn filling<T>(sorted: &[T], mut put: impl FnMut(&T) -> Result<(), RecordError>) -> Result<(), RecordError> {
+    [0, 1].into_iter().try_for_each(|first| sorted.iter().skip(first).step_by(2).try_for_each(&mut put))
+}
+
+/// A map that takes little memory, of entries in any order.
+fn map_of<K: Ord + Clone, V: Clone>(mut entries: Vec<(K, V)>) -> OrdMap<K, V> {
+    entries.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+    let every_other = |first| entries.iter().skip(first).step_by(2).cloned();
+    every_other(0).chain(every_other(1)).collect()
+}
+
+/// A set that takes little memory, of entries in any order.
+fn set_of<K: Ord + Clone>(mut entries: Vec<K>) -> OrdSet<K> {
+    entries.sort_unstable();
+    let every_other = |first| entries.iter().skip(first).step_by(2).cloned();
+    every_other(0).chain(every_other(1)).collect()
 }
 
 #[cfg(test)]
