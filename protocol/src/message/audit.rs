@@ -309,7 +309,7 @@ mod tests {
             link: Some([1; 32]),
         };
         let line = concat!(
-            r#"{"at":"2026-11-18T10:26:40.000001Z","by":"person-7","name":"Dana \"D\" <dana@harbor.example>","#,
+            r#"{"at":"2026-11-18T11:06:40.000001Z","by":"person-7","name":"Dana \"D\" <dana@harbor.example>","#,
             r#""from":"[::1]:4433","revision":12,"act":"KeyChanged","property":"property-1","about":"key-5","#,
             r#""facts":[{"of":"Key `A\\B`","what":"name","before":"A\u000aB","after":null}],"refused":null,"more":0}"#
         );

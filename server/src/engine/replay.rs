@@ -42,7 +42,7 @@ impl Replay {
         Replay { directory, resolved: Resolved::default() }
     }
 
-    /// Does what an entry says.
+    /// Does what an entry says. After an error nothing here is worth anything.
     pub fn entry(&mut self, bytes: &[u8]) -> Result<(), ReplayError> {
         self.apply(&Entry::decode(bytes)?)
     }
@@ -92,12 +92,14 @@ impl Replay {
     }
 
     fn change(&mut self, change: &Change) -> Result<(), ReplayError> {
-        let before = self.directory.portfolios.get(&change.portfolio).cloned();
+        // Taken out: where nobody else has what was before, the step's codes are put in without copying what is there.
+        let before = self.directory.portfolios.remove(&change.portfolio);
         let before = before.unwrap_or_else(|| Arc::new(Portfolio::new(change.portfolio, String::new())));
         let stepped = effects::step_with(&mut self.resolved, &before, &change.causes, change.at);
         if stepped.effects.digest() != change.digest || stepped.effects.codes_made.len() != change.commitments.len() {
             return Err(ReplayError::Differs);
         }
+        drop(before);
         let after = effects::finish(stepped, &change.commitments, change.at);
         self.directory.portfolios.insert(change.portfolio, Arc::new(after));
         Ok(())
