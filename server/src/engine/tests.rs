@@ -18,6 +18,7 @@ use crate::{
     },
     index::lookup::{Outcome, Question, Scope, Shown, Verdict, check_batch},
     progress::Progress,
+    store::{journal, record::Entry},
     vault::{self, RootSecret, Tagger, Vault, VaultError},
 };
 
@@ -219,6 +220,54 @@ fn a_start_without_an_end_replays_the_journal_to_the_same_directory() {
     assert_eq!(*server.engine.directory(), expected);
     assert!(server.report.replayed >= 3 && server.report.lost.is_empty(), "{:?}", server.report);
     server.stop();
+}
+
+// K9: a journal from which something else follows than followed then is not believed, and nothing of it is changed.
+#[test]
+fn a_change_with_other_effects_than_it_had_refuses_the_start_by_file_and_frame() {
+    use crate::store::journal::Journal;
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    server.run(Command::Suspend(server.person(TRACY), true));
+    server.run(give(2, server.person(TRACY)));
+    server.stop();
+    std::fs::remove_dir_all(layout.snapshots()).unwrap();
+    let mut frames: Vec<(u64, Vec<Entry>)> = Vec::new();
+    let read = journal::read_all::<std::convert::Infallible>(&layout.journal(), &mut |sequence, bytes| {
+        let entry = Entry::decode(bytes).unwrap();
+        match frames.last_mut().filter(|(last, _)| *last == sequence) {
+            Some((_, entries)) => entries.push(entry),
+            None => frames.push((sequence, vec![entry])),
+        }
+        Ok(())
+    });
+    read.unwrap();
+    let gives_a_code = |entry: &&mut Entry| matches!(entry, Entry::Change(change) if !change.commitments.is_empty());
+    let (wrong, entry) = frames
+        .iter_mut()
+        .rev()
+        .find_map(|(sequence, entries)| Some((*sequence, entries.iter_mut().find(gives_a_code)?)))
+        .unwrap();
+    let Entry::Change(change) = entry else { unreachable!("it gives a code") };
+    change.digest[0] ^= 1;
+    let lineage = journal::lineage_of(&layout.journal()).unwrap();
+    std::fs::remove_dir_all(layout.journal()).unwrap();
+    std::fs::remove_file(layout.anchor()).unwrap();
+    let mut journal = Journal::create(&layout.journal(), &layout.anchor(), lineage).unwrap();
+    for (_, entries) in &frames {
+        let entries: Vec<Vec<u8>> = entries.iter().cloned().map(Entry::encode).collect();
+        journal.append(&entries.iter().map(Vec::as_slice).collect::<Vec<_>>()).unwrap();
+    }
+    drop(journal);
+    // An unfinished write stands at the end: it stays for whoever looks into the matter.
+    let file = layout.journal().join("0000000000000001.kwj");
+    let torn = [std::fs::read(&file).unwrap(), b"kwf:".to_vec()].concat();
+    std::fs::write(&file, &torn).unwrap();
+    let Err(StartError::Replay { file: told, sequence, why: ReplayError::Differs }) = Books::open(&layout) else {
+        panic!("the start is refused");
+    };
+    assert_eq!((told, sequence), (file.clone(), wrong));
+    assert_eq!(std::fs::read(file).unwrap(), torn);
 }
 
 #[test]
