@@ -6,7 +6,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
+    thread::{self, ScopedJoinHandle},
 };
 
 /// What `work` makes of each thing, in their order.
@@ -28,10 +28,7 @@ pub fn each<T: Sync, R: Send>(things: &[T], work: impl Fn(&T) -> R + Sync) -> Ve
         let handles: Vec<_> = (0..others).filter_map(spawn).collect();
         let mut made = take();
         for handle in handles {
-            match handle.join() {
-                Ok(theirs) => made.extend(theirs),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
+            made.extend(joined(handle));
         }
         made
     });
@@ -50,13 +47,15 @@ pub fn both<A: Send, B>(one: impl FnOnce() -> A + Send, other: impl FnOnce() -> 
     thread::scope(|scope| {
         let handle = thread::Builder::new().name("start".into()).spawn_scoped(scope, take).ok();
         let other = other();
-        let theirs = handle.and_then(|handle| match handle.join() {
-            Ok(theirs) => theirs,
-            Err(panic) => std::panic::resume_unwind(panic),
-        });
+        let theirs = handle.and_then(joined);
         let one = theirs.or_else(take).expect("whoever took the work has done it, or its panic went on");
         (one, other)
     })
+}
+
+/// What a thread came to; its panic goes on here.
+pub fn joined<T>(handle: ScopedJoinHandle<'_, T>) -> T {
+    handle.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[cfg(test)]

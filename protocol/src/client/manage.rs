@@ -6,7 +6,7 @@ use crate::{
     id::*,
     limits::ROWS_PER_ANSWER_MAX,
     message::{
-        audit::{AuditPage, AuditSearch},
+        audit::{AuditPage, AuditSearch, exported},
         manage::{
             AlertRow, Answer, CanOpenRow, DifferenceRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation,
             HolderRow, KeyDetail, KeyRow, List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow,
@@ -177,12 +177,11 @@ impl Connection {
         let mut search = AuditSearch::export(ROWS_PER_ANSWER_MAX);
         loop {
             let page = self.search_audit(search.clone()).await?;
-            let hex = |link: &[u8]| link.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
             if let Some((link, line)) = page.beginning {
-                write(&format!("{} {line}", hex(&link)));
+                write(&exported(&link, &line));
             }
             for row in &page.rows {
-                write(&format!("{} {}", hex(&row.link.unwrap_or_default()), row.line()));
+                write(&exported(&row.link.unwrap_or_default(), &row.line()));
             }
             match page.next {
                 Some(next) => search.after = Some(next),

@@ -232,6 +232,16 @@ fn about(about: Made) -> String {
     }
 }
 
+/// A line of an export, with the link that stands for it and everything before it.
+pub fn exported(link: &Link, line: &str) -> String {
+    format!("{} {line}", hex(link))
+}
+
+/// Bytes in hexadecimal, as links and histories are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The first line of an export.
 pub fn beginning(portfolio: &str, lineage: &str) -> String {
     let mut line = Line::begin();

@@ -202,12 +202,9 @@ impl Attempt {
             C::MakeLock { .. } => (Act::LockSet, None, None),
             C::DisableLock(id, _) => (Act::LockSet, None, Some(Made::Lock(*id))),
         };
-        if let Some(property) = property {
+        // Resolved from a Key or a door, it says more than was sent.
+        if let Some(property) = property.filter(|_| !matches!(about, Some(Made::Key(_) | Made::Door(_)))) {
             named.push(("property", property.to_string()));
-            // Resolved from a Key or a door, it says more than was sent.
-            if matches!(about, Some(Made::Key(_) | Made::Door(_))) {
-                named.pop();
-            }
         }
         let property = property.filter(|id| portfolio.properties.contains_key(id));
         Attempt { act, property, about, named }

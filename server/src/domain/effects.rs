@@ -16,7 +16,7 @@ use super::{
     edit::{self, Touched},
     event::Cause,
     hours::days_later,
-    permission,
+    permission::Managed,
 };
 
 /// A door code that a step makes.
@@ -139,11 +139,11 @@ pub struct Stepped {
 
 /// Does a step on a copy and says what follows. `at` is only noted on what is deleted; no list depends on it.
 pub fn step(before: &Portfolio, causes: &[Cause], at: Moment) -> Stepped {
-    step_with(&mut Resolved::default(), before, causes, at)
+    step_with(&mut KeyDoorsMemo::default(), before, causes, at)
 }
 
 /// [`step`] that has what the step before it resolved: for many steps one after the other, as in a replay.
-pub fn step_with(resolved: &mut Resolved, before: &Portfolio, causes: &[Cause], at: Moment) -> Stepped {
+pub fn step_with(doors_of: &mut KeyDoorsMemo, before: &Portfolio, causes: &[Cause], at: Moment) -> Stepped {
     let mut after = before.clone();
     let mut touched = Touched::default();
     for cause in causes {
@@ -151,10 +151,9 @@ pub fn step_with(resolved: &mut Resolved, before: &Portfolio, causes: &[Cause], 
     }
     end_empty_subsets(&mut after, &mut touched);
     let mut effects = Effects::default();
-    compare_coverage(before, &after, &touched, resolved, &mut effects);
+    compare_coverage(before, &after, &touched, doors_of, &mut effects);
     effects.shares_ended = shares_lost(before, &after, &touched);
-    effects.sight_lost = sight_lost(before, &after, &touched, resolved);
-    resolved.step_on();
+    effects.sight_lost = sight_lost(before, &after, &touched, doors_of);
     delete_codes(&mut after, &effects.codes_deleted, at);
     effects.codes_made.iter_mut().zip(before.next.code..).for_each(|(code, id)| code.code = CodeId(id));
     after.next.code += effects.codes_made.len() as u64;
@@ -226,8 +225,16 @@ pub fn coverage(property: &Property, person: PersonId, doors_of: &mut KeyDoorsMe
 }
 
 /// Each Key's doors, and whether with a code, resolved once for as long as a property's Keys and doors stay as they are.
+/// Of the last two that were asked about: what was before a step and what is after it, where it changed either, and
+/// what is after one step is before the next.
 #[derive(Default)]
 pub struct KeyDoorsMemo {
+    last: ResolvedKeys,
+    other: ResolvedKeys,
+}
+
+#[derive(Default)]
+struct ResolvedKeys {
     /// What the doors were resolved from.
     keys: OrdMap<KeyId, Arc<Key>>,
     doors: OrdMap<DoorId, Arc<Door>>,
@@ -236,56 +243,23 @@ pub struct KeyDoorsMemo {
 
 impl KeyDoorsMemo {
     fn get(&mut self, property: &Property, key: KeyId) -> &[(DoorId, bool)] {
-        if !self.keys.ptr_eq(&property.keys) || !self.doors.ptr_eq(&property.doors) {
-            self.keys = property.keys.clone();
-            self.doors = property.doors.clone();
-            self.resolved.clear();
+        if !self.last.are_of(property) {
+            std::mem::swap(&mut self.last, &mut self.other);
         }
-        self.resolved.entry(key).or_insert_with(|| {
+        if !self.last.are_of(property) {
+            let (keys, doors) = (property.keys.clone(), property.doors.clone());
+            self.last = ResolvedKeys { keys, doors, resolved: BTreeMap::new() };
+        }
+        self.last.resolved.entry(key).or_insert_with(|| {
             let doors = property.keys.get(&key).map(|key| property.key_doors(key)).unwrap_or_default();
             doors.into_iter().map(|(door, openings)| (door, openings.iter().any(|opening| opening.code))).collect()
         })
     }
 }
 
-/// What a step resolved of the Keys before and after it, so that the next one need not do it again.
-#[derive(Default)]
-pub struct Resolved {
-    before: KeyDoorsMemo,
-    after: KeyDoorsMemo,
-}
-
-impl Resolved {
-    /// What to ask about the property before the step, and about it afterwards. Most steps change neither Keys nor
-    /// doors: then what was resolved once is right for both.
-    fn of(&mut self, old: Option<&Arc<Property>>, new: Option<&Arc<Property>>) -> Sides<'_> {
-        let alike =
-            |(old, new): (&Arc<Property>, &Arc<Property>)| old.keys.ptr_eq(&new.keys) && old.doors.ptr_eq(&new.doors);
-        let after = if old.zip(new).is_some_and(alike) { None } else { Some(&mut self.after) };
-        Sides { before: &mut self.before, after }
-    }
-
-    /// What was after a step is before the next one.
-    fn step_on(&mut self) {
-        if !self.after.resolved.is_empty() {
-            std::mem::swap(&mut self.before, &mut self.after);
-            self.after = KeyDoorsMemo::default();
-        }
-    }
-}
-
-struct Sides<'a> {
-    before: &'a mut KeyDoorsMemo,
-    after: Option<&'a mut KeyDoorsMemo>,
-}
-
-impl Sides<'_> {
-    fn before(&mut self) -> &mut KeyDoorsMemo {
-        self.before
-    }
-
-    fn after(&mut self) -> &mut KeyDoorsMemo {
-        self.after.as_deref_mut().unwrap_or(self.before)
+impl ResolvedKeys {
+    fn are_of(&self, property: &Property) -> bool {
+        self.keys.ptr_eq(&property.keys) && self.doors.ptr_eq(&property.doors)
     }
 }
 
@@ -293,15 +267,14 @@ fn compare_coverage(
     before: &Portfolio,
     after: &Portfolio,
     touched: &Touched,
-    resolved: &mut Resolved,
+    doors_of: &mut KeyDoorsMemo,
     effects: &mut Effects,
 ) {
     for (id, person) in touched.people.iter().copied() {
         let old = before.properties.get(&id);
         let new = after.properties.get(&id);
-        let mut sides = resolved.of(old, new);
-        let was = old.map(|property| coverage(property, person, sides.before())).unwrap_or_default();
-        let is = new.map(|property| coverage(property, person, sides.after())).unwrap_or_default();
+        let was = old.map(|property| coverage(property, person, doors_of)).unwrap_or_default();
+        let is = new.map(|property| coverage(property, person, doors_of)).unwrap_or_default();
         let lost = was.keys().filter(|door| !is.contains_key(door));
         effects.doors_lost.extend(lost.map(|door| At { property: id, person, door: *door }));
         let gained = is.keys().filter(|door| !was.contains_key(door));
@@ -376,7 +349,7 @@ fn shares_lost(before: &Portfolio, after: &Portfolio, touched: &Touched) -> Vec<
 }
 
 /// Managers who could see a door's log before and can't after (L2, K9). Portfolio Managers see by their level too.
-fn sight_lost(before: &Portfolio, after: &Portfolio, touched: &Touched, resolved: &mut Resolved) -> Vec<At> {
+fn sight_lost(before: &Portfolio, after: &Portfolio, touched: &Touched, doors_of: &mut KeyDoorsMemo) -> Vec<At> {
     let mut lost = Vec::new();
     for id in touched.sight.iter().copied() {
         let Some(old) = before.properties.get(&id) else { continue };
@@ -384,11 +357,10 @@ fn sight_lost(before: &Portfolio, after: &Portfolio, touched: &Touched, resolved
         if before.managers == after.managers && new.is_some_and(|new| keeps_all_in_sight(old, new)) {
             continue;
         }
-        let mut sides = resolved.of(Some(old), new);
         let managers: BTreeSet<PersonId> = old.levels.keys().chain(before.managers.iter()).copied().collect();
         for person in managers {
-            let seen_after = new.map(|new| doors_seen(after, new, person, sides.after())).unwrap_or_default();
-            let seen_before = doors_seen(before, old, person, sides.before());
+            let seen_after = new.map(|new| doors_seen(after, new, person, doors_of)).unwrap_or_default();
+            let seen_before = doors_seen(before, old, person, doors_of);
             let gone = seen_before.into_iter().filter(|door| !seen_after.contains(door));
             lost.extend(gone.map(|door| At { property: id, person, door }));
         }
@@ -416,16 +388,10 @@ fn doors_seen(
     person: PersonId,
     doors_of: &mut KeyDoorsMemo,
 ) -> BTreeSet<DoorId> {
-    let keys: Vec<KeyId> = match permission::level(portfolio, property, person) {
-        None => Vec::new(),
-        Some(Level::Full | Level::Limited) => property.keys.keys().copied().collect(),
-        Some(Level::Specific(designated)) => {
-            designated.into_iter().filter(|key| property.keys.contains_key(key)).collect()
-        }
-    };
+    let managed = Managed::of(portfolio, property, person);
     let mut seen = BTreeSet::new();
-    for key in keys {
-        seen.extend(doors_of.get(property, key).iter().map(|(door, _)| *door));
+    for key in property.keys.keys().filter(|key| managed.has(**key)) {
+        seen.extend(doors_of.get(property, *key).iter().map(|(door, _)| *door));
     }
     seen
 }

@@ -24,7 +24,7 @@ struct World {
     portfolio: Portfolio,
     now: Moment,
     seed: u64,
-    resolved: effects::Resolved,
+    doors_of: effects::KeyDoorsMemo,
 }
 
 fn at(text: &str) -> Moment {
@@ -38,7 +38,7 @@ impl World {
             portfolio: Portfolio::new(PortfolioId(1), "Harbor".into()),
             now: at("2026-11-23T10:00:00-05:00"),
             seed: 1,
-            resolved: effects::Resolved::default(),
+            doors_of: effects::KeyDoorsMemo::default(),
         };
         world.run(Command::MakeProperty(PropertySpec {
             name: "1800 Main St".into(),
@@ -77,8 +77,7 @@ impl World {
         let commitments = vec![[7; 32]; effects.codes_made.len()];
         let before = self.portfolio.clone();
         // Steps one after the other, as a replay does them, come to the same as this one alone.
-        let resolved = &mut self.resolved;
-        let replayed = effects::step_with(resolved, &before, &decided.causes, self.now);
+        let replayed = effects::step_with(&mut self.doors_of, &before, &decided.causes, self.now);
         assert_eq!(replayed.effects, effects);
         self.portfolio = effects::finish(decided.stepped, &commitments, self.now);
         let seen = |portfolio: &Portfolio| -> BTreeSet<effects::At> {

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use keyward_protocol::{code::Digits, id::*, name, time::Moment};
+use keyward_protocol::{code::Digits, id::*, message::audit::hex, name, time::Moment};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -118,9 +118,7 @@ impl StartError {
             false => StartError::Missing(data.to_owned()),
         }
     }
-}
 
-impl StartError {
     fn replaying(layout: &Layout, error: AllError) -> StartError {
         match error {
             AllError::Read(journal::OpenError::Journal(error)) => StartError::Journal(error),
@@ -336,7 +334,7 @@ impl Books {
         }
         let lock = lock(layout)?;
         let lineage: [u8; 16] = random_bytes();
-        let hex: String = lineage.iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = hex(&lineage);
         Authority::create(layout.secrets(), &hex, now)?;
         let root = RootSecret::generate()?;
         root.write(&layout.root())?;

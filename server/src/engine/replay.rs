@@ -12,9 +12,10 @@ use super::books::ReplayError;
 use crate::{
     domain::{
         directory::{Directory, Portfolio},
-        effects::{self, Resolved},
+        effects::{self, KeyDoorsMemo},
         event::Change,
     },
+    parallel,
     store::{
         journal::{self, OpenError, Visit},
         record::{Entry, add_part, decode_directory, only_tells},
@@ -33,13 +34,13 @@ type Entries = Vec<(u64, Entry)>;
 #[derive(Default)]
 pub(super) struct Replay {
     pub directory: Directory,
-    resolved: Resolved,
+    doors_of: KeyDoorsMemo,
 }
 
 impl Replay {
     /// Goes on from a Directory.
     pub fn from(directory: Directory) -> Replay {
-        Replay { directory, resolved: Resolved::default() }
+        Replay { directory, doors_of: KeyDoorsMemo::default() }
     }
 
     /// Does what an entry says. After an error nothing here is worth anything.
@@ -60,7 +61,7 @@ impl Replay {
             let doing = named.spawn_scoped(scope, move || self.do_all(&to_do, &done)).map_err(AllError::Thread)?;
             let read = decode_all(read, decoded, &to_free);
             // What stands before an error in reading is done too: it may have one itself, which comes before.
-            doing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(AllError::Entry)?;
+            parallel::joined(doing).map_err(AllError::Entry)?;
             read
         })
     }
@@ -95,7 +96,7 @@ impl Replay {
         // Taken out: where nobody else has what was before, the step's codes are put in without copying what is there.
         let before = self.directory.portfolios.remove(&change.portfolio);
         let before = before.unwrap_or_else(|| Arc::new(Portfolio::new(change.portfolio, String::new())));
-        let stepped = effects::step_with(&mut self.resolved, &before, &change.causes, change.at);
+        let stepped = effects::step_with(&mut self.doors_of, &before, &change.causes, change.at);
         if stepped.effects.digest() != change.digest || stepped.effects.codes_made.len() != change.commitments.len() {
             return Err(ReplayError::Differs);
         }

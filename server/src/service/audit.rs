@@ -9,7 +9,7 @@ use std::{collections::VecDeque, path::Path};
 use keyward_protocol::{
     entry::{Level, Refusal},
     id::*,
-    message::audit::{ActedBy, AuditPage, AuditRow, AuditSearch, Link, beginning},
+    message::audit::{ActedBy, AuditPage, AuditRow, AuditSearch, Link, beginning, hex},
     time::Moment,
 };
 
@@ -93,8 +93,7 @@ pub fn page(
     if search.export {
         if after.is_none() {
             let lineage = journal::lineage_of(journal).unwrap_or_default();
-            let lineage: String = lineage.iter().map(|byte| format!("{byte:02x}")).collect();
-            let line = beginning(&found.name, &lineage);
+            let line = beginning(&found.name, &hex(&lineage));
             link = linked(&link, &line);
             first_line = Some((link, line));
         }
@@ -139,10 +138,6 @@ pub fn verify_export(text: impl Iterator<Item = std::io::Result<String>>) -> Res
         return Err("the file is empty: this is no export of an audit trail".to_owned());
     }
     Ok((lines - 1, hex(&link)))
-}
-
-fn hex(link: &Link) -> String {
-    link.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn row(sight: &Sight<'_>, acted: Acted) -> AuditRow {
@@ -190,12 +185,12 @@ enum Stop {
 impl Reading<'_> {
     fn backwards(&self, before: Option<Cursor>) -> Result<Read, String> {
         let (most, before) = (self.search.most as usize, before.map(|(place, _)| place));
-        let segments = journal::beginnings(self.journal).map_err(|error| error.to_string())?;
+        let segments = journal::segments(self.journal).map_err(|error| error.to_string())?;
         let last = before.map_or(self.head, |before| before.frame.min(self.head));
-        let wanted = segments.iter().rev().filter(|first| **first <= last);
+        let wanted = segments.iter().rev().filter(|(_, first)| *first <= last);
         let mut found: Vec<(Place, Acted)> = Vec::new();
         let (mut looked, mut reached, mut more) = (None, None, None);
-        for (count, first) in wanted.enumerate() {
+        for (count, segment) in wanted.enumerate() {
             if count == SEGMENTS_PER_PAGE {
                 more = reached;
                 break;
@@ -204,7 +199,7 @@ impl Reading<'_> {
             let room = most - found.len();
             let mut last: VecDeque<(Place, Acted)> = VecDeque::new();
             let mut earliest = None;
-            self.read(*first, &mut |place, acted| {
+            self.read(segment, &mut |place, acted| {
                 if before.is_some_and(|before| place >= before) {
                     return Err(Stop::Enough);
                 }
@@ -219,7 +214,7 @@ impl Reading<'_> {
             })?;
             looked = earliest.or(looked);
             // Everything before this segment is still to be looked into.
-            reached = Some(Place { frame: *first, entry: 0 });
+            reached = Some(Place { frame: segment.1, entry: 0 });
             let is_full = last.len() > room;
             if is_full {
                 last.pop_front();
@@ -236,15 +231,16 @@ impl Reading<'_> {
 
     fn forwards(&self, after: Option<Cursor>) -> Result<Read, String> {
         let (most, after) = (self.search.most as usize, after.map(|(place, _)| place));
-        let segments = journal::beginnings(self.journal).map_err(|error| error.to_string())?;
-        let start = after.map_or(0, |after| segments.partition_point(|first| *first <= after.frame).saturating_sub(1));
+        let segments = journal::segments(self.journal).map_err(|error| error.to_string())?;
+        let start =
+            after.map_or(0, |after| segments.partition_point(|(_, first)| *first <= after.frame).saturating_sub(1));
         let mut found: Vec<Acted> = Vec::new();
         let (mut last, mut looked, mut more) = (after, None, false);
-        for (count, first) in segments.iter().skip(start).enumerate() {
+        for (count, segment) in segments.iter().skip(start).enumerate() {
             if count == SEGMENTS_PER_PAGE {
                 return Ok((found, last, looked));
             }
-            self.read(*first, &mut |place, acted| {
+            self.read(segment, &mut |place, acted| {
                 if after.is_some_and(|after| place <= after) {
                     return Ok(());
                 }
@@ -267,11 +263,15 @@ impl Reading<'_> {
     }
 
     /// Shows every act of a segment, in order, as far as it is durable.
-    fn read(&self, first: u64, visit: &mut dyn FnMut(Place, Acted) -> Result<(), Stop>) -> Result<(), String> {
+    fn read(
+        &self,
+        segment: &journal::Segment,
+        visit: &mut dyn FnMut(Place, Acted) -> Result<(), Stop>,
+    ) -> Result<(), String> {
         let (mut frame, mut entry) = (0, 0);
         // A change that was journalled before acts were has none behind it.
         let mut untold: Option<(Place, Change)> = None;
-        let done = journal::read_segment(self.journal, first, &mut |sequence, bytes| {
+        let done = journal::read_segment(segment, &mut |sequence, bytes| {
             if sequence > self.head {
                 return Err(Stop::Enough);
             }
@@ -359,7 +359,7 @@ fn of_change(change: Change) -> Acted {
 
 #[cfg(test)]
 mod tests {
-    use keyward_protocol::message::audit::Act;
+    use keyward_protocol::message::audit::{Act, exported};
 
     use super::*;
     use crate::domain::event::Cause;
@@ -368,7 +368,7 @@ mod tests {
         let mut link = [0; 32];
         let linked = |line: &&str| {
             link = linked(&link, line);
-            format!("{} {line}", hex(&link))
+            exported(&link, line)
         };
         lines.iter().map(linked).collect()
     }
@@ -470,7 +470,7 @@ mod tests {
     fn pages_have_every_act_once_in_order_either_way() {
         let (dir, head) = journal_of(120);
         let journal = dir.path().join("j");
-        assert!(journal::beginnings(&journal).unwrap().len() > 2 * SEGMENTS_PER_PAGE);
+        assert!(journal::segments(&journal).unwrap().len() > 2 * SEGMENTS_PER_PAGE);
         for most in [1, 2, 7, 119, 120, 500] {
             let backwards = pages(&journal, head, 1, &AuditSearch::newest(most));
             let forwards = pages(&journal, head, 1, &AuditSearch { newest_first: false, ..AuditSearch::newest(most) });

@@ -890,13 +890,14 @@ impl<'a> Viewer<'a> {
         let sides = [self.then, self.until].map(|portfolio| (portfolio, portfolio.properties.get(&property)));
         let people: BTreeSet<PersonId> =
             sides.iter().filter_map(|(_, property)| *property).flat_map(|property| managed.people(property)).collect();
-        let mut memos = [effects::KeyDoorsMemo::default(), effects::KeyDoorsMemo::default()];
+        let mut doors_of = effects::KeyDoorsMemo::default();
         let mut differ = Vec::new();
         for person in people {
             let mut doors = [BTreeSet::new(), BTreeSet::new()];
-            for (((portfolio, property), memo), doors) in sides.iter().zip(&mut memos).zip(&mut doors) {
+            for ((portfolio, property), doors) in sides.iter().zip(&mut doors) {
                 let covers = property.filter(|_| !portfolio.is_suspended(person));
-                let covered = covers.map(|property| effects::coverage(property, person, memo)).unwrap_or_default();
+                let covered =
+                    covers.map(|property| effects::coverage(property, person, &mut doors_of)).unwrap_or_default();
                 doors.extend(covered.into_keys().filter(|door| seen.contains(door)));
             }
             let [before, after] = doors;

@@ -56,6 +56,9 @@ const EXTENSION: &str = "kwj";
 const _: () = assert!(SEGMENT_HEADER_BYTES == 76);
 const _: () = assert!((PAYLOAD_BYTES_MAX as u64) < SEGMENT_BYTES && PAYLOAD_BYTES_MAX < u32::MAX as usize);
 
+/// A segment's file, and the first frame in it.
+pub type Segment = (PathBuf, u64);
+
 /// Is shown a frame's sequence and one entry of it, for each entry in order; an error ends the reading.
 pub type Visit<'a, E> = dyn FnMut(u64, &[u8]) -> Result<(), E> + 'a;
 
@@ -412,17 +415,10 @@ pub fn read<E>(directory: &Path, after: u64, visit: &mut Visit<'_, E>) -> Result
     Ok(Reader { after, anchor: None, visit }.read(directory)?.head)
 }
 
-/// The first frames of the segments there are, in order.
-pub fn beginnings(directory: &Path) -> Result<Vec<u64>, JournalError> {
-    Ok(segments(directory)?.into_iter().map(|(_, first)| first).collect())
-}
-
-/// Shows the entries of the one segment that begins with frame `first`, as [`read`] does.
-pub fn read_segment<E>(directory: &Path, first: u64, visit: &mut Visit<'_, E>) -> Result<(), OpenError<E>> {
-    let found = segments(directory)?.into_iter().find(|(_, begins)| *begins == first);
-    let (file, _) = found.ok_or_else(|| JournalError::Missing { directory: directory.to_owned() })?;
-    let bytes = fs::read(&file).map_err(at(&file))?;
-    Reader { after: 0, anchor: None, visit }.read_segment(&file, first, &bytes, None).map(|_| ())
+/// Shows the entries of one of the [`segments`], as [`read`] does.
+pub fn read_segment<E>((file, first): &Segment, visit: &mut Visit<'_, E>) -> Result<(), OpenError<E>> {
+    let bytes = fs::read(file).map_err(at(file))?;
+    Reader { after: 0, anchor: None, visit }.read_segment(file, *first, &bytes, None).map(|_| ())
 }
 
 /// Reads every frame there is and holds all of it against the anchor, as [`Journal::open_at`] does; changes nothing.
@@ -554,7 +550,7 @@ impl<E> Reader<'_, E> {
     }
 
     /// The segments from the one that holds the first frame that is asked for, or the anchor's if that is earlier.
-    fn needed_segments(&self, directory: &Path) -> Result<Vec<(PathBuf, u64)>, JournalError> {
+    fn needed_segments(&self, directory: &Path) -> Result<Vec<Segment>, JournalError> {
         let mut segments = segments(directory)?;
         let anchored = self.anchor.map_or(u64::MAX, |anchor| anchor.head.sequence);
         let start = anchored.min(self.after.saturating_add(1)).max(1);
@@ -825,7 +821,7 @@ fn begin_segment(place: &Place, lineage: &Lineage, head: &Head) -> io::Result<(D
 }
 
 /// The segments of a directory with the first frame of each by name, in order.
-fn segments(directory: &Path) -> Result<Vec<(PathBuf, u64)>, JournalError> {
+pub fn segments(directory: &Path) -> Result<Vec<Segment>, JournalError> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(directory).map_err(at(directory))? {
         let path = entry.map_err(at(directory))?.path();

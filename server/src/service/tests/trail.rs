@@ -1,6 +1,6 @@
 //! The audit trail and the codes that are shown, over the network.
 
-use keyward_protocol::message::audit::{Act, ActedBy, AuditRow, AuditSearch};
+use keyward_protocol::message::audit::{Act, ActedBy, AuditRow, AuditSearch, hex};
 
 use super::{matrix::*, *};
 use crate::{
@@ -113,7 +113,6 @@ async fn an_export_is_held_against_itself_and_against_the_next_and_a_tampered_jo
         let Some(next) = page.next else { break };
         search.after = Some(next);
     }
-    let hex = |link: &[u8; 32]| link.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert!(later.iter().skip(1).zip(&paged).all(|(line, link)| line.starts_with(&hex(link))));
     later[2] = later[2].replace("person", "Person");
     assert!(held(&later).unwrap_err().starts_with("line 3 "));
