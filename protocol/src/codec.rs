@@ -15,6 +15,10 @@ use crate::{
 
 /// The protocol's name in the TLS handshake.
 pub const ALPN: &[u8] = b"keyward/1";
+/// What joining and renewing speak, where nobody shows a certificate.
+pub const JOIN_ALPN: &[u8] = b"keyward-join/1";
+/// Bytes of what the server has a joiner sign.
+pub const CHALLENGE_BYTES: usize = 32;
 /// The name that every server certificate carries. Beside it stands one with the server's lineage before it.
 pub const SERVER_NAME: &str = "keyward-server";
 
@@ -35,12 +39,15 @@ pub enum StreamKind {
     Manage = 2,
     /// One subscription and what it sees.
     Watch = 3,
+    /// One request to join or to renew; the only kind where [`JOIN_ALPN`] is spoken, and unknown elsewhere.
+    Join = 4,
 }
 
 impl StreamKind {
     /// The kind that this byte stands for.
     pub fn from_u8(byte: u8) -> Option<StreamKind> {
-        [StreamKind::Check, StreamKind::Manage, StreamKind::Watch].into_iter().find(|kind| *kind as u8 == byte)
+        use StreamKind::{Check, Join, Manage, Watch};
+        [Check, Manage, Watch, Join].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 

@@ -163,6 +163,41 @@ pub enum LockScope {
     Doors(Vec<DoorId>),
 }
 
+/// Who a certificate proves somebody to be.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize,
+)]
+pub enum Party {
+    /// A lock or gateway: asks about its own doors (U3), nothing else.
+    Lock(LockId),
+    /// A person who manages.
+    Operator(PersonId),
+    /// A person who holds Keys or is a guest: sees and shares what is their own.
+    Holder(PersonId),
+}
+
+impl Party {
+    /// The person, unless it is a lock.
+    pub fn person(self) -> Option<PersonId> {
+        match self {
+            Party::Lock(_) => None,
+            Party::Operator(person) | Party::Holder(person) => Some(person),
+        }
+    }
+
+    /// The word for what it is.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Party::Lock(_) => "lock",
+            Party::Operator(_) => "operator",
+            Party::Holder(_) => "holder",
+        }
+    }
+}
+
+/// The SHA-256 of a token's secret, or of a public key (DER SubjectPublicKeyInfo).
+pub type Sha256 = [u8; 32];
+
 /// A manager's level in one property (M2-M4).
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub enum Level {
@@ -353,6 +388,21 @@ pub enum Command {
     },
     /// Disables a lock, or enables it again.
     DisableLock(LockId, bool),
+    /// A token that somebody may join with, once. Its secret is made by who asks, and the server sees it when it is used.
+    MakeToken {
+        /// Whom whoever joins with it is.
+        party: Party,
+        /// Of its secret.
+        hash: Sha256,
+        /// When it is over: at most [`limits::TOKEN_SECONDS_MAX`] away.
+        until: Moment,
+    },
+    /// Nobody joins with this token any more.
+    RevokeToken(TokenId),
+    /// Refuses who proves themselves by this key, at once and in open connections too, or takes it again.
+    DisableIdentity(IdentityId, bool),
+    /// Gives a person another mobile identity; the one before opens nothing any more.
+    RenewMobile(PersonId),
 }
 
 /// Why a command changes nothing.
@@ -419,7 +469,11 @@ impl Command {
                 let mut bounds = [period.from, period.until].into_iter().flatten();
                 sound("moments", bounds.all(Moment::is_civil))
             }
+            Command::MakeToken { until, .. } => sound("moments", until.is_civil()),
             Command::Suspend(..)
+            | Command::RevokeToken(_)
+            | Command::DisableIdentity(..)
+            | Command::RenewMobile(_)
             | Command::DeletePerson(_)
             | Command::SetPortfolioManager(..)
             | Command::MakeProperty(_)

@@ -63,4 +63,8 @@ ids! {
     CarrierId(u32) "carrier-";
     /// A door code that was made; never used again.
     CodeId(u64) "code-";
+    /// A token that somebody may join with once.
+    TokenId(u32) "token-";
+    /// A key that proves somebody to be a lock, an operator or a holder.
+    IdentityId(u32) "identity-";
 }

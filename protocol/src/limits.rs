@@ -52,6 +52,16 @@ pub const RULES_PER_KEY_MAX: usize = 64;
 pub const ROWS_PER_ANSWER_MAX: u32 = 10_000;
 /// The most labels of a door, and of a rule.
 pub const LABELS_PER_DOOR_MAX: usize = 64;
+/// How long a token to join with may be good for, in seconds.
+pub const TOKEN_SECONDS_MAX: i64 = 7 * 86_400;
+/// The most tokens of a portfolio that wait to be used.
+pub const TOKENS_MAX: usize = 10_000;
+/// The most keys that prove one person to be who they are; a lock has one.
+pub const IDENTITIES_PER_PERSON_MAX: usize = 16;
+/// The most characters of the name that a machine gives itself when it joins.
+pub const LABEL_CHARS_MAX: usize = 60;
+/// The most bytes of a request to join or to renew, and of its answer.
+pub const JOIN_BYTES_MAX: usize = 16 << 10;
 
 const _: () = assert!(CHECKS_PER_FRAME_MAX <= u16::MAX as usize);
 const _: () = assert!(CHECK_FRAME_BYTES_MAX <= 64 << 10);

@@ -14,14 +14,18 @@ use keyward_protocol::{
     frame::{Broken, FLAG_DETAILED, FRAME_VERSION, Frame, FrameKind, Framer, Header},
     id::*,
     message::{
+        admission::*,
         audit::*,
         check::{AnswerWriter, AnswersView, Check, DetailedAnswer, Outcome},
+        join::*,
         manage::*,
+        mine::*,
         watch::*,
     },
     schedule::{Hours, Window},
     time::Moment,
 };
+use zeroize::Zeroizing;
 
 const AT: Moment = Moment::from_micros(1_795_000_000_123_456);
 
@@ -138,6 +142,27 @@ fn requests() -> Vec<(&'static str, Request)> {
         ("Reveal", Request::Reveal(CodeId(7))),
         ("Alerts", Request::Alerts),
         ("Difference", Request::Difference { property, from: AT, until: None, rows: rows() }),
+        ("Identities", Request::Identities(rows())),
+        ("Tokens", Request::Tokens(rows())),
+        ("Mine", Request::Mine(Mine::Access)),
+        (
+            "Mine, a share",
+            Request::Mine(Mine::Share {
+                key: KeyId(5),
+                email: "sam@mail.example".to_owned(),
+                name: "Sam".to_owned(),
+                doors: Some(vec![DoorId(17)]),
+                period: Period { from: None, until: Some(AT) },
+            }),
+        ),
+        (
+            "Do, with a token",
+            Request::Do {
+                command: Command::MakeToken { party: Party::Operator(PersonId(1)), hash: [8; 32], until: AT },
+                pinned: None,
+                part: Part::FIRST,
+            },
+        ),
         ("Preview", Request::Preview(give(), Part::FIRST)),
         ("Do", Request::Do { command: give(), pinned, part: Part { skip: 3, most: 0 } }),
         (
@@ -402,7 +427,19 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         name: "Gateway".to_owned(),
         scope: LockScope::Doors(vec![DoorId(17)]),
         disabled: false,
+        identity: Some(IdentityId(3)),
+        connected: Some(connected()),
     };
+    let identity = IdentityRow {
+        id: IdentityId(3),
+        party: Party::Operator(PersonId(1)),
+        name: "Ana".to_owned(),
+        label: "laptop".to_owned(),
+        joined: AT,
+        disabled: false,
+        connected: Some(connected()),
+    };
+    let token = TokenRow { id: TokenId(2), party: Party::Lock(LockId(4)), name: "Gateway".to_owned(), until: AT };
     vec![
         ("Overview", Answer::Overview(overview)),
         ("Property", Answer::Property(property)),
@@ -424,11 +461,99 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("Revealed", Answer::Revealed(revealed())),
         ("Alerts", Answer::Alerts(vec![alert()])),
         ("Difference", Answer::Difference(list(difference()))),
+        ("Identities", Answer::Identities(list(identity))),
+        ("Tokens", Answer::Tokens(list(token))),
+        ("Mine", Answer::Mine(my_access())),
         ("Preview", Answer::Preview(effects())),
         ("Done", Answer::Done(Done { revision: 10, made: Some(Made::Giving(GivingId(6))), effects: effects() })),
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),
         ("Unreadable", Answer::Unreadable("it is too short".to_owned())),
     ]
+}
+
+fn connected() -> ConnectedRow {
+    ConnectedRow { address: "192.0.2.7:50123".to_owned(), since: AT, certificate_until: AT }
+}
+
+fn my_access() -> MyAccess {
+    let period = Period { from: None, until: Some(AT) };
+    let door = || MyDoor {
+        door: DoorId(17),
+        name: "Entrance".to_owned(),
+        hours: vec!["always".to_owned()],
+        code: Some(CodeId(1 << 40)),
+    };
+    let guest = MyGuest { guest: PersonId(3), email: "sam@mail.example".to_owned(), doors: None, period, ended: false };
+    let key = MyKey {
+        key: KeyId(5),
+        name: "Key A".to_owned(),
+        property: "Main".to_owned(),
+        zone: "America/New_York".to_owned(),
+        may_share: true,
+        period,
+        ended: false,
+        doors: vec![door()],
+        guests: vec![guest],
+    };
+    let share = MyShare {
+        key: "Key B".to_owned(),
+        host: "Tracy".to_owned(),
+        property: "Main".to_owned(),
+        zone: "America/New_York".to_owned(),
+        period,
+        ended: true,
+        doors: vec![door()],
+    };
+    MyAccess {
+        revision: 9,
+        now: AT,
+        me: PersonId(2),
+        name: "Tracy".to_owned(),
+        portfolio: "Harbor".to_owned(),
+        mobile: 7,
+        keys: vec![key],
+        guest_of: vec![share],
+    }
+}
+
+#[test]
+fn joining() {
+    let join = JoinRequest::Join {
+        secret: [7; 32],
+        role: "lock".to_owned(),
+        key: vec![4; 91],
+        proof: vec![5; 70],
+        label: "gateway".to_owned(),
+    };
+    let renew = JoinRequest::Renew { key: vec![4; 91], proof: vec![5; 70], certificate: Some(vec![6; 9]) };
+    let certified = JoinAnswer::Certified(Certified {
+        party: Party::Holder(PersonId(2)),
+        name: "Tracy".to_owned(),
+        portfolio: "Harbor".to_owned(),
+        certificate_pem: "certificate".to_owned(),
+        authorities_pem: "authority".to_owned(),
+        lineage: "a1b2".to_owned(),
+        valid_until: AT,
+        renew_at: AT,
+        join_again: Some(AT),
+    });
+    let refused = JoinAnswer::Refused { why: "used".to_owned(), later: true };
+    let made = [
+        ("Join", join.encode()),
+        ("Renew", renew.encode()),
+        ("Certified", certified.encode()),
+        ("Refused", refused.encode()),
+    ];
+    let kept = golden::check("wire-join.1.hex", "Joining, version 1: rkyv behind four bytes", &made);
+    assert_eq!(JoinRequest::decode(&kept[0]), Ok(join));
+    assert_eq!(JoinRequest::decode(&kept[1]), Ok(renew));
+    assert_eq!(JoinAnswer::decode(&kept[2]), Ok(certified));
+    assert_eq!(JoinAnswer::decode(&kept[3]), Ok(refused));
+    let token =
+        JoinToken { secret: Zeroizing::new([7; 32]), authority: [9; 32], address: Some("a.example:1".to_owned()) };
+    let written = "kwj1.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc.\
+                   CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJCQk@a.example:1";
+    assert_eq!(token.expose().as_str(), written);
 }
 
 fn audit_page() -> AuditPage {

@@ -6,22 +6,24 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
+use arc_swap::ArcSwap;
 use clap::{Parser, Subcommand, ValueEnum};
-use keyward_protocol::id::{LockId, PortfolioId};
+use keyward_protocol::id::{PortfolioId, TokenId};
 
 use crate::{
     access_log,
     check_config::{self, Standing},
-    clock, control,
-    disk::Disk,
+    clock,
+    control::{self, JoinRole},
     domain::site::Site,
     engine::{self, Books, Engine, Layout, Medium, Publisher, Repair, Severity},
     evaluate,
     identity::Authority,
     progress::Progress,
-    service::{self, Options, Server},
+    service::{self, Administrator, Options, Server},
 };
 
 /// The portfolio that `init` makes.
@@ -115,44 +117,130 @@ enum Commands {
         #[arg(long, value_enum, default_value_t = LogMode::Strict)]
         log: LogMode,
     },
-    /// Make a certificate with its key, whether the server runs or not.
-    Issue {
+    /// Tokens that locks, operators and holders join with, once each. Works whether the server runs or not.
+    Token {
         #[command(subcommand)]
-        what: Issue,
+        what: Token,
+    },
+    /// The keys that joined: who they are, and whether they are taken. Works whether the server runs or not.
+    Identity {
+        #[command(subcommand)]
+        what: Identity,
+    },
+    /// The authority that signs every certificate.
+    Authority {
+        #[command(subcommand)]
+        what: AuthorityCommand,
     },
 }
 
 #[derive(Subcommand, Debug)]
-enum Issue {
-    /// Register a lock or gateway, and make its certificate (90 days).
-    Lock {
+enum Token {
+    /// Make a token, and print it: whoever has it may join with it, once.
+    Create {
+        #[command(subcommand)]
+        role: TokenFor,
+    },
+    /// The tokens that were not used.
+    List {
         /// The data directory.
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+    },
+    /// Take a token back.
+    Revoke {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Its number, as `token list` shows it.
+        token: u32,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum TokenFor {
+    /// For a lock or gateway; one that is not known is registered.
+    Lock {
         /// The lock's name, unique in the portfolio.
         #[arg(long)]
         name: String,
-        /// The property it belongs to.
+        /// The property it belongs to; left out for a lock that is registered, whose earlier key is then replaced.
         #[arg(long)]
-        property: String,
+        property: Option<String>,
         /// A door it may ask about; may be given again. Every door of the property unless told.
-        #[arg(long = "door", value_name = "DOOR")]
+        #[arg(long = "door", value_name = "DOOR", requires = "property")]
         doors: Vec<String>,
-        /// Where to write ca.pem, certificate.pem and key.pem (made, 0700).
-        #[arg(long, value_name = "DIR")]
-        out: PathBuf,
+        #[command(flatten)]
+        terms: TokenTerms,
     },
-    /// Make a manager's certificate (12 hours).
+    /// For a manager's client: `keyward login TOKEN`.
     Operator {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
         /// Who, by email.
         #[arg(long)]
         email: String,
-        /// Where to write ca.pem, certificate.pem and key.pem (made, 0700).
+        #[command(flatten)]
+        terms: TokenTerms,
+    },
+    /// For the app of somebody who holds Keys, or is a guest.
+    Holder {
+        /// Who, by email.
+        #[arg(long)]
+        email: String,
+        #[command(flatten)]
+        terms: TokenTerms,
+    },
+}
+
+#[derive(clap::Args, Debug)]
+struct TokenTerms {
+    /// The data directory.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Where the server is found from outside, told in the token; where it listens unless told.
+    #[arg(long, value_name = "HOST:PORT")]
+    address: Option<String>,
+    /// How long the token is good for, in minutes; at most 7 days.
+    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=10_080))]
+    minutes: i64,
+    /// Print the token alone.
+    #[arg(long)]
+    quiet: bool,
+}
+
+#[derive(Subcommand, Debug)]
+enum Identity {
+    /// Every key that joined.
+    List {
+        /// The data directory.
         #[arg(long, value_name = "DIR")]
-        out: PathBuf,
+        data: PathBuf,
+    },
+    /// Refuse a key from now on, in open connections too.
+    Disable {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Its number, as `identity list` shows it.
+        identity: u32,
+    },
+    /// Take a key again.
+    Enable {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+        /// Its number, as `identity list` shows it.
+        identity: u32,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum AuthorityCommand {
+    /// Put a new authority in the place of the one that signs. Nobody has to be visited: certificates change over as they
+    /// are renewed.
+    Rotate {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
     },
 }
 
@@ -188,11 +276,10 @@ pub fn run() -> ExitCode {
         },
         Commands::Repair { data, backup, yes } => repair(&data, backup.as_deref(), yes).map_err(failed),
         Commands::CheckConfig { data, listen, log } => Ok(check_config(&data, listen, log)),
-        Commands::Issue { what: Issue::Lock { data, name, property, doors, out } } => {
-            issue_lock(&data, name, property, doors, &out).map_err(failed)
-        }
-        Commands::Issue { what: Issue::Operator { data, email, out } } => {
-            issue_operator(&data, email, &out).map_err(failed)
+        Commands::Token { what } => token(what).map_err(failed),
+        Commands::Identity { what } => identity(what).map_err(failed),
+        Commands::Authority { what: AuthorityCommand::Rotate { data } } => {
+            tell(administer(&data, control::Request::RotateAuthority {})).map_err(failed)
         }
     };
     match done {
@@ -222,7 +309,9 @@ fn init(site: &Path, data: &Path) -> Result<u8, (String, u8)> {
     println!("secrets {}", layout.secrets().display());
     println!();
     println!("Back up both, apart from each other: the data is useless without its secrets, and whoever has both can");
-    println!("read every door code. Next: `keyward-server issue lock`, then `keyward-server serve`.");
+    println!(
+        "read every door code. Next: `keyward-server serve`, and `keyward-server token create operator` for a manager."
+    );
     Ok(0)
 }
 
@@ -305,7 +394,7 @@ async fn stopped() {
 }
 
 /// Has the running server do it, or does it here while none runs.
-fn administer(data: &Path, request: control::Request) -> Result<control::Identity, String> {
+fn administer(data: &Path, request: control::Request) -> control::Answer {
     let layout = Layout::new(data);
     if let Some(answer) = control::ask(&layout.control(), &request) {
         return answer;
@@ -314,51 +403,96 @@ fn administer(data: &Path, request: control::Request) -> Result<control::Identit
     let authority = Authority::open(layout.secrets()).map_err(|error| error.to_string())?;
     let publisher = Publisher::new(&books, clock::now(), (0, 0), None);
     let (engine, running) = Engine::start(books, publisher, clock::system());
-    let done = service::administer(&engine, &authority, request);
+    let administrator = Administrator {
+        engine,
+        authority: Arc::new(ArcSwap::from_pointee(authority)),
+        secrets: layout.secrets().to_owned(),
+        address: None,
+        connections: None,
+        clock: clock::system(),
+    };
+    let done = service::administer(&administrator, request);
     running.stop();
     done
 }
 
-fn issue_lock(data: &Path, name: String, property: String, doors: Vec<String>, out: &Path) -> Result<u8, String> {
-    check_new(out)?;
-    let request = control::Request::IssueLock { portfolio: FIRST.0, name: name.clone(), property, doors };
-    let made = administer(data, request)?;
-    write_identity(out, &made)?;
-    let lock = LockId(made.lock.unwrap_or_default());
-    println!("{lock} `{name}`: its certificate and key are in {}", out.display());
+fn token(what: Token) -> Result<u8, String> {
+    let portfolio = FIRST.0;
+    let (role, terms) = match what {
+        Token::List { data } => return tell(administer(&data, control::Request::Tokens { portfolio })),
+        Token::Revoke { data, token } => {
+            return tell(administer(&data, control::Request::RevokeToken { portfolio, token }));
+        }
+        Token::Create { role: TokenFor::Lock { name, property, doors, terms } } => {
+            (JoinRole::Lock { name, property, doors }, terms)
+        }
+        Token::Create { role: TokenFor::Operator { email, terms } } => (JoinRole::Operator { email }, terms),
+        Token::Create { role: TokenFor::Holder { email, terms } } => (JoinRole::Holder { email }, terms),
+    };
+    let TokenTerms { data, address, minutes, quiet } = terms;
+    let made = administer(&data, control::Request::MakeToken { portfolio, role, address, seconds: minutes * 60 })?;
+    match &made {
+        control::Reply::Token { text, .. } if quiet => println!("{text}"),
+        _ => return tell(Ok(made)),
+    }
     Ok(0)
 }
 
-fn issue_operator(data: &Path, email: String, out: &Path) -> Result<u8, String> {
-    check_new(out)?;
-    let request = control::Request::IssueOperator { portfolio: FIRST.0, email: email.clone() };
-    write_identity(out, &administer(data, request)?)?;
-    println!("{email}: the certificate and key are in {}", out.display());
+fn identity(what: Identity) -> Result<u8, String> {
+    let portfolio = FIRST.0;
+    let set = |identity, disabled| control::Request::DisableIdentity { portfolio, identity, disabled };
+    tell(match what {
+        Identity::List { data } => administer(&data, control::Request::Identities { portfolio }),
+        Identity::Disable { data, identity } => administer(&data, set(identity, true)),
+        Identity::Enable { data, identity } => administer(&data, set(identity, false)),
+    })
+}
+
+/// Shows what was done or found.
+fn tell(answer: control::Answer) -> Result<u8, String> {
+    match &answer? {
+        control::Reply::Token { token, role, name, until, text } => {
+            println!("{text}");
+            println!();
+            println!("{}: lets {role} `{name}` join, once, until {until}.", TokenId(*token));
+            println!("Whoever has it can use it: hand it over, don't post it.");
+            if role == "operator" {
+                let at = if text.contains('@') { "" } else { " --address HOST:PORT" };
+                println!("On the manager's machine: keyward login{at} TOKEN");
+            }
+        }
+        control::Reply::Tokens(tokens) => {
+            tokens.iter().for_each(|line| {
+                let over = if line.over { ", over" } else { "" };
+                println!("{:<6} {:<9} {}  until {}{over}", line.token, line.role, line.name, line.until);
+            });
+            if tokens.is_empty() {
+                println!("no token waits to be used");
+            }
+        }
+        control::Reply::Identities(identities) => {
+            for line in identities {
+                let now = match (&line.connected_from, line.disabled) {
+                    (_, true) => "disabled".to_owned(),
+                    (Some(from), false) => format!("connected from {from}"),
+                    (None, false) => "not connected".to_owned(),
+                };
+                let until = line.certificate_until.as_deref().map(|until| format!(", certificate until {until}"));
+                let (name, label, joined) = (&line.name, &line.label, &line.joined);
+                println!(
+                    "{:<6} {:<9} {name} on {label}, joined {joined}, {now}{}",
+                    line.identity,
+                    line.role,
+                    until.unwrap_or_default()
+                );
+            }
+            if identities.is_empty() {
+                println!("nobody has joined");
+            }
+        }
+        control::Reply::Done(what) => println!("{what}"),
+    }
     Ok(0)
-}
-
-const IDENTITY_FILES: [&str; 3] = ["ca.pem", "certificate.pem", "key.pem"];
-
-/// Asked before anything is made: a lock whose certificate can't be written would be registered for nothing.
-fn check_new(out: &Path) -> Result<(), String> {
-    match IDENTITY_FILES.iter().map(|name| out.join(name)).find(|path| path.exists()) {
-        Some(path) => Err(format!("`{}` is there already: choose another directory", path.display())),
-        None => Ok(()),
-    }
-}
-
-fn write_identity(out: &Path, made: &control::Identity) -> Result<(), String> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let told = |error: io::Error| format!("`{}`: {error}", out.display());
-    let disk = Disk::new();
-    disk.create_directory(out).map_err(told)?;
-    for (name, text) in IDENTITY_FILES.into_iter().zip([&made.ca_pem, &made.certificate_pem, &made.key_pem]) {
-        let mut options = File::options();
-        let file = options.create_new(true).write(true).mode(0o600).open(out.join(name));
-        // Flushed: the server counts it as issued, and its key is nowhere else.
-        file.and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all())).map_err(told)?;
-    }
-    disk.sync_directory(out).map_err(told)
 }
 
 fn evaluate_files(site: &Path, checks: &Path, explain: bool) -> Result<u8, String> {

@@ -17,18 +17,19 @@ use std::{
 };
 
 use keyward_protocol::{
-    client::Connection,
+    client::{self, Connection, JoinAs},
     code::{Card, Credential, Digits},
     entry::{Command as Edit, DoorKind, Period},
     id::{DoorId, KeyId, PersonId, PortfolioId, PropertyId},
     message::{
         check::{Check, Outcome},
+        join::JoinToken,
         manage::{Part, Rows},
         watch::Subscribe,
     },
 };
 use keyward_server::engine::{Books, Layout};
-use serving::{KEYWARD, SERVER, Site, connect, give_and_revoke, identity, run, scenario, text};
+use serving::{KEYWARD, SERVER, Site, connect, give_and_revoke, run, scenario, text};
 
 fn tracys_card() -> Credential {
     Credential::Card(Card::parse_hex("04a2b9c1d2").unwrap())
@@ -70,18 +71,21 @@ async fn kill_9_loses_no_acknowledged_change_and_brings_nothing_back() {
             // While the server runs, the administrator's commands reach it by its control socket.
             let data = site.data();
             let data = data.to_str().unwrap();
-            let gateway = |out: &Path| {
-                let name = ["issue", "lock", "--data", data, "--name", "Second", "--property", "1800 Main St"];
-                run(SERVER, &[&name[..], &["--out", out.to_str().unwrap()]].concat())
-            };
-            let out = site.root.join("second");
-            let issued = gateway(&out);
-            assert!(issued.status.success(), "{}", text(&issued.stderr));
-            let second = Connection::connect(serving.address, &identity(&out), Duration::from_secs(5)).await.unwrap();
+            let create = ["token", "create", "lock", "--quiet", "--data", data, "--name", "Second"];
+            let made = run(SERVER, &[&create[..], &["--property", "1800 Main St"]].concat());
+            assert!(made.status.success(), "{}", text(&made.stderr));
+            let token: JoinToken = text(&made.stdout).parse().unwrap();
+            assert_eq!(token.address.as_deref(), Some(serving.address.to_string().as_str()), "it says where to go");
+            let patience = Duration::from_secs(10);
+            let joined = client::join(serving.address, &token, JoinAs::Lock, "a gateway", patience).await.unwrap();
+            let second = Connection::connect(serving.address, &joined.identity, patience).await.unwrap();
             assert_eq!(second.check(DoorId(1), tracys_card()).await.outcome, Outcome::Granted);
-            assert!(text(&gateway(&out).stderr).contains("there already"));
-            let taken = gateway(&site.root.join("third"));
-            assert!(text(&taken.stderr).contains("is taken"), "{}", text(&taken.stderr));
+            let again = client::join(serving.address, &token, JoinAs::Lock, "a thief", patience).await.unwrap_err();
+            assert!(again.to_string().contains("was used or revoked"), "{again}");
+            let taken = run(SERVER, &[&create[..], &["--property", "1800 Main St"]].concat());
+            assert!(text(&taken.stderr).contains("is registered already"), "{}", text(&taken.stderr));
+            // Registered, a token made, joined.
+            revision += 2;
             revision += 1;
         }
         let lock = connect(&site, &serving).await;

@@ -118,10 +118,8 @@ fn prepare(inside: &Inside, seed: u64, frame: u16) -> Result<(ClientIdentity, Ve
     let portfolio = directory.portfolios.get(&PORTFOLIO).ok_or("there is no portfolio")?;
     let property = portfolio.properties.values().next().ok_or("there is no property")?;
     let scope = LockScope::Property(property.id());
-    let made = service::issue_lock(&inside.engine, &inside.authority, PORTFOLIO, "Load", scope, clock::now());
-    let issued = made.map_err(|error| error.to_string())?.issued;
-    let key = issued.key_pem.as_deref().map(String::as_str).unwrap_or_default();
-    let identity = ClientIdentity::new(inside.authority.certificate_pem(), issued.certificate_pem.as_str(), key);
+    let (_, pass) = inside.join_lock(PORTFOLIO, "Load", scope).map_err(|error| error.to_string())?;
+    let identity = ClientIdentity::new(pass.ca_pem.as_str(), pass.certificate_pem.as_str(), pass.key_pem.as_str());
 
     let mut random = StdRng::seed_from_u64(seed);
     let doors: Vec<_> = property.doors.keys().copied().collect();

@@ -24,10 +24,14 @@ use keyward_protocol::{
 use keyward_server::{
     access_log::Mode,
     clock,
-    domain::{directory::Portfolio, event::Actor, site::Site},
+    domain::{
+        directory::{Party, Portfolio},
+        event::Actor,
+        site::Site,
+    },
     engine::{Books, Keeper, Layout, Medium, Publisher},
     progress::Progress,
-    service::{self, Options, Server},
+    service::{Options, Server},
 };
 use tokio::sync::oneshot;
 
@@ -123,10 +127,8 @@ fn measure(layout: &Layout) -> Result<(), String> {
         let directory = inside.engine.directory();
         let portfolio = directory.portfolios.get(&PORTFOLIO).ok_or("there is no portfolio")?;
         let manager = portfolio.managers.iter().find_map(|id| portfolio.people.get(id)).ok_or("nobody manages it")?;
-        let issued = service::issue_operator(&directory, &inside.authority, PORTFOLIO, &manager.email, clock::now());
-        let issued = issued.map_err(told)?;
-        let key = issued.key_pem.as_deref().map(String::as_str).unwrap_or_default();
-        let identity = ClientIdentity::new(inside.authority.certificate_pem(), issued.certificate_pem.as_str(), key);
+        let pass = inside.join(PORTFOLIO, Party::Operator(manager.id)).map_err(told)?;
+        let identity = ClientIdentity::new(pass.ca_pem.as_str(), pass.certificate_pem.as_str(), pass.key_pem.as_str());
         let connection = Connection::connect(inside.address, &identity, Duration::from_secs(60)).await.map_err(told)?;
         let property = portfolio.properties.values().next_back().ok_or("there is no property")?;
         let code = property.codes.values().next_back().ok_or("there is no code")?;

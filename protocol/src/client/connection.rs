@@ -58,18 +58,7 @@ impl Connection {
         identity: &ClientIdentity,
         deadline: Duration,
     ) -> Result<Connection, ClientError> {
-        let tls = client_tls(identity)?;
-        let crypto = QuicClientConfig::try_from(tls);
-        let crypto = crypto.map_err(|error| IdentityError::Certificate(error.to_string()))?;
-        let mut config = ClientConfig::new(Arc::new(crypto));
-        config.transport_config(Arc::new(transport()));
-        let local = match address {
-            SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
-            SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
-        };
-        let endpoint = Endpoint::client(local).map_err(|error| ClientError::Unreachable(error.to_string()))?;
-        let connecting = endpoint.connect_with(config, address, &identity.server_name())?;
-        let quic = timeout(deadline, connecting).await.map_err(|_| ClientError::TimedOut)??;
+        let (quic, endpoint) = dial(address, client_tls(identity)?, &identity.server_name(), deadline).await?;
         Ok(Connection { quic, _endpoint: endpoint, checks: Arc::default(), deadline })
     }
 
@@ -215,12 +204,33 @@ impl Watching {
     }
 }
 
+/// Connects with these TLS settings to a server of this name.
+pub(super) async fn dial(
+    address: SocketAddr,
+    tls: rustls::ClientConfig,
+    name: &str,
+    deadline: Duration,
+) -> Result<(quinn::Connection, Endpoint), ClientError> {
+    let crypto = QuicClientConfig::try_from(tls);
+    let crypto = crypto.map_err(|error| IdentityError::Certificate(error.to_string()))?;
+    let mut config = ClientConfig::new(Arc::new(crypto));
+    config.transport_config(Arc::new(transport()));
+    let local = match address {
+        SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
+    };
+    let endpoint = Endpoint::client(local).map_err(|error| ClientError::Unreachable(error.to_string()))?;
+    let connecting = endpoint.connect_with(config, address, name)?;
+    let quic = timeout(deadline, connecting).await.map_err(|_| ClientError::TimedOut)??;
+    Ok((quic, endpoint))
+}
+
 fn payload_length(bytes: [u8; 4], bytes_max: usize) -> Result<usize, ClientError> {
     let length = usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX);
     if length > bytes_max { Err(ClientError::TooLarge(length)) } else { Ok(length) }
 }
 
-async fn read_payload(receive: &mut RecvStream, bytes_max: usize) -> Result<Vec<u8>, ClientError> {
+pub(super) async fn read_payload(receive: &mut RecvStream, bytes_max: usize) -> Result<Vec<u8>, ClientError> {
     let mut length = [0; 4];
     receive.read_exact(&mut length).await?;
     let length = payload_length(length, bytes_max)?;

@@ -103,14 +103,34 @@ impl From<ConnectionError> for ClientError {
             }
             // The server's TLS did not like us: 0x100 + the alert.
             ConnectionError::ConnectionClosed(closed) if is_tls_alert(closed.error_code) => {
-                ClientError::Refused(error.to_string())
+                ClientError::Refused(alert_told(closed.error_code).to_owned())
             }
             // Our TLS did not like the server.
             ConnectionError::TransportError(failed) if is_tls_alert(failed.code) => {
-                ClientError::NotOurServer(error.to_string())
+                let clock = "its certificate does not hold at this machine's time: set the clock of this machine";
+                let told = if is_out_of_time(failed.code) { clock.to_owned() } else { error.to_string() };
+                ClientError::NotOurServer(told)
             }
             _ => ClientError::Unreachable(error.to_string()),
         }
+    }
+}
+
+/// `certificate_expired`, which is also said of one that does not hold yet.
+fn is_out_of_time(code: quinn::TransportErrorCode) -> bool {
+    u64::from(code) == 0x100 + 45
+}
+
+/// What to do about the server's refusal of a certificate (RFC 8446, 6.2).
+fn alert_told(code: quinn::TransportErrorCode) -> &'static str {
+    match u64::from(code).wrapping_sub(0x100) {
+        45 => {
+            "the certificate's time is over, or has not begun: renew it; where that does not help, this machine's clock \
+             or the server's is wrong"
+        }
+        48 => "the certificate is of another server's authority: join this server with a token",
+        116 => "no certificate was shown: join with a token",
+        _ => "the certificate is not one that the server takes: join with a token",
     }
 }
 

@@ -1,17 +1,20 @@
 //! Management calls and live views, typed.
 
-use super::{ClientError, Connection, Watching};
+use super::{ClientError, Connection, Watching, new_token};
 use crate::{
-    entry::{Command, Refusal},
+    entry::{Command, Party, Refusal},
     id::*,
     limits::ROWS_PER_ANSWER_MAX,
     message::{
+        admission::{IdentityRow, TokenRow},
         audit::{AuditPage, AuditSearch, exported},
+        join::JoinToken,
         manage::{
             AlertRow, Answer, CanOpenRow, DifferenceRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation,
             HolderRow, KeyDetail, KeyRow, List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow,
             PropertyDetail, Request, Revealed, Rows, ScheduleRow, WhoCan,
         },
+        mine::{Mine, MyAccess},
         watch::{History, LiveBatch, Search, Subscribe},
     },
     time::Moment,
@@ -66,6 +69,45 @@ impl Connection {
     /// A property's Keys.
     pub async fn keys(&self, property: PropertyId, rows: Rows) -> Result<List<KeyRow>, ManageError> {
         ask!(self, Request::Keys(property, rows), Answer::Keys)
+    }
+
+    /// Keys that joined.
+    pub async fn identities(&self, rows: Rows) -> Result<List<IdentityRow>, ManageError> {
+        ask!(self, Request::Identities(rows), Answer::Identities)
+    }
+
+    /// Tokens that were not used.
+    pub async fn tokens(&self, rows: Rows) -> Result<List<TokenRow>, ManageError> {
+        ask!(self, Request::Tokens(rows), Answer::Tokens)
+    }
+
+    /// Makes a token that somebody may join with: its secret is made here, and the server sees it when it is used.
+    /// `address` is told in it: where its user finds the server.
+    pub async fn make_token(
+        &self,
+        ca_pem: &str,
+        party: Party,
+        until: Moment,
+        address: Option<String>,
+    ) -> Result<JoinToken, ManageError> {
+        let (token, hash) = new_token(ca_pem, address).map_err(ClientError::from)?;
+        self.carry_out(Command::MakeToken { party, hash, until }, None).await?;
+        Ok(token)
+    }
+
+    /// Everything that is the holder's own.
+    pub async fn my_access(&self) -> Result<MyAccess, ManageError> {
+        ask!(self, Request::Mine(Mine::Access), Answer::Mine)
+    }
+
+    /// The digits of a door code of the holder's own (C8).
+    pub async fn my_code(&self, code: CodeId) -> Result<Revealed, ManageError> {
+        ask!(self, Request::Mine(Mine::Code(code)), Answer::Revealed)
+    }
+
+    /// Does something with what is the holder's own: another mobile identity, a share, the end of one.
+    pub async fn do_mine(&self, mine: Mine) -> Result<Done, ManageError> {
+        ask!(self, Request::Mine(mine), Answer::Done)
     }
 
     /// One Key.

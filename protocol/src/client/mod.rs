@@ -18,6 +18,8 @@
 
 mod connection;
 mod error;
+mod files;
+mod join;
 mod manage;
 mod shared;
 mod stream;
@@ -25,6 +27,8 @@ mod tls;
 
 pub use connection::{Connection, Watching};
 pub use error::{ClientError, IdentityError};
+pub use files::FileError;
+pub use join::{JoinAs, JoinError, Joined, authority_fingerprint, join, new_token, renew, sha256};
 pub use manage::{LiveView, ManageError};
 pub use stream::{CheckReceiver, CheckSender, CheckStream, ReceivedAnswers};
 pub use tls::{ClientIdentity, client_tls};

@@ -13,10 +13,10 @@ use zeroize::Zeroizing;
 use super::IdentityError;
 use crate::codec::{ALPN, SERVER_NAME};
 
-/// Who a client is, and whom it trusts: what `issue` or joining handed out. The key is wiped when dropped.
+/// Who a client is, and whom it trusts: what joining handed out. The key is wiped when dropped.
 #[derive(Clone)]
 pub struct ClientIdentity {
-    /// The authority's certificate: the only one that is trusted.
+    /// The authority's certificate, and the next one's while that takes its place: nobody else is trusted.
     pub ca_pem: String,
     /// The client's certificate.
     pub cert_pem: String,
@@ -49,12 +49,19 @@ impl fmt::Debug for ClientIdentity {
     }
 }
 
+/// The authorities in a PEM file: one, or two while one takes the other's place.
+pub(super) fn trusted(ca_pem: &str) -> Result<RootCertStore, IdentityError> {
+    let unreadable = |error: &dyn core::fmt::Display| IdentityError::Authority(error.to_string());
+    let mut roots = RootCertStore::empty();
+    for authority in CertificateDer::pem_slice_iter(ca_pem.as_bytes()) {
+        roots.add(authority.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
+    }
+    if roots.is_empty() { Err(unreadable(&"no certificate is in it")) } else { Ok(roots) }
+}
+
 /// TLS for a client: 1.3 only, our authority only, no resumption and no early data.
 pub fn client_tls(identity: &ClientIdentity) -> Result<ClientConfig, IdentityError> {
-    let authority = CertificateDer::from_pem_slice(identity.ca_pem.as_bytes());
-    let authority = authority.map_err(|error| IdentityError::Authority(error.to_string()))?;
-    let mut roots = RootCertStore::empty();
-    roots.add(authority).map_err(|error| IdentityError::Authority(error.to_string()))?;
+    let roots = trusted(&identity.ca_pem)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(identity.cert_pem.as_bytes()).collect();
     let chain = chain.map_err(|error| IdentityError::Certificate(error.to_string()))?;
     let key = PrivateKeyDer::from_pem_slice(identity.key_pem.as_bytes());

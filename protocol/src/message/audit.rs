@@ -59,6 +59,18 @@ pub enum Act {
     CodeRevealed,
     /// Something was looked at, or for: only what was refused is kept.
     Looked,
+    /// A token to join with was made.
+    TokenMade,
+    /// A token to join with was taken back.
+    TokenRevoked,
+    /// A key joined by a token.
+    Joined,
+    /// A key that had joined was disabled or enabled.
+    IdentitySet,
+    /// A person has another mobile identity.
+    MobileRenewed,
+    /// The authority that signs certificates was replaced.
+    AuthorityRotated,
 }
 
 /// Who did it.
@@ -70,6 +82,10 @@ pub enum ActedBy {
     Person(PersonId),
     /// Nobody: the time had come.
     Clock,
+    /// A person of the portfolio, as the holder of their own Keys.
+    Holder(PersonId),
+    /// A lock, which joined.
+    Lock(LockId),
 }
 
 /// One thing that was another before, in the words of that moment.
@@ -192,6 +208,8 @@ impl AuditRow {
             ActedBy::Administrator => line.text("by", "administrator"),
             ActedBy::Person(person) => line.text("by", &person.to_string()),
             ActedBy::Clock => line.text("by", "clock"),
+            ActedBy::Holder(person) => line.text("by", &format!("{person} as holder")),
+            ActedBy::Lock(lock) => line.text("by", &lock.to_string()),
         }
         line.text("name", &self.name);
         line.optional("from", self.from.as_deref());
@@ -229,6 +247,8 @@ fn about(about: Made) -> String {
         Made::Share(id) => id.to_string(),
         Made::Lockdown(id) => id.to_string(),
         Made::Lock(id) => id.to_string(),
+        Made::Token(id) => id.to_string(),
+        Made::Identity(id) => id.to_string(),
     }
 }
 

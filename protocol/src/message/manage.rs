@@ -9,7 +9,9 @@
 use rkyv::rancor;
 
 use super::{
+    admission::{ConnectedRow, IdentityRow, TokenRow},
     audit::{AuditPage, AuditSearch},
+    mine::{Mine, MyAccess},
     watch::{History, Search},
 };
 use crate::{
@@ -136,6 +138,12 @@ pub enum Request {
         /// Which people.
         rows: Rows,
     },
+    /// Keys that joined, as far as the asker lets those parties join: [`IdentityRow`]s.
+    Identities(Rows),
+    /// Tokens that were not used, likewise: [`TokenRow`]s.
+    Tokens(Rows),
+    /// For holders, and nothing else is for them: [`MyAccess`], [`Revealed`] or [`Done`].
+    Mine(Mine),
 }
 
 /// What the server answers.
@@ -189,6 +197,12 @@ pub enum Answer {
     Alerts(Vec<AlertRow>),
     /// To [`Request::Difference`].
     Difference(List<DifferenceRow>),
+    /// To [`Request::Identities`].
+    Identities(List<IdentityRow>),
+    /// To [`Request::Tokens`].
+    Tokens(List<TokenRow>),
+    /// To [`Mine::Access`].
+    Mine(MyAccess),
 }
 
 /// Somebody who has other doors at a second moment than at a first: doors that a Key or a share of theirs has, at whatever
@@ -602,6 +616,10 @@ pub struct LockRow {
     pub scope: LockScope,
     /// Refused at once.
     pub disabled: bool,
+    /// The key that proves it, once it has joined.
+    pub identity: Option<IdentityId>,
+    /// How it is connected, when it is.
+    pub connected: Option<ConnectedRow>,
 }
 
 /// A Key with its name.
@@ -820,6 +838,10 @@ pub enum Made {
     Lockdown(LockdownId),
     /// A lock.
     Lock(LockId),
+    /// A token to join with.
+    Token(TokenId),
+    /// A key that joined.
+    Identity(IdentityId),
 }
 
 /// Why a payload can't be read.
@@ -860,7 +882,11 @@ impl Request {
             | Request::People(_, list)
             | Request::Doors(_, list)
             | Request::Schedules(_, list)
-            | Request::Locks(list) => rows(list.most),
+            | Request::Locks(list)
+            | Request::Identities(list)
+            | Request::Tokens(list) => rows(list.most),
+            Request::Mine(Mine::Share { period, .. }) => moment(&period.from).and_then(|()| moment(&period.until)),
+            Request::Mine(_) => Ok(()),
             Request::Preview(command, part) | Request::Do { command, part, .. } => {
                 rows(part.most.max(1))?;
                 command.check()

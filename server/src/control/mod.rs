@@ -4,8 +4,8 @@
 //! the peer's credentials are asked as well. One line of JSON each way a connection:
 //!
 //! ```text
-//! {"version":1,"ask":{"issue_operator":{"portfolio":1,"email":"..."}}}
-//! {"Ok":{"lock":null,"ca_pem":"...","certificate_pem":"...","key_pem":"..."}}      or {"Err":"why not"}
+//! {"version":1,"ask":{"tokens":{"portfolio":1}}}
+//! {"Ok":{"tokens":[...]}}      or {"Err":"why not"}
 //! ```
 
 use std::{
@@ -17,7 +17,6 @@ use std::{
     time::Duration,
 };
 
-use keyward_protocol::id::{LockId, PortfolioId};
 use serde::{Deserialize, Serialize};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
@@ -25,8 +24,6 @@ use tokio::{
     time::timeout,
 };
 use zeroize::{Zeroize, Zeroizing};
-
-use crate::identity::Issued;
 
 /// The version of the lines.
 const VERSION: u32 = 1;
@@ -41,69 +38,145 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
-    /// Register a lock and make its certificate.
-    IssueLock {
+    /// Make a token that somebody may join with, once.
+    MakeToken {
         /// Whose.
         portfolio: u32,
+        /// Who is to join.
+        role: JoinRole,
+        /// Where the server is found, `host:port`; where it listens unless told.
+        address: Option<String>,
+        /// How long the token is good for.
+        seconds: i64,
+    },
+    /// The tokens that were not used.
+    Tokens {
+        /// Whose.
+        portfolio: u32,
+    },
+    /// Take a token back.
+    RevokeToken {
+        /// Whose.
+        portfolio: u32,
+        /// Which.
+        token: u32,
+    },
+    /// The keys that joined.
+    Identities {
+        /// Whose.
+        portfolio: u32,
+    },
+    /// Disable a key that joined, or enable it again.
+    DisableIdentity {
+        /// Whose.
+        portfolio: u32,
+        /// Which.
+        identity: u32,
+        /// Whether it is refused from now on.
+        disabled: bool,
+    },
+    /// Put a new authority in the place of the one that signs certificates.
+    RotateAuthority {},
+}
+
+/// Who is to join.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum JoinRole {
+    /// A lock or gateway; registered with the property and doors, or known already and then without them.
+    Lock {
         /// Its name, unique in the portfolio.
         name: String,
         /// The property's name.
-        property: String,
+        property: Option<String>,
         /// The names of its doors; every door of the property when there are none.
         doors: Vec<String>,
     },
-    /// Make a manager's certificate.
-    IssueOperator {
-        /// Whose.
-        portfolio: u32,
+    /// A manager.
+    Operator {
+        /// Who, by email.
+        email: String,
+    },
+    /// Somebody who holds Keys, or is a guest.
+    Holder {
         /// Who, by email.
         email: String,
     },
 }
 
-/// A certificate that was made. Holds a secret key: not printed.
-#[derive(Serialize, Deserialize)]
+/// What was done or found.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Reply {
+    /// A token was made. Holds its secret: not printed but to who asked.
+    Token {
+        /// Its number.
+        token: u32,
+        /// What joins with it.
+        role: String,
+        /// Who.
+        name: String,
+        /// When it is over.
+        until: String,
+        /// The token.
+        text: String,
+    },
+    /// The tokens that were not used.
+    Tokens(Vec<TokenLine>),
+    /// The keys that joined.
+    Identities(Vec<IdentityLine>),
+    /// It was done, in words.
+    Done(String),
+}
+
+/// A token that was not used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Identity {
-    /// The lock that was registered, where one was.
-    pub lock: Option<u32>,
-    /// The authority's certificate.
-    pub ca_pem: String,
-    /// The certificate.
-    pub certificate_pem: String,
-    /// Its key.
-    pub key_pem: String,
+pub struct TokenLine {
+    /// Its number.
+    pub token: u32,
+    /// What joins with it.
+    pub role: String,
+    /// Who.
+    pub name: String,
+    /// When it is over.
+    pub until: String,
+    /// Whether it is.
+    pub over: bool,
 }
 
-impl Drop for Identity {
+/// A key that joined.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdentityLine {
+    /// Its number.
+    pub identity: u32,
+    /// What it proves somebody to be.
+    pub role: String,
+    /// Whom.
+    pub name: String,
+    /// What its machine calls itself.
+    pub label: String,
+    /// When it joined.
+    pub joined: String,
+    /// Whether it is refused.
+    pub disabled: bool,
+    /// Where it is connected from, when it is.
+    pub connected_from: Option<String>,
+    /// The end of the certificate that it is connected with.
+    pub certificate_until: Option<String>,
+}
+
+impl Drop for Reply {
     fn drop(&mut self) {
-        self.key_pem.zeroize();
-    }
-}
-
-impl Identity {
-    /// What is handed over of a certificate that the authority made.
-    pub fn new(lock: Option<LockId>, ca_pem: &str, issued: &Issued) -> Identity {
-        Identity {
-            lock: lock.map(|lock| lock.0),
-            ca_pem: ca_pem.to_owned(),
-            certificate_pem: issued.certificate_pem.clone(),
-            key_pem: issued.key_pem.as_deref().cloned().unwrap_or_default(),
+        if let Reply::Token { text, .. } = self {
+            text.zeroize();
         }
     }
 }
 
-impl Request {
-    /// The portfolio it is about.
-    pub fn portfolio(&self) -> PortfolioId {
-        match self {
-            Request::IssueLock { portfolio, .. } | Request::IssueOperator { portfolio, .. } => PortfolioId(*portfolio),
-        }
-    }
-}
-
-/// An answer: what was made, or why nothing was.
-pub type Answer = Result<Identity, String>;
+/// An answer: what was done or found, or why nothing was.
+pub type Answer = Result<Reply, String>;
 
 /// Answers the administrator; may take its time.
 pub type Answerer = Arc<dyn Fn(Request) -> Answer + Send + Sync>;
@@ -216,28 +289,28 @@ mod tests {
     use super::*;
 
     fn request() -> Request {
-        Request::IssueOperator { portfolio: 1, email: "ana@harbor.example".to_owned() }
+        Request::Tokens { portfolio: 1 }
     }
 
     #[test]
     fn the_lines_stand_as_they_are_written_down() {
-        let line = r#"{"version":1,"ask":{"issue_operator":{"portfolio":1,"email":"ana@harbor.example"}}}"#;
+        let line = r#"{"version":1,"ask":{"tokens":{"portfolio":1}}}"#;
         let asked = Asked { version: VERSION, ask: request() };
         assert_eq!(serde_json::to_string(&asked).unwrap(), line);
         assert_eq!(read(line), Ok(request()));
-        let line =
-            r#"{"version":1,"ask":{"issue_lock":{"portfolio":1,"name":"G","property":"Main","doors":["Pool"]}}}"#;
-        let (name, property, doors) = ("G".to_owned(), "Main".to_owned(), vec!["Pool".to_owned()]);
-        assert_eq!(read(line), Ok(Request::IssueLock { portfolio: 1, name, property, doors }));
-        let answer = r#"{"Ok":{"lock":7,"ca_pem":"ca","certificate_pem":"certificate","key_pem":"key"}}"#;
-        assert_eq!(serde_json::to_string(&identity(request())).unwrap(), answer);
+        let line = r#"{"version":1,"ask":{"make_token":{"portfolio":1,"role":{"lock":{"name":"G","property":"Main",
+            "doors":["Pool"]}},"address":null,"seconds":60}}}"#;
+        let (name, property, doors) = ("G".to_owned(), Some("Main".to_owned()), vec!["Pool".to_owned()]);
+        let role = JoinRole::Lock { name, property, doors };
+        assert_eq!(read(line), Ok(Request::MakeToken { portfolio: 1, role, address: None, seconds: 60 }));
+        assert_eq!(read(r#"{"version":1,"ask":{"rotate_authority":{}}}"#), Ok(Request::RotateAuthority {}));
+        assert_eq!(serde_json::to_string(&done(request())).unwrap(), r#"{"Ok":{"done":"it is done"}}"#);
         assert!(matches!(serde_json::from_str::<Answer>(r#"{"Err":"why not"}"#), Ok(Err(why)) if why == "why not"));
     }
 
-    fn identity(request: Request) -> Answer {
+    fn done(request: Request) -> Answer {
         assert_eq!(request, self::request());
-        let (ca_pem, certificate_pem) = ("ca".to_owned(), "certificate".to_owned());
-        Ok(Identity { lock: Some(7), ca_pem, certificate_pem, key_pem: "key".to_owned() })
+        Ok(Reply::Done("it is done".to_owned()))
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -248,11 +321,11 @@ mod tests {
         fs::write(&path, "a leftover").unwrap();
         let socket = Socket::bind(&path).unwrap();
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let serving = tokio::spawn(socket.serve(Arc::new(identity)));
+        let serving = tokio::spawn(socket.serve(Arc::new(done)));
         let asking = path.clone();
         let answer = tokio::task::spawn_blocking(move || ask(&asking, &request())).await.unwrap();
         let Some(Ok(answer)) = answer else { panic!("no answer") };
-        assert_eq!((answer.lock, answer.key_pem.as_str()), (Some(7), "key"));
+        assert!(answer == Reply::Done("it is done".to_owned()));
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"{\"shut_down\":{}}\n").await.unwrap();
         let mut told = String::new();

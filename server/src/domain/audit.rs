@@ -128,7 +128,12 @@ impl Acted {
         let name = match by.actor {
             Actor::Administrator => "the server's administrator".to_owned(),
             Actor::Clock => "the clock".to_owned(),
-            Actor::Person(person) => portfolio.people.get(&person).map(|found| contact(found)).unwrap_or_default(),
+            Actor::Person(person) | Actor::Holder(person) => {
+                portfolio.people.get(&person).map(|found| contact(found)).unwrap_or_default()
+            }
+            Actor::Lock(lock) => {
+                portfolio.locks.get(&lock).map(|found| format!("lock `{}`", found.name)).unwrap_or_default()
+            }
         };
         Acted {
             portfolio: portfolio.id,
@@ -201,6 +206,16 @@ impl Attempt {
             C::SetLevel(property, id, _) => (Act::LevelSet, Some(*property), person(id)),
             C::MakeLock { .. } => (Act::LockSet, None, None),
             C::DisableLock(id, _) => (Act::LockSet, None, Some(Made::Lock(*id))),
+            C::MakeToken { party, .. } => {
+                named.push(("as", party.as_str().to_owned()));
+                (Act::TokenMade, None, Some(made_of(*party)))
+            }
+            C::RevokeToken(token) => {
+                named.push(("token", token.to_string()));
+                (Act::TokenRevoked, None, None)
+            }
+            C::DisableIdentity(id, _) => (Act::IdentitySet, None, Some(Made::Identity(*id))),
+            C::RenewMobile(id) => (Act::MobileRenewed, None, person(id)),
         };
         // Resolved from a Key or a door, it says more than was sent.
         if let Some(property) = property.filter(|_| !matches!(about, Some(Made::Key(_) | Made::Door(_)))) {
@@ -240,7 +255,17 @@ pub fn made(cause: &Cause) -> Option<Made> {
         Cause::Shared { share, .. } => Some(Made::Share(share.id)),
         Cause::LockedDown { lockdown, .. } => Some(Made::Lockdown(lockdown.id)),
         Cause::LockPut(lock) => Some(Made::Lock(lock.id)),
+        Cause::TokenMade(token) => Some(Made::Token(token.id)),
+        Cause::IdentityPut(identity) => Some(Made::Identity(identity.id)),
         _ => None,
+    }
+}
+
+/// What a party is, among what has an id.
+fn made_of(party: Party) -> Made {
+    match party {
+        Party::Lock(lock) => Made::Lock(lock),
+        Party::Operator(person) | Party::Holder(person) => Made::Person(person),
     }
 }
 
@@ -259,6 +284,7 @@ fn act_of(before: &Portfolio, causes: &[Cause]) -> Act {
         Cause::PersonPut(person) => match before.people.get(&person.id) {
             Some(was) if was.suspended != person.suspended && person.suspended => Act::PersonSuspended,
             Some(was) if was.suspended != person.suspended => Act::PersonResumed,
+            Some(was) if was.mobile != person.mobile => Act::MobileRenewed,
             was => put(was.is_some(), Act::PersonMade, Act::PersonChanged),
         },
         Cause::PersonDeleted(_) => Act::PersonDeleted,
@@ -291,6 +317,12 @@ fn act_of(before: &Portfolio, causes: &[Cause]) -> Act {
         Cause::LockdownLifted { .. } => Act::LockdownLifted,
         Cause::LevelSet { .. } => Act::LevelSet,
         Cause::LockPut(_) => Act::LockSet,
+        Cause::TokenMade(_) => Act::TokenMade,
+        Cause::TokenGone(_) => Act::TokenRevoked,
+        Cause::IdentityPut(identity) => {
+            put(before.admissions.identities.contains_key(&identity.id), Act::Joined, Act::IdentitySet)
+        }
+        Cause::IdentityGone(_) => Act::IdentitySet,
     }
 }
 
@@ -319,7 +351,11 @@ fn property_of(cause: &Cause) -> Option<PropertyId> {
         | Cause::PersonPut(_)
         | Cause::PersonDeleted(_)
         | Cause::PortfolioManagerSet { .. }
-        | Cause::LockPut(_) => None,
+        | Cause::LockPut(_)
+        | Cause::TokenMade(_)
+        | Cause::TokenGone(_)
+        | Cause::IdentityPut(_)
+        | Cause::IdentityGone(_) => None,
     }
 }
 
@@ -347,6 +383,8 @@ enum Subject {
     Lockdown(PropertyId, LockdownId),
     Level(PropertyId, PersonId),
     Lock(LockId),
+    Token(TokenId),
+    Identity(IdentityId),
 }
 
 fn subjects(cause: &Cause) -> Vec<Subject> {
@@ -379,6 +417,10 @@ fn subjects(cause: &Cause) -> Vec<Subject> {
         Cause::LockdownLifted { property, lockdown } => vec![S::Lockdown(*property, *lockdown)],
         Cause::LevelSet { property, person, .. } => vec![S::Level(*property, *person)],
         Cause::LockPut(lock) => vec![S::Lock(lock.id)],
+        Cause::TokenMade(token) => vec![S::Token(token.id)],
+        Cause::TokenGone(token) => vec![S::Token(*token)],
+        Cause::IdentityPut(identity) => vec![S::Identity(identity.id)],
+        Cause::IdentityGone(identity) => vec![S::Identity(*identity)],
     }
 }
 
@@ -500,7 +542,29 @@ fn state(portfolio: &Portfolio, subject: Subject) -> Option<State> {
             let sides = [("name", lock.name.clone()), ("asks about", scope), ("disabled", yes(lock.disabled))];
             State::of(format!("lock `{}`", lock.name), sides)
         }
+        S::Token(id) => {
+            let token = portfolio.admissions.tokens.get(&id)?;
+            let sides = [("lets join", party_name(portfolio, token.party)), ("until", token.until.to_string())];
+            State::of(format!("{id}"), sides)
+        }
+        S::Identity(id) => {
+            let identity = portfolio.admissions.identities.get(&id)?;
+            let sides = [
+                ("is", party_name(portfolio, identity.party)),
+                ("on", identity.label.clone()),
+                ("disabled", yes(identity.disabled)),
+            ];
+            State::of(format!("{id}"), sides)
+        }
     })
+}
+
+fn party_name(portfolio: &Portfolio, party: Party) -> String {
+    let name = match party {
+        Party::Lock(lock) => portfolio.locks.get(&lock).map(|lock| format!("`{}`", lock.name)),
+        Party::Operator(person) | Party::Holder(person) => portfolio.people.get(&person).map(|found| contact(found)),
+    };
+    format!("{} {}", party.as_str(), name.unwrap_or_default())
 }
 
 impl State {

@@ -18,6 +18,7 @@ use super::{
     directory::*,
     effects::{self, Effects, Stepped},
     event::Cause,
+    joining,
 };
 
 /// What a command comes to: what was done, and what follows.
@@ -218,6 +219,13 @@ fn causes(portfolio: &Portfolio, command: &Command, now: Moment, seeds: Seeds) -
             let lock = portfolio.locks.get(lock).ok_or_else(|| not_found("lock"))?;
             Ok(vec![Cause::LockPut(Lock { disabled: *disabled, ..Lock::clone(lock) })])
         }
+        C::MakeToken { party, hash, until } => joining::make_token(portfolio, *party, *hash, *until, now),
+        C::RevokeToken(token) => joining::revoke_token(portfolio, *token),
+        C::DisableIdentity(identity, disabled) => joining::disable(portfolio, *identity, *disabled),
+        C::RenewMobile(person) => {
+            let mobile = fresh_mobile(portfolio, seeds)?;
+            Ok(vec![Cause::PersonPut(Person { mobile, ..find_person(portfolio, *person)?.clone() })])
+        }
     }
 }
 
@@ -267,11 +275,13 @@ fn find_giving(portfolio: &Portfolio, key: KeyId, person: PersonId) -> Result<(&
 }
 
 fn make_person(portfolio: &Portfolio, spec: &PersonSpec, seeds: Seeds) -> Result<Vec<Cause>, Refusal> {
-    let id = PersonId(portfolio.next.person);
-    let mobile = seeds.into_iter().find(|seed| *seed != 0 && !portfolio.mobiles.contains_key(seed));
-    let mobile =
-        mobile.ok_or_else(|| Refusal::Unavailable("no fresh identity could be drawn: try again".to_owned()))?;
+    let (id, mobile) = (PersonId(portfolio.next.person), fresh_mobile(portfolio, seeds)?);
     Ok(vec![Cause::PersonPut(checked_person(portfolio, id, spec, false, mobile)?)])
+}
+
+fn fresh_mobile(portfolio: &Portfolio, seeds: Seeds) -> Result<u64, Refusal> {
+    let mobile = seeds.into_iter().find(|seed| *seed != 0 && !portfolio.mobiles.contains_key(seed));
+    mobile.ok_or_else(|| Refusal::Unavailable("no fresh identity could be drawn: try again".to_owned()))
 }
 
 fn edit_person(portfolio: &Portfolio, person: PersonId, spec: &PersonSpec) -> Result<Vec<Cause>, Refusal> {

@@ -11,7 +11,8 @@ use std::{
 use imbl::{OrdMap, OrdSet};
 use jiff::tz::TimeZone;
 pub use keyward_protocol::entry::{
-    CodePolicy, DoorKind, DoorRule, Holiday, KeyDoor, Level, LockScope, OnLogFailure, Opening, ScheduleRef,
+    CodePolicy, DoorKind, DoorRule, Holiday, KeyDoor, Level, LockScope, OnLogFailure, Opening, Party, ScheduleRef,
+    Sha256,
 };
 use keyward_protocol::{
     code::Card,
@@ -57,8 +58,89 @@ pub struct Portfolio {
     pub property_of_door: OrdMap<DoorId, PropertyId>,
     /// Which property a Key belongs to; the Deliveries Keys among them.
     pub property_of_key: OrdMap<KeyId, PropertyId>,
+    /// Who may prove to be whom: keys that joined, and tokens to join with.
+    pub admissions: Admissions,
     /// The next number of each kind of id.
     pub next: NextIds,
+}
+
+/// Who may prove to be whom.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admissions {
+    /// Tokens that were not used; those whose time is over stay until another is made.
+    pub tokens: OrdMap<TokenId, Token>,
+    /// Keys that joined.
+    pub identities: OrdMap<IdentityId, Arc<Identity>>,
+    /// Which identity a key is.
+    pub identity_of_key: OrdMap<Sha256, IdentityId>,
+    /// The next token's number.
+    pub next_token: u32,
+    /// The next identity's number.
+    pub next_identity: u32,
+}
+
+/// A single-use token that somebody may join with. The secret itself is kept nowhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Token {
+    /// Its id.
+    pub id: TokenId,
+    /// Of its secret.
+    pub hash: Sha256,
+    /// Whom whoever joins with it is.
+    pub party: Party,
+    /// When it is over.
+    pub until: Moment,
+}
+
+/// A key that proves somebody to be a lock, an operator or a holder.
+#[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct Identity {
+    /// Its id.
+    pub id: IdentityId,
+    /// Whom it proves them to be.
+    pub party: Party,
+    /// Of the public key (DER SubjectPublicKeyInfo).
+    pub key: Sha256,
+    /// What the machine it is on calls itself.
+    pub label: String,
+    /// When it joined.
+    pub joined: Moment,
+    /// Refused at once.
+    pub disabled: bool,
+}
+
+impl Default for Admissions {
+    fn default() -> Admissions {
+        Admissions {
+            tokens: OrdMap::new(),
+            identities: OrdMap::new(),
+            identity_of_key: OrdMap::new(),
+            next_token: 1,
+            next_identity: 1,
+        }
+    }
+}
+
+impl Admissions {
+    /// The identity of a key, disabled or not.
+    pub fn by_key(&self, key: &Sha256) -> Option<&Arc<Identity>> {
+        self.identity_of_key.get(key).and_then(|id| self.identities.get(id))
+    }
+
+    /// The unused token of this hash, its time over or not.
+    pub fn token(&self, hash: &Sha256) -> Option<&Token> {
+        self.tokens.values().find(|token| token.hash == *hash)
+    }
+
+    /// The identities of one party.
+    pub fn of(&self, party: Party) -> impl Iterator<Item = &Arc<Identity>> {
+        self.identities.values().filter(move |identity| identity.party == party)
+    }
+
+    /// Whether this identity stands for that party now.
+    pub fn proves(&self, identity: IdentityId, party: Party) -> bool {
+        self.identities.get(&identity).is_some_and(|found| found.party == party && !found.disabled)
+    }
 }
 
 /// The next number of each kind of id; numbers are never used again.
@@ -372,6 +454,7 @@ impl Portfolio {
             cards: OrdMap::new(),
             property_of_door: OrdMap::new(),
             property_of_key: OrdMap::new(),
+            admissions: Admissions::default(),
             next: NextIds::default(),
         }
     }

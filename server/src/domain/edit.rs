@@ -123,7 +123,37 @@ pub fn put(portfolio: &mut Portfolio, cause: &Cause, touched: &mut Touched) {
             portfolio.next.lock = portfolio.next.lock.max(lock.id.0 + 1);
             portfolio.locks.insert(lock.id, Arc::new(lock.clone()));
         }
+        Cause::TokenMade(token) => {
+            let admissions = &mut portfolio.admissions;
+            admissions.next_token = admissions.next_token.max(token.id.0 + 1);
+            admissions.tokens.insert(token.id, *token);
+        }
+        Cause::TokenGone(token) => _ = portfolio.admissions.tokens.remove(token),
+        Cause::IdentityPut(identity) => {
+            let admissions = &mut portfolio.admissions;
+            admissions.next_identity = admissions.next_identity.max(identity.id.0 + 1);
+            admissions.identity_of_key.insert(identity.key, identity.id);
+            admissions.identities.insert(identity.id, Arc::new(Identity::clone(identity)));
+        }
+        Cause::IdentityGone(identity) => remove_identity(&mut portfolio.admissions, *identity),
     }
+}
+
+fn remove_identity(admissions: &mut Admissions, identity: IdentityId) {
+    if let Some(gone) = admissions.identities.remove(&identity) {
+        admissions.identity_of_key.remove(&gone.key);
+    }
+}
+
+/// Nobody proves to be somebody who is gone.
+fn forget_person(admissions: &mut Admissions, person: PersonId) {
+    let theirs = |party: Party| party.person() == Some(person);
+    let tokens: Vec<TokenId> =
+        admissions.tokens.values().filter(|token| theirs(token.party)).map(|token| token.id).collect();
+    let identities: Vec<IdentityId> =
+        admissions.identities.values().filter(|known| theirs(known.party)).map(|known| known.id).collect();
+    tokens.into_iter().for_each(|token| _ = admissions.tokens.remove(&token));
+    identities.into_iter().for_each(|identity| remove_identity(admissions, identity));
 }
 
 fn with(
@@ -172,6 +202,7 @@ fn delete_person(portfolio: &mut Portfolio, person: PersonId, touched: &mut Touc
     if let Some(before) = portfolio.people.remove(&person) {
         forget_credentials(portfolio, &before);
     }
+    forget_person(&mut portfolio.admissions, person);
     if portfolio.managers.remove(&person).is_some() {
         // They saw every property's doors, also where they hold nothing (M2).
         touched.sight.extend(portfolio.properties.keys().copied());

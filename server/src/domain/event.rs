@@ -18,6 +18,20 @@ pub enum Actor {
     Person(PersonId),
     /// Nobody: the time had come.
     Clock,
+    /// A person of the portfolio, as the holder of their own Keys.
+    Holder(PersonId),
+    /// A lock, which joined.
+    Lock(LockId),
+}
+
+impl Actor {
+    /// The person, when it is one.
+    pub fn person(self) -> Option<PersonId> {
+        match self {
+            Actor::Person(person) | Actor::Holder(person) => Some(person),
+            Actor::Administrator | Actor::Clock | Actor::Lock(_) => None,
+        }
+    }
 }
 
 /// One edit of one portfolio's data.
@@ -168,6 +182,15 @@ pub enum Cause {
     },
     /// A lock's registration (U3).
     LockPut(Lock),
+    /// A token that somebody may join with.
+    TokenMade(Token),
+    /// A token is gone: used, revoked, or over.
+    TokenGone(TokenId),
+    /// A key proves somebody to be who they are; replaces the identity with the same id. Boxed, so that every cause
+    /// keeps the length in the journal that it has always had.
+    IdentityPut(Box<Identity>),
+    /// An identity is gone: another one took its place.
+    IdentityGone(IdentityId),
 }
 
 /// One journalled change: what was done, by whom, and what can't be computed again.

@@ -14,6 +14,7 @@ pub mod effects;
 pub mod event;
 pub mod explain;
 pub mod hours;
+pub mod joining;
 pub mod permission;
 pub mod policy;
 pub mod site;

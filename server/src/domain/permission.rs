@@ -118,6 +118,37 @@ pub fn authorize(sight: &Sight<'_>, command: &Command) -> Result<(), Refusal> {
         C::MakePerson(spec) if spec.cards.is_empty() => Ok(()),
         C::MakePerson(_) => sight.portfolio_manager(),
         C::EditPerson(other, spec) => sight.edits_person(*other, &spec.cards),
+        C::MakeToken { party, .. } => sight.admits(*party),
+        C::RevokeToken(token) => {
+            let found = sight.portfolio.admissions.tokens.get(token).ok_or_else(|| not_found("token"))?;
+            sight.admits_or_hides(found.party, "token")
+        }
+        C::DisableIdentity(identity, disabled) => {
+            let found = sight.portfolio.admissions.identities.get(identity).ok_or_else(|| not_found("identity"))?;
+            // A machine that was lost is disabled by whose it was; who takes it again is somebody else's to say.
+            let own = found.party.person() == Some(sight.person) && *disabled;
+            if own { Ok(()) } else { sight.admits_or_hides(found.party, "identity") }
+        }
+        C::RenewMobile(other) => sight.person(*other).and_then(|_| sight.portfolio_manager()),
+    }
+}
+
+/// Whether somebody may do this as the holder of their own Keys: share them (G1), and have another mobile identity.
+pub fn authorize_holder(portfolio: &Portfolio, person: PersonId, command: &Command) -> Result<(), Refusal> {
+    use Command as C;
+    let known = portfolio.people.get(&person).is_some_and(|person| !person.suspended);
+    known.then_some(()).ok_or_else(|| missing("being a person who is not suspended"))?;
+    match command {
+        C::Share { host, .. } | C::EndShare { host, .. } if *host == person => Ok(()),
+        C::RenewMobile(own) if *own == person => Ok(()),
+        // A guest whom nobody knows yet.
+        C::MakePerson(spec) if spec.cards.is_empty() && spec.phone.is_none() && spec.note.is_none() => {
+            let shares =
+                |property: &Property| property.givings_of(person).any(|giving| giving.may_share && !giving.ended);
+            let may = portfolio.properties.values().any(|property| shares(property));
+            may.then_some(()).ok_or_else(|| missing("a Key that you may share"))
+        }
+        _ => Err(missing("an operator's certificate")),
     }
 }
 
@@ -287,6 +318,27 @@ impl<'a> Sight<'a> {
         }
         covered.retain(|at| property.code_of.contains_key(at));
         covered
+    }
+
+    /// Whom they let join, and refuse: Portfolio Managers everybody. Others let those be holders whose every Key and share
+    /// they manage, since whoever has the token sees all of that person's door codes (C8).
+    pub fn admits(&self, party: Party) -> Result<(), Refusal> {
+        let Party::Holder(person) = party else { return self.portfolio_manager() };
+        self.person(person)?;
+        let manages_all = |property: &Property| {
+            let managed = self.managed(property);
+            let from = |share: &Share| property.givings.get(&share.giving).is_none_or(|giving| managed.has(giving.key));
+            property.givings_of(person).all(|giving| managed.has(giving.key))
+                && property.shares_to(person).all(|share| from(share))
+        };
+        let all =
+            self.is_portfolio_manager() || self.portfolio.properties.values().all(|property| manages_all(property));
+        all.then_some(()).ok_or_else(|| missing("managing every Key that they hold or are a guest of"))
+    }
+
+    /// The same for something that may not be there for them (M8).
+    fn admits_or_hides(&self, party: Party, what: &str) -> Result<(), Refusal> {
+        self.admits(party).map_err(|_| not_found(what))
     }
 
     /// Someone must be left over the network who can undo it (M6).

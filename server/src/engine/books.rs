@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -23,9 +24,10 @@ use crate::{
         audit::{Acted, Attempt},
         command::Command,
         decide::{self, Decided, Refusal},
-        directory::{Carrier, Directory, Portfolio},
+        directory::{Carrier, Directory, Party, Portfolio},
         effects,
         event::{Actor, Cause, Change},
+        joining::{self, Joiner},
         permission::{self, Sight},
         site::Site,
     },
@@ -515,11 +517,34 @@ impl Books {
     ) -> Result<Done, Refusal> {
         let seeds = std::array::from_fn(|_| rand::Rng::next_u64(&mut self.random));
         let (asker, before) = (asker.into(), self.portfolio(portfolio)?);
-        if let Actor::Person(person) = asker.actor {
-            permission::authorize(&Sight::of(&before, person)?.having_met(&asker.met), command)?;
+        match asker.actor {
+            Actor::Person(person) => {
+                permission::authorize(&Sight::of(&before, person)?.having_met(&asker.met), command)?;
+            }
+            Actor::Holder(person) => permission::authorize_holder(&before, person, command)?,
+            Actor::Administrator | Actor::Clock | Actor::Lock(_) => {}
         }
         let decided = decide::decide(&before, command, now, seeds, pinned)?;
         self.enter(portfolio, &asker, decided, now)
+    }
+
+    /// Lets a key join by a token, in the next commit. Whom it then proves somebody to be is told.
+    pub fn join(
+        &mut self,
+        portfolio: PortfolioId,
+        joiner: &Joiner,
+        from: Option<SocketAddr>,
+        now: Moment,
+    ) -> Result<Party, Refusal> {
+        let before = self.portfolio(portfolio)?;
+        let (party, causes) = joining::join(&before, joiner, now)?;
+        let actor = match party {
+            Party::Lock(lock) => Actor::Lock(lock),
+            Party::Operator(person) => Actor::Person(person),
+            Party::Holder(person) => Actor::Holder(person),
+        };
+        self.step(portfolio, &Asker { actor, met: Vec::new(), from }, causes, now, None)?;
+        Ok(party)
     }
 
     /// Puts an attempt that was refused in the audit trail, with the next commit: as long as there are not too many of
@@ -532,7 +557,7 @@ impl Books {
         why: &Refusal,
         now: Moment,
     ) {
-        let Actor::Person(person) = asker.actor else { return };
+        let Some(person) = asker.actor.person() else { return };
         let by = asker.by(now);
         if let Some(due) = self.trail.refused((portfolio, person), by, attempt, why) {
             self.tell_refused(portfolio, &due);
@@ -558,8 +583,13 @@ impl Books {
         let found = self.portfolio(portfolio)?;
         let with_code = || found.properties.values().find_map(|of| Some((of, of.codes.get(&code)?)));
         let (property, code) = with_code().ok_or_else(|| Refusal::NotFound("door code".to_owned()))?;
-        if let Actor::Person(person) = asker.actor {
-            permission::shows_code(&Sight::of(&found, person)?, property, code)?;
+        match asker.actor {
+            Actor::Person(person) => permission::shows_code(&Sight::of(&found, person)?, property, code)?,
+            Actor::Holder(person) if person == code.person => {}
+            Actor::Holder(_) => return Err(Refusal::NotFound("door code".to_owned())),
+            Actor::Administrator | Actor::Clock | Actor::Lock(_) => {}
+        }
+        if let Some(person) = asker.actor.person() {
             self.trail.shows((portfolio, person), now)?;
         }
         let digits = self.reveal(portfolio, code.id)?;

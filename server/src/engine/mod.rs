@@ -44,9 +44,10 @@ use crate::{
         audit::{Attempt, By},
         command::Command,
         decide::Refusal,
-        directory::Directory,
+        directory::{Directory, Party},
         effects::Effects,
         event::{Actor, Cause},
+        joining::Joiner,
     },
     index::publish::Published,
 };
@@ -118,6 +119,12 @@ enum Request {
         attempt: Attempt,
         why: Refusal,
         reply: Reply<()>,
+    },
+    Join {
+        portfolio: PortfolioId,
+        joiner: Joiner,
+        from: Option<SocketAddr>,
+        reply: Reply<Party>,
     },
     Stop,
 }
@@ -238,6 +245,11 @@ impl Engine {
     /// Makes a carrier of the server (V3); the one with that name, where there is one.
     pub fn make_carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
         self.wait(|reply| Request::Carrier { name: name.to_owned(), reply })
+    }
+
+    /// Lets a key join by a token (single use): told once it is durable, whom it proves somebody to be.
+    pub fn join(&self, portfolio: PortfolioId, joiner: Joiner, from: Option<SocketAddr>) -> Result<Party, Refusal> {
+        self.wait(|reply| Request::Join { portfolio, joiner, from, reply })
     }
 
     /// The digits of a live code for somebody who may be shown them (C8): told once the audit trail has it.
@@ -423,6 +435,12 @@ impl Writer {
                 Request::Refused { portfolio, asker, attempt, why, reply } => {
                     self.books.note_refused(portfolio, &asker, attempt, &why, now);
                     acknowledgements.push(Box::new(move |_| reply(Ok(()))));
+                }
+                Request::Join { portfolio, joiner, from, reply } => {
+                    match self.books.join(portfolio, &joiner, from, now) {
+                        Ok(party) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| party)))),
+                        Err(refusal) => acknowledgements.push(Box::new(move |_| reply(Err(refusal)))),
+                    }
                 }
                 Request::Carrier { name, reply } => match self.books.make_carrier(&name) {
                     Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),

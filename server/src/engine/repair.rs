@@ -633,6 +633,13 @@ impl Names<'_> {
                 format!("the clock ended {}, and does again", ended.join(", "))
             }
             Cause::QuarantineEnded { property, .. } => format!("deleted codes of {property} were released"),
+            Cause::TokenMade(token) => format!("{} to join as {} was made", token.id, token.party.as_str()),
+            Cause::TokenGone(token) => format!("{token} was used or revoked"),
+            Cause::IdentityPut(identity) => match identity.disabled {
+                true => format!("{} (`{}`) was DISABLED", identity.id, identity.label),
+                false => format!("{} (`{}`) joined or was enabled", identity.id, identity.label),
+            },
+            Cause::IdentityGone(identity) => format!("{identity} was replaced"),
         }
     }
 }
@@ -642,7 +649,8 @@ fn tell_change(directory: &Directory, change: &Change) -> String {
     let names = Names { portfolio: directory.portfolios.get(&change.portfolio).map_or(&fresh, |found| found) };
     let who = match change.actor {
         Actor::Administrator => "the administrator".to_owned(),
-        Actor::Person(person) => names.person(person),
+        Actor::Person(person) | Actor::Holder(person) => names.person(person),
+        Actor::Lock(lock) => lock.to_string(),
         Actor::Clock => "the clock".to_owned(),
     };
     let what: Vec<String> = change.causes.iter().map(|cause| names.cause(cause)).collect();

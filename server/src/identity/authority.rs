@@ -7,13 +7,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use keyward_protocol::{codec::SERVER_NAME, time::Moment};
+use data_encoding::BASE64;
+use keyward_protocol::{
+    codec::SERVER_NAME,
+    entry::{Party, Sha256},
+    time::Moment,
+};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber, SignatureAlgorithm,
 };
 use time::OffsetDateTime;
-use x509_parser::pem::parse_x509_pem;
+use x509_parser::pem::{Pem, parse_x509_pem};
 use zeroize::Zeroizing;
 
 use super::Principal;
@@ -25,13 +30,23 @@ const CERTIFICATE_FILE: &str = "authority.pem";
 const BACKDATED_SECONDS: i64 = 15 * 60;
 /// The authority and, because its key lives no longer than the process, the server: 20 years.
 const AUTHORITY_SECONDS: i64 = 20 * 365 * 86_400;
-/// `keyward authority LINEAGE` is the authority's name.
+/// Certificates of an authority that was replaced are taken for so long: a lock's 90 days, and 180 to renew in.
+const REPLACED_SECONDS: i64 = 270 * 86_400;
+/// `keyward authority LINEAGE` is the authority's name; one that took another's place has its beginning after it.
 const COMMON_NAME: &str = "keyward authority ";
 
 /// The authority of one server, whose key never leaves its secrets directory.
+///
+/// One that took another's place is signed by that one too: the server shows this *cross certificate*, so that clients
+/// which know the earlier authority only find the way to this one, and learn of it when they renew. Certificates of an
+/// earlier authority are taken for as long as one of them may still be renewed.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate_pem: String,
+    /// This authority's key, certified by the one before; `None` for the first.
+    cross_pem: Option<String>,
+    /// Earlier authorities whose certificates are still taken, the newest first.
+    previous_pem: Vec<String>,
     lineage: String,
 }
 
@@ -55,6 +70,9 @@ pub enum AuthorityError {
     /// The public key to be certified is no P-256 key.
     #[error("the public key is not one: send a P-256 key as PEM or DER SubjectPublicKeyInfo")]
     PublicKey,
+    /// An authority that is to be replaced has been, moments ago.
+    #[error("the authority was replaced today already: clients need time to renew before it is done again")]
+    TooSoon,
     /// A validity that ends before it begins, or past what certificates can say.
     #[error("the validity is out of range: give 1 second to 20 years")]
     Validity,
@@ -81,6 +99,30 @@ impl Validity {
     /// An operator's: 12 hours.
     pub const fn operator(now: Moment) -> Validity {
         Validity { now, seconds: 12 * 3_600 }
+    }
+
+    /// A holder's: 30 days.
+    pub const fn holder(now: Moment) -> Validity {
+        Validity { now, seconds: 30 * 86_400 }
+    }
+
+    /// A party's usual one.
+    pub const fn of(party: Party, now: Moment) -> Validity {
+        match party {
+            Party::Lock(_) => Validity::lock(now),
+            Party::Operator(_) => Validity::operator(now),
+            Party::Holder(_) => Validity::holder(now),
+        }
+    }
+
+    /// The end.
+    pub const fn until(&self) -> Moment {
+        self.now.plus_seconds(self.seconds)
+    }
+
+    /// When a further certificate should be asked for: at a third.
+    pub const fn renew_at(&self) -> Moment {
+        self.now.plus_seconds(self.seconds / 3)
     }
 }
 
@@ -117,30 +159,123 @@ impl Authority {
         write_new(&directory.join(KEY_FILE), Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)?;
         write_new(&directory.join(CERTIFICATE_FILE), certificate_pem.as_bytes(), 0o644)?;
         sync_directory(directory)?;
-        Ok(Authority { issuer: Issuer::new(params, key), certificate_pem, lineage: lineage.to_owned() })
+        let (issuer, lineage) = (Issuer::new(params, key), lineage.to_owned());
+        Ok(Authority { issuer, certificate_pem, cross_pem: None, previous_pem: Vec::new(), lineage })
     }
 
-    /// Opens the authority in `directory`.
+    /// Opens the authority in `directory`. A replacement that a crash cut off is finished: its files are all there before
+    /// the first of them takes its place.
     pub fn open(directory: &Path) -> Result<Authority, AuthorityError> {
         let (key_path, certificate_path) = (directory.join(KEY_FILE), directory.join(CERTIFICATE_FILE));
         let key_pem = Zeroizing::new(read(&key_path)?);
-        let certificate_pem = read(&certificate_path)?;
         let key = KeyPair::from_pem(&key_pem).map_err(|_| AuthorityError::Damaged(key_path))?;
-        let damaged = || AuthorityError::Damaged(certificate_path.clone());
-        let (_, pem) = parse_x509_pem(certificate_pem.as_bytes()).map_err(|_| damaged())?;
-        let certificate = pem.parse_x509().map_err(|_| damaged())?;
+        let next = directory.join(next_of(CERTIFICATE_FILE));
+        match Authority::of(key, &certificate_path) {
+            Err(AuthorityError::Damaged(_)) if next.exists() => {
+                let key = KeyPair::from_pem(&key_pem).map_err(|_| AuthorityError::Damaged(next.clone()))?;
+                let authority = Authority::of(key, &next)?;
+                rename(&next, &certificate_path)?;
+                sync_directory(directory)?;
+                Ok(authority)
+            }
+            opened => opened,
+        }
+    }
+
+    /// The authority with this key, whose certificate is the first in a file: after it the cross certificate, where there
+    /// is one, and the authorities before.
+    fn of(key: KeyPair, path: &Path) -> Result<Authority, AuthorityError> {
+        let damaged = || AuthorityError::Damaged(path.to_owned());
+        let text = read(path)?;
+        let all: Result<Vec<Pem>, _> = Pem::iter_from_buffer(text.as_bytes()).collect();
+        let all = all.map_err(|_| damaged())?;
+        let [own, rest @ ..] = all.as_slice() else { return Err(damaged()) };
+        let certificate = own.parse_x509().map_err(|_| damaged())?;
         if certificate.public_key().subject_public_key.data.as_ref() != key.public_key_raw() {
             return Err(damaged());
         }
         let name = certificate.subject().iter_common_name().next().and_then(|name| name.as_str().ok());
-        let lineage = name.and_then(|name| name.strip_prefix(COMMON_NAME)).ok_or_else(damaged)?.to_owned();
+        let lineage = name.and_then(|name| name.strip_prefix(COMMON_NAME)).ok_or_else(damaged)?;
+        let lineage = lineage.split(' ').next().unwrap_or_default().to_owned();
         check_lineage(&lineage)?;
-        Ok(Authority { issuer: Issuer::new(authority_params(&lineage), key), certificate_pem, lineage })
+        let mut rest = rest.iter().map(to_pem);
+        let cross_pem = rest.next();
+        let mut params = authority_params(&lineage);
+        params.distinguished_name = named(name.unwrap_or_default());
+        let (issuer, certificate_pem) = (Issuer::new(params, key), to_pem(own));
+        Ok(Authority { issuer, certificate_pem, cross_pem, previous_pem: rest.collect(), lineage })
+    }
+
+    /// Puts a new authority in this one's place in `directory`, whose key is gone then. Clients that know this one find
+    /// their way to the new one, and learn of it when they renew.
+    pub fn rotate(&self, directory: &Path, now: Moment) -> Result<Authority, AuthorityError> {
+        let begun = not_before(&self.certificate_pem).ok_or(AuthorityError::Validity)?;
+        if self.cross_pem.is_some() && now < begun.plus_seconds(BACKDATED_SECONDS + 86_400) {
+            return Err(AuthorityError::TooSoon);
+        }
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = authority_params(&self.lineage);
+        // Two authorities must not have one name: who looks for an issuer goes by it.
+        let number = now.as_micros().div_euclid(1_000_000);
+        params.distinguished_name = named(&format!("{COMMON_NAME}{} {number}", self.lineage));
+        (params.not_before, params.not_after) = bounds(Validity { now, seconds: AUTHORITY_SECONDS })?;
+        params.serial_number = Some(serial()?);
+        let certificate_pem = params.self_signed(&key)?.pem();
+        params.serial_number = Some(serial()?);
+        let cross_pem = params.signed_by(&key, &self.issuer)?.pem();
+        let previous_pem = still_taken(&[vec![self.certificate_pem.clone()], self.previous_pem.clone()].concat(), now);
+        let whole = [vec![certificate_pem.clone(), cross_pem.clone()], previous_pem.clone()].concat().concat();
+        let (next_key, next) = (directory.join(next_of(KEY_FILE)), directory.join(next_of(CERTIFICATE_FILE)));
+        for leftover in [&next_key, &next] {
+            _ = fs::remove_file(leftover);
+        }
+        write_new(&next, whole.as_bytes(), 0o644)?;
+        write_new(&next_key, Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)?;
+        sync_directory(directory)?;
+        rename(&next_key, &directory.join(KEY_FILE))?;
+        sync_directory(directory)?;
+        rename(&next, &directory.join(CERTIFICATE_FILE))?;
+        sync_directory(directory)?;
+        let (issuer, lineage) = (Issuer::new(params, key), self.lineage.clone());
+        Ok(Authority { issuer, certificate_pem, cross_pem: Some(cross_pem), previous_pem, lineage })
     }
 
     /// The authority's certificate: all that a client needs to know the server by.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
+    }
+
+    /// The SHA-256 of the authority's public key, by which a token names it.
+    pub fn fingerprint(&self) -> Result<Sha256, AuthorityError> {
+        let unreadable = || AuthorityError::Crypto("the authority's certificate can't be read".to_owned());
+        let (_, pem) = parse_x509_pem(self.certificate_pem.as_bytes()).map_err(|_| unreadable())?;
+        let certificate = pem.parse_x509().map_err(|_| unreadable())?;
+        Ok(super::sha256(certificate.public_key().raw))
+    }
+
+    /// What the server shows beside its own certificate: this authority, or the one before and this one as certified by
+    /// it. So clients that trust either, and tokens that name either, find their way.
+    pub(super) fn shown_pem(&self) -> Vec<&str> {
+        match (&self.cross_pem, self.previous_pem.first()) {
+            (Some(cross), Some(previous)) => vec![cross, previous],
+            _ => vec![&self.certificate_pem],
+        }
+    }
+
+    /// The authorities whose certificates are taken: this one, and those before it as long as one of theirs may be
+    /// renewed.
+    pub fn taken_pem(&self, now: Moment) -> Vec<String> {
+        still_taken(&[vec![self.certificate_pem.clone()], self.previous_pem.clone()].concat(), now)
+    }
+
+    /// Whether this certificate (DER) is one of ours, over or not.
+    pub fn signed(&self, der: &[u8], now: Moment) -> bool {
+        let Ok((_, certificate)) = x509_parser::parse_x509_certificate(der) else { return false };
+        self.taken_pem(now).iter().any(|pem| {
+            let Ok((_, pem)) = parse_x509_pem(pem.as_bytes()) else { return false };
+            let authority = pem.parse_x509();
+            authority.is_ok_and(|authority| certificate.verify_signature(Some(authority.public_key())).is_ok())
+        })
     }
 
     /// The lineage that this authority was made for.
@@ -197,6 +332,47 @@ fn crypto(error: impl ToString) -> AuthorityError {
     AuthorityError::Crypto(error.to_string())
 }
 
+/// Of authorities, the newest first, those whose certificates may still be shown or renewed: each was replaced when the
+/// one before it in the list began.
+fn still_taken(newest_first: &[String], now: Moment) -> Vec<String> {
+    let replaced = std::iter::once(None).chain(newest_first.iter().map(|pem| not_before(pem)));
+    let taken = |replaced: Option<Moment>| replaced.is_none_or(|at| now <= at.plus_seconds(REPLACED_SECONDS));
+    newest_first.iter().zip(replaced).filter(|(_, replaced)| taken(*replaced)).map(|(pem, _)| pem.clone()).collect()
+}
+
+fn not_before(pem: &str) -> Option<Moment> {
+    let (_, pem) = parse_x509_pem(pem.as_bytes()).ok()?;
+    let seconds = pem.parse_x509().ok()?.validity().not_before.timestamp();
+    Some(Moment::from_micros(seconds.saturating_mul(1_000_000)))
+}
+
+fn to_pem(pem: &Pem) -> String {
+    let encoded = BASE64.encode(&pem.contents);
+    let lines: Vec<&str> =
+        (0..encoded.len()).step_by(64).filter_map(|at| encoded.get(at..encoded.len().min(at + 64))).collect();
+    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+}
+
+fn next_of(file: &str) -> String {
+    format!("{file}.next")
+}
+
+fn rename(from: &Path, to: &Path) -> Result<(), AuthorityError> {
+    fs::rename(from, to).map_err(|source| AuthorityError::File { path: to.to_owned(), source })
+}
+
+/// Whether a public key is one that can be certified: P-256, as DER SubjectPublicKeyInfo.
+pub fn holds(der: &[u8]) -> bool {
+    read_key(der).is_ok()
+}
+
+/// Whether whoever signed `message` has the secret key of this public one (ECDSA, P-256, SHA-256, ASN.1).
+pub fn verify_signature(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+    let Ok(PublicKey(point)) = read_key(key) else { return false };
+    let key = ring::signature::UnparsedPublicKey::new(&ring::signature::ECDSA_P256_SHA256_ASN1, point);
+    key.verify(message, signature).is_ok()
+}
+
 fn check_lineage(lineage: &str) -> Result<(), AuthorityError> {
     let fits = (1..=32).contains(&lineage.len())
         && lineage.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
@@ -206,7 +382,8 @@ fn check_lineage(lineage: &str) -> Result<(), AuthorityError> {
 fn authority_params(lineage: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = named(&format!("{COMMON_NAME}{lineage}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    // One that takes this one's place stands below it for a while.
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
@@ -299,7 +476,7 @@ mod tests {
     use keyward_protocol::id::{LockId, PersonId, PortfolioId};
 
     use super::*;
-    use crate::identity::PrincipalError;
+    use crate::identity::{PrincipalError, Proof};
 
     const NOW: Moment = Moment::from_micros(1_795_000_000_000_000);
 
@@ -322,7 +499,8 @@ mod tests {
         let (_directory, authority) = authority();
         for principal in [lock(), Principal::Operator { portfolio: PortfolioId(1), person: PersonId(2) }] {
             let issued = authority.issue(&principal, Validity::lock(NOW), &Subject::Fresh).unwrap();
-            assert_eq!(Principal::from_certificate(&der(&issued.certificate_pem)), Ok(principal));
+            let proof = Proof::from_certificate(&der(&issued.certificate_pem)).unwrap();
+            assert_eq!((proof.principal, proof.until), (principal, Validity::lock(NOW).until()));
         }
     }
 
@@ -380,6 +558,48 @@ mod tests {
     }
 
     #[test]
+    fn a_replaced_authority_s_certificates_are_taken_for_a_while_and_a_crash_half_way_is_finished() {
+        let (directory, first) = authority();
+        let secrets = directory.path().join("secrets");
+        let old = der(&first.issue(&lock(), Validity::lock(NOW), &Subject::Fresh).unwrap().certificate_pem);
+        let key_before = fs::read(secrets.join(KEY_FILE)).unwrap();
+        let second = first.rotate(&secrets, NOW).unwrap();
+        assert_ne!(fs::read(secrets.join(KEY_FILE)).unwrap(), key_before);
+        assert!(second.signed(&old, NOW) && second.lineage() == "a1b2");
+        assert!(matches!(second.rotate(&secrets, NOW.plus_seconds(3_600)), Err(AuthorityError::TooSoon)));
+        let opened = Authority::open(&secrets).unwrap();
+        assert_eq!(opened.certificate_pem(), second.certificate_pem());
+        assert_eq!(opened.taken_pem(NOW), [second.certificate_pem(), first.certificate_pem()]);
+        let late = NOW.plus_seconds(REPLACED_SECONDS + 3_600);
+        assert!(!opened.signed(&old, late), "nobody renews it any more");
+        let new = der(&opened.issue(&lock(), Validity::lock(NOW), &Subject::Fresh).unwrap().certificate_pem);
+        assert!(opened.signed(&new, late) && !first.signed(&new, NOW));
+        // The key took its place and the certificate did not.
+        let later = NOW.plus_seconds(10 * 86_400);
+        let before = fs::read(secrets.join(CERTIFICATE_FILE)).unwrap();
+        let third = opened.rotate(&secrets, later).unwrap();
+        fs::rename(secrets.join(CERTIFICATE_FILE), secrets.join(next_of(CERTIFICATE_FILE))).unwrap();
+        fs::write(secrets.join(CERTIFICATE_FILE), before).unwrap();
+        assert_eq!(Authority::open(&secrets).unwrap().certificate_pem(), third.certificate_pem());
+        assert!(!secrets.join(next_of(CERTIFICATE_FILE)).exists());
+        assert_eq!(Authority::open(&secrets).unwrap().taken_pem(later).len(), 3);
+    }
+
+    #[test]
+    fn signatures_prove_a_key_and_nothing_else_does() {
+        use rcgen::SigningKey;
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let public = key.subject_public_key_info();
+        let signature = key.sign(b"challenge").unwrap();
+        assert!(holds(&public) && verify_signature(&public, b"challenge", &signature));
+        assert!(!verify_signature(&public, b"another", &signature) && !verify_signature(&public, b"challenge", b""));
+        let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap().subject_public_key_info();
+        assert!(
+            !verify_signature(&other, b"challenge", &signature) && !verify_signature(b"key", b"challenge", &signature)
+        );
+    }
+
+    #[test]
     fn certificates_with_other_names_name_nobody() {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         let uri = || SanType::URI("keyward://portfolio/3/lock/17".try_into().unwrap());
@@ -395,8 +615,8 @@ mod tests {
             let mut params = CertificateParams::default();
             params.subject_alt_names = names;
             let certificate = params.self_signed(&key).unwrap();
-            assert_eq!(Principal::from_certificate(certificate.der()), Err(error));
+            assert_eq!(Proof::from_certificate(certificate.der()), Err(error));
         }
-        assert_eq!(Principal::from_certificate(b"no certificate"), Err(PrincipalError::Unreadable));
+        assert_eq!(Proof::from_certificate(b"no certificate"), Err(PrincipalError::Unreadable));
     }
 }

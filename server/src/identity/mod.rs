@@ -8,4 +8,5 @@ mod principal;
 mod tls;
 
 pub use authority::{Authority, AuthorityError, Issued, Subject, Validity};
-pub use principal::{Principal, PrincipalError};
+pub use authority::{holds, verify_signature};
+pub use principal::{Principal, PrincipalError, Proof, sha256};

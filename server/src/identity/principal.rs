@@ -4,7 +4,12 @@
 
 use core::{fmt, str::FromStr};
 
-use keyward_protocol::id::{LockId, PersonId, PortfolioId};
+use keyward_protocol::{
+    entry::{Party, Sha256},
+    id::{LockId, PersonId, PortfolioId},
+    time::Moment,
+};
+use ring::digest;
 use x509_parser::{extensions::GeneralName, prelude::FromDer, prelude::X509Certificate};
 
 /// Who holds a certificate.
@@ -24,6 +29,24 @@ pub enum Principal {
         /// Which person of it.
         person: PersonId,
     },
+    /// A person who holds Keys or is a guest.
+    Holder {
+        /// The portfolio that they belong to.
+        portfolio: PortfolioId,
+        /// Which person of it.
+        person: PersonId,
+    },
+}
+
+/// What a certificate proves: who holds it, by which key, and until when.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Proof {
+    /// Who.
+    pub principal: Principal,
+    /// The SHA-256 of the public key (DER SubjectPublicKeyInfo).
+    pub key: Sha256,
+    /// The end of the certificate.
+    pub until: Moment,
 }
 
 /// Why a certificate names nobody.
@@ -36,7 +59,7 @@ pub enum PrincipalError {
     #[error("the certificate must name exactly one URI and nothing else")]
     NotOneName,
     /// A URI that is not one of ours.
-    #[error("the certificate's URI names no lock and no operator")]
+    #[error("the certificate's URI names no lock, no operator and no holder")]
     Unknown,
 }
 
@@ -44,12 +67,34 @@ impl Principal {
     /// The portfolio that this principal belongs to. Every id that it sends or gets is numbered in it.
     pub fn portfolio(&self) -> PortfolioId {
         match *self {
-            Principal::Lock { portfolio, .. } | Principal::Operator { portfolio, .. } => portfolio,
+            Principal::Lock { portfolio, .. }
+            | Principal::Operator { portfolio, .. }
+            | Principal::Holder { portfolio, .. } => portfolio,
         }
     }
 
-    /// Who the certificate in `der` names. Its signature and validity are TLS's business.
-    pub fn from_certificate(der: &[u8]) -> Result<Principal, PrincipalError> {
+    /// A party of this portfolio.
+    pub fn of(portfolio: PortfolioId, party: Party) -> Principal {
+        match party {
+            Party::Lock(lock) => Principal::Lock { portfolio, lock },
+            Party::Operator(person) => Principal::Operator { portfolio, person },
+            Party::Holder(person) => Principal::Holder { portfolio, person },
+        }
+    }
+
+    /// Which party of its portfolio it is.
+    pub fn party(&self) -> Party {
+        match *self {
+            Principal::Lock { lock, .. } => Party::Lock(lock),
+            Principal::Operator { person, .. } => Party::Operator(person),
+            Principal::Holder { person, .. } => Party::Holder(person),
+        }
+    }
+}
+
+impl Proof {
+    /// What the certificate in `der` proves. Its signature and validity are TLS's business.
+    pub fn from_certificate(der: &[u8]) -> Result<Proof, PrincipalError> {
         let (rest, certificate) = X509Certificate::from_der(der).map_err(|_| PrincipalError::Unreadable)?;
         if !rest.is_empty() {
             return Err(PrincipalError::Unreadable);
@@ -57,20 +102,32 @@ impl Principal {
         // A second extension of the same kind is an error here, too.
         let names = certificate.subject_alternative_name().map_err(|_| PrincipalError::Unreadable)?;
         let names = names.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
-        match names {
-            [GeneralName::URI(uri)] => uri.parse(),
-            _ => Err(PrincipalError::NotOneName),
-        }
+        let principal = match names {
+            [GeneralName::URI(uri)] => uri.parse()?,
+            _ => return Err(PrincipalError::NotOneName),
+        };
+        let until = certificate.validity().not_after.timestamp().saturating_mul(1_000_000);
+        Ok(Proof { principal, key: sha256(certificate.public_key().raw), until: Moment::from_micros(until) })
     }
 }
 
-/// The URI: `keyward://portfolio/3/lock/17` or `keyward://portfolio/3/operator/42`.
+/// The SHA-256 of bytes: of a token's secret, or of a public key (DER SubjectPublicKeyInfo).
+pub fn sha256(bytes: &[u8]) -> Sha256 {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    hash
+}
+
+/// The URI: `keyward://portfolio/3/lock/17`, `keyward://portfolio/3/operator/42` or `keyward://portfolio/3/holder/42`.
 impl fmt::Display for Principal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Principal::Lock { portfolio, lock } => write!(f, "keyward://portfolio/{}/lock/{}", portfolio.0, lock.0),
             Principal::Operator { portfolio, person } => {
                 write!(f, "keyward://portfolio/{}/operator/{}", portfolio.0, person.0)
+            }
+            Principal::Holder { portfolio, person } => {
+                write!(f, "keyward://portfolio/{}/holder/{}", portfolio.0, person.0)
             }
         }
     }
@@ -94,6 +151,7 @@ fn read(uri: &str) -> Option<Principal> {
     match kind {
         "lock" => Some(Principal::Lock { portfolio, lock: LockId(read_id(id)?) }),
         "operator" => Some(Principal::Operator { portfolio, person: PersonId(read_id(id)?) }),
+        "holder" => Some(Principal::Holder { portfolio, person: PersonId(read_id(id)?) }),
         _ => None,
     }
 }
@@ -110,7 +168,11 @@ mod tests {
 
     #[test]
     fn uris_come_back_whole() {
-        for uri in ["keyward://portfolio/3/lock/17", "keyward://portfolio/4294967295/operator/1"] {
+        for uri in [
+            "keyward://portfolio/3/lock/17",
+            "keyward://portfolio/4294967295/operator/1",
+            "keyward://portfolio/2/holder/9",
+        ] {
             assert_eq!(uri.parse::<Principal>().unwrap().to_string(), uri);
         }
     }

@@ -1,13 +1,14 @@
 //! One connection: who it is, and its streams.
 
-use core::time::Duration;
+use core::{net::SocketAddr, time::Duration};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Instant,
 };
 
-use keyward_protocol::codec::{Status, StreamKind, close};
-use quinn::{Connection, RecvStream, SendStream};
+use keyward_protocol::codec::{JOIN_ALPN, Status, StreamKind, close};
+use quinn::{Connection, RecvStream, SendStream, crypto::rustls::HandshakeData};
 use rustls::pki_types::CertificateDer;
 use tokio::{
     sync::{Semaphore, watch},
@@ -15,45 +16,62 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Hooks, Judge, Limits, Peer, check, io, manage, watch as live};
-use crate::identity::Principal;
+use super::{Hooks, Judge, Limits, Peer, check, io, join, manage, watch as live};
+use crate::identity::{PrincipalError, Proof};
 
-/// The open connections by principal, so that disabling one closes them. Touched when connections come and go only.
-#[derive(Default)]
+/// The open connections, so that disabling an identity closes its own. Touched when connections come and go only.
 pub(super) struct Connections {
-    open: Mutex<HashMap<Principal, Vec<Connection>>>,
+    open: Mutex<HashMap<usize, (Connected, Connection)>>,
+    joins: Arc<Semaphore>,
+}
+
+/// An open connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Connected {
+    /// Who.
+    pub proof: Proof,
+    /// Where from.
+    pub address: SocketAddr,
+    /// Since when.
+    pub since: Instant,
 }
 
 impl Connections {
-    fn change<T>(&self, change: impl FnOnce(&mut HashMap<Principal, Vec<Connection>>) -> T) -> T {
+    pub(super) fn new(limits: &Limits) -> Connections {
+        Connections { open: Mutex::default(), joins: Arc::new(Semaphore::new(limits.joins_max)) }
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut HashMap<usize, (Connected, Connection)>) -> T) -> T {
         // Each change leaves the map whole, so a panic elsewhere does not spoil it.
         change(&mut self.open.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn add(&self, principal: Principal, connection: Connection) {
-        self.change(|open| open.entry(principal).or_default().push(connection));
+    fn add(&self, proof: Proof, connection: Connection) {
+        let connected = Connected { proof, address: connection.remote_address(), since: Instant::now() };
+        self.change(|open| open.insert(connection.stable_id(), (connected, connection)));
     }
 
-    fn remove(&self, principal: Principal, connection: &Connection) {
-        self.change(|open| {
-            let Some(others) = open.get_mut(&principal) else { return };
-            others.retain(|other| other.stable_id() != connection.stable_id());
-            if others.is_empty() {
-                open.remove(&principal);
-            }
-        });
+    fn remove(&self, connection: &Connection) {
+        self.change(|open| open.remove(&connection.stable_id()));
     }
 
-    /// Closes every connection of `principal`; says how many there were.
-    pub(super) fn disconnect(&self, principal: &Principal) -> usize {
-        let connections = self.change(|open| open.remove(principal)).unwrap_or_default();
-        connections.iter().for_each(|open| open.close(close::DISABLED.into(), b"this identity is disabled"));
-        connections.len()
+    /// Closes every connection that is told why to be over; says how many there were.
+    pub(super) fn disconnect(&self, why: impl Fn(&Proof) -> Option<&'static str>) -> usize {
+        let over = |(connected, connection): &(Connected, Connection)| {
+            why(&connected.proof).map(|why| connection.close(close::DISABLED.into(), why.as_bytes()))
+        };
+        // They take themselves off the list as their tasks end.
+        self.change(|open| open.values().filter_map(over).count())
+    }
+
+    /// Every open connection.
+    pub(super) fn all(&self) -> Vec<Connected> {
+        self.change(|open| open.values().map(|(connected, _)| *connected).collect())
     }
 
     /// How many connections there are.
     pub(super) fn count(&self) -> usize {
-        self.change(|open| open.values().map(Vec::len).sum())
+        self.change(|open| open.len())
     }
 }
 
@@ -92,30 +110,43 @@ pub(super) async fn serve<J: Judge>(
     server_stopping: Stopping,
     limits: Limits,
 ) {
-    let Some(principal) = principal(&connection) else {
-        return connection.close(close::REFUSED.into(), b"the certificate names no lock and no operator");
+    if speaks_joining(&connection) {
+        let permit = connections.joins.clone().try_acquire_owned().ok();
+        let join = permit.is_some().then_some(&*hooks.join);
+        return join::serve(&connection, join, &limits).await;
+    }
+    let proof = match proof(&connection) {
+        Some(Ok(proof)) => proof,
+        Some(Err(_)) => return connection.close(close::REFUSED.into(), b"the certificate is none of ours: join anew"),
+        None => return connection.close(close::REFUSED.into(), b"no certificate was shown: join with a token"),
     };
-    // Listed first, admitted second: whoever disables the principal meanwhile finds the connection in the list.
-    connections.add(principal, connection.clone());
-    let address = connection.remote_address();
-    match hooks.directory.admit(&principal) {
-        Some(peer) => {
+    // Listed first, admitted second: whoever disables the identity meanwhile finds the connection in the list.
+    connections.add(proof, connection.clone());
+    let (principal, address) = (proof.principal, connection.remote_address());
+    match hooks.directory.admit(&proof) {
+        Ok(peer) => {
             let peer = Peer { address: Some(address), ..peer };
             tracing::debug!(%principal, %address, "connected");
             serve_streams(&connection, peer, hooks, server_stopping, limits).await;
             tracing::debug!(%principal, %address, reason = ?connection.close_reason(), "disconnected");
         }
-        None => {
-            tracing::info!(%principal, %address, "refused: unknown or disabled");
-            connection.close(close::REFUSED.into(), b"this identity is unknown or disabled");
+        Err(why) => {
+            tracing::info!(%principal, %address, why, "refused");
+            connection.close(close::REFUSED.into(), why.as_bytes());
         }
     }
-    connections.remove(principal, &connection);
+    connections.remove(&connection);
 }
 
-fn principal(connection: &Connection) -> Option<Principal> {
+fn speaks_joining(connection: &Connection) -> bool {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    data.and_then(|data| data.protocol).as_deref() == Some(JOIN_ALPN)
+}
+
+/// What the peer's certificate proves; `None` where none was shown.
+fn proof(connection: &Connection) -> Option<Result<Proof, PrincipalError>> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    Principal::from_certificate(chain.first()?).ok()
+    Some(Proof::from_certificate(chain.first()?))
 }
 
 async fn serve_streams<J: Judge>(
@@ -178,9 +209,9 @@ impl Stream {
             Some(StreamKind::Check) => {
                 check::serve(&hooks.judge, who, self.send, self.receive, self.stopping, limits).await;
             }
-            Some(kind) => self.request(kind, hooks, who, limits).await,
+            Some(kind @ (StreamKind::Manage | StreamKind::Watch)) => self.request(kind, hooks, who, limits).await,
             // Later versions may know it; the connection and its other streams go on.
-            None => self.cut_off(close::UNKNOWN_STREAM),
+            Some(StreamKind::Join) | None => self.cut_off(close::UNKNOWN_STREAM),
         }
     }
 
@@ -192,7 +223,7 @@ impl Stream {
         let (send, receive) = (&mut self.send, &mut self.receive);
         match kind {
             StreamKind::Watch => live::serve(&*hooks.watch, who, send, receive, &self.stopping, limits).await,
-            StreamKind::Manage | StreamKind::Check => {
+            StreamKind::Manage | StreamKind::Check | StreamKind::Join => {
                 manage::serve(&*hooks.manage, who, send, receive, limits).await;
             }
         }

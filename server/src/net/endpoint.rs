@@ -9,9 +9,9 @@ use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use super::{
     Config, Hooks, Judge, Limits,
-    connection::{self, Connections, Stopping},
+    connection::{self, Connected, Connections, Stopping},
 };
-use crate::identity::Principal;
+use crate::identity::Proof;
 
 /// Why nothing listens.
 #[derive(Debug, thiserror::Error)]
@@ -54,17 +54,32 @@ pub struct Listener {
 
 /// Reaches into a running server.
 #[derive(Clone)]
-pub struct Handle(Arc<Connections>);
+pub struct Handle {
+    connections: Arc<Connections>,
+    endpoint: Endpoint,
+    limits: Limits,
+}
 
 impl Handle {
-    /// Closes every connection of `principal` at once; says how many there were.
-    pub fn disconnect(&self, principal: &Principal) -> usize {
-        self.0.disconnect(principal)
+    /// Closes at once every connection that `why` says a reason for; says how many there were.
+    pub fn disconnect(&self, why: impl Fn(&Proof) -> Option<&'static str>) -> usize {
+        self.connections.disconnect(why)
     }
 
     /// How many connections there are.
     pub fn connections(&self) -> usize {
-        self.0.count()
+        self.connections.count()
+    }
+
+    /// The connections that there are.
+    pub fn connected(&self) -> Vec<Connected> {
+        self.connections.all()
+    }
+
+    /// Has handshakes that begin from now on speak with these settings. Connections that stand go on.
+    pub fn set_tls(&self, tls: rustls::ServerConfig) -> Result<(), BindError> {
+        self.endpoint.set_server_config(Some(server_config(tls, &self.limits)?));
+        Ok(())
     }
 }
 
@@ -72,13 +87,11 @@ impl Listener {
     /// Binds the address. Must be called inside a tokio runtime.
     pub fn bind(config: Config) -> Result<Listener, BindError> {
         let Config { address, tls, limits } = config;
-        let crypto = QuicServerConfig::try_from(tls).map_err(|error| BindError::Tls(error.to_string()))?;
-        let mut server = ServerConfig::with_crypto(Arc::new(crypto));
-        server.transport_config(Arc::new(transport(&limits)?)).max_incoming(limits.incoming_max);
+        let server = server_config(tls, &limits)?;
         let failed = |source| BindError::Address { address, source };
         let endpoint = Endpoint::server(server, address).map_err(failed)?;
         let address = endpoint.local_addr().map_err(failed)?;
-        Ok(Listener { endpoint, address, connections: Arc::default(), limits })
+        Ok(Listener { endpoint, address, connections: Arc::new(Connections::new(&limits)), limits })
     }
 
     /// The address, with the port that was really taken.
@@ -88,7 +101,7 @@ impl Listener {
 
     /// A handle that outlives serving.
     pub fn handle(&self) -> Handle {
-        Handle(self.connections.clone())
+        Handle { connections: self.connections.clone(), endpoint: self.endpoint.clone(), limits: self.limits }
     }
 
     /// Serves until `shutdown` resolves, then stops taking connections, finishes the frames and requests in hand,
@@ -152,6 +165,13 @@ impl Listener {
         self.endpoint.close(close::SHUTTING_DOWN.into(), b"the server is going away");
         let _ = timeout(self.limits.pace, self.endpoint.wait_idle()).await;
     }
+}
+
+fn server_config(tls: rustls::ServerConfig, limits: &Limits) -> Result<ServerConfig, BindError> {
+    let crypto = QuicServerConfig::try_from(tls).map_err(|error| BindError::Tls(error.to_string()))?;
+    let mut server = ServerConfig::with_crypto(Arc::new(crypto));
+    server.transport_config(Arc::new(transport(limits)?)).max_incoming(limits.incoming_max);
+    Ok(server)
 }
 
 fn transport(limits: &Limits) -> Result<TransportConfig, BindError> {

@@ -36,7 +36,7 @@ pub(super) async fn request(
     limits: &Limits,
 ) -> Option<Vec<u8>> {
     if let Principal::Lock { .. } = who.principal {
-        let why = "a lock's certificate may ask for checks only: use an operator's";
+        let why = "a lock's certificate may ask for checks only: use an operator's or a holder's";
         io::refuse(send, Status::NotPermitted, why, limits.pace).await;
         return None;
     }

@@ -10,17 +10,20 @@ mod check;
 mod connection;
 mod endpoint;
 mod io;
+mod join;
 mod manage;
 mod watch;
 
 use core::{net::SocketAddr, pin::Pin, time::Duration};
 use std::sync::Arc;
 
+pub use connection::Connected;
 pub use endpoint::{BindError, Handle, Listener};
-use keyward_protocol::{frame::Batch, message::check::AnswerWriter};
+pub use join::Join;
+use keyward_protocol::{frame::Batch, id::IdentityId, message::check::AnswerWriter};
 use tokio::sync::mpsc;
 
-use crate::identity::Principal;
+use crate::identity::{Principal, Proof};
 
 /// A future that is boxed, so that hooks can be trait objects where speed is not the point.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -30,6 +33,8 @@ pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub struct Peer {
     /// Who they proved to be.
     pub principal: Principal,
+    /// By which of their keys; none outside a connection.
+    pub identity: IdentityId,
     /// Whether answers may carry reasons and Keys: managers and load tests, never locks.
     pub details: bool,
     /// Whether the connection may have more bytes in flight ([`Limits::bulk_window_bytes`]).
@@ -41,7 +46,8 @@ pub struct Peer {
 impl Peer {
     /// The usual terms: operators get details, nobody gets the larger window.
     pub fn new(principal: Principal) -> Peer {
-        Peer { principal, details: matches!(principal, Principal::Operator { .. }), bulk: false, address: None }
+        let details = matches!(principal, Principal::Operator { .. });
+        Peer { principal, identity: IdentityId::NONE, details, bulk: false, address: None }
     }
 }
 
@@ -98,11 +104,11 @@ impl Feed for mpsc::Receiver<Vec<u8>> {
 
 /// Knows who may connect.
 pub trait Directory: Send + Sync + 'static {
-    /// The peer that this principal is; `None` when there is no such principal, or it is disabled.
+    /// The peer that whoever proves this is; or why there is none and what to do, which they are told.
     ///
-    /// Whoever disables one first makes this say `None` and then calls [`Handle::disconnect`]: no connection slips
+    /// Whoever disables one first makes this say so and then calls [`Handle::disconnect`]: no connection slips
     /// through between the two, because a connection is listed before it is admitted.
-    fn admit(&self, principal: &Principal) -> Option<Peer>;
+    fn admit(&self, proof: &Proof) -> Result<Peer, &'static str>;
 }
 
 /// Everything that the network asks.
@@ -115,6 +121,8 @@ pub struct Hooks<J> {
     pub watch: Arc<dyn Watch>,
     /// Says who may be here.
     pub directory: Arc<dyn Directory>,
+    /// Lets keys join, and renews their certificates.
+    pub join: Arc<dyn Join>,
 }
 
 /// Where to listen, and within which limits.
@@ -150,6 +158,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// Handshakes that wait to be taken up, and handshakes in work; past either, newcomers are refused.
     pub incoming_max: usize,
+    /// Who join or renew at a time; the next ones are told to try again.
+    pub joins_max: usize,
     /// With more handshakes than this in work, newcomers must first show that their address is theirs.
     pub handshakes_before_retry: usize,
     /// A frame that was begun must be whole after so long, answers must be taken, a request's beginning must be here.
@@ -171,6 +181,7 @@ impl Default for Limits {
             idle: Duration::from_secs(30),
             handshake: Duration::from_secs(5),
             incoming_max: 4_096,
+            joins_max: 64,
             handshakes_before_retry: 256,
             pace: Duration::from_secs(2),
             drain: Duration::from_secs(5),

@@ -9,7 +9,7 @@ use std::{
 use keyward_protocol::{
     client::{BatchAnswer, ClientError, ClientIdentity, Connection, client_tls},
     code::Credential,
-    codec::{Question, Status, close, encode_question},
+    codec::{JOIN_ALPN, Question, Status, StreamKind, close, encode_question},
     decision::Reason,
     error::FrameError,
     frame::{FRAME_VERSION, FrameKind, Framer, Header},
@@ -97,8 +97,16 @@ impl Feed for Bytes {
 struct Disabled(Mutex<HashSet<Principal>>);
 
 impl Directory for Disabled {
-    fn admit(&self, principal: &Principal) -> Option<Peer> {
-        (!self.0.lock().unwrap().contains(principal)).then(|| Peer::new(*principal))
+    fn admit(&self, proof: &Proof) -> Result<Peer, &'static str> {
+        let disabled = self.0.lock().unwrap().contains(&proof.principal);
+        if disabled { Err("this identity is disabled") } else { Ok(Peer::new(proof.principal)) }
+    }
+}
+
+/// Nobody joins here but with an empty request, and is then answered with the challenge.
+impl Join for Echo {
+    fn join<'a>(&'a self, _: SocketAddr, challenge: &'a [u8; 32], payload: Vec<u8>) -> Later<'a, Vec<u8>> {
+        Box::pin(ready(if payload.is_empty() { challenge.to_vec() } else { b"no".to_vec() }))
     }
 }
 
@@ -149,7 +157,13 @@ impl Server {
         assert_ne!(address.port(), 0);
         let (disabled, batches) = (Arc::<Disabled>::default(), Arc::<Mutex<Vec<usize>>>::default());
         let judge = Toy { gate: Mutex::new(gate), batches: batches.clone() };
-        let hooks = Hooks { judge, manage: Arc::new(Echo), watch: Arc::new(Echo), directory: disabled.clone() };
+        let hooks = Hooks {
+            judge,
+            manage: Arc::new(Echo),
+            watch: Arc::new(Echo),
+            directory: disabled.clone(),
+            join: Arc::new(Echo),
+        };
         let (stop, stopped) = oneshot::channel::<()>();
         let running = tokio::spawn(listener.serve(hooks, async { drop(stopped.await) }));
         Server { authority, address, handle, disabled, batches, stop, running }
@@ -427,7 +441,8 @@ async fn disabling_closes_connections_and_refuses_new_ones() {
     assert!(other.check(DoorId(18), Credential::Mobile(1)).await.opens());
     assert_eq!(server.handle.connections(), 2);
     server.disabled.0.lock().unwrap().insert(lock(17));
-    assert_eq!(server.handle.disconnect(&lock(17)), 1);
+    let disabled = |proof: &Proof| (proof.principal == lock(17)).then_some("this identity was disabled");
+    assert_eq!(server.handle.disconnect(disabled), 1);
     assert!(matches!(client.until_closed().await, ClientError::Refused(_)));
     assert!(matches!(denied(client.check_batch(&[mobile(17, 1)]).await), ClientError::Refused(_)));
     let again = server.connect(lock(17)).await;
@@ -470,8 +485,40 @@ async fn no_certificate_is_refused() {
         Ok(connection) => connection.closed().await,
         Err(error) => error,
     };
-    assert!(matches!(ClientError::from(error), ClientError::Refused(_)));
+    let error = ClientError::from(error);
+    assert!(matches!(&error, ClientError::Refused(why) if why.contains("join with a token")), "{error}");
     assert!(server.connect_raw(with).await.is_ok());
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_shows_no_certificate_may_join_and_nothing_else() {
+    let server = Server::start();
+    let mut tls = client_tls(&identity(&server.authority, lock(17))).unwrap();
+    tls.client_auth_cert_resolver = Arc::new(NoCertificate);
+    tls.alpn_protocols = vec![JOIN_ALPN.to_vec()];
+    // A check, a request, a subscription: cut off, whatever follows.
+    for kind in [StreamKind::Check, StreamKind::Manage, StreamKind::Watch] {
+        let connection = server.connect_raw(tls.clone()).await.unwrap();
+        let mut bytes = frame(1);
+        bytes[0] = kind as u8;
+        assert!(exchange(&connection, &bytes).await.is_err());
+        connection.closed().await;
+    }
+    // Joining: a challenge, and an answer to what is sent then.
+    let connection = server.connect_raw(tls).await.unwrap();
+    let (mut send, mut receive) = connection.open_bi().await.unwrap();
+    send.write_all(&[StreamKind::Join as u8]).await.unwrap();
+    let mut challenge = [0; 32];
+    receive.read_exact(&mut challenge).await.unwrap();
+    send.write_all(&0_u32.to_le_bytes()).await.unwrap();
+    let answer = receive.read_to_end(100).await.unwrap();
+    assert_eq!(answer, [&32_u32.to_le_bytes()[..], &challenge].concat());
+    // With a certificate, joining is no kind of stream.
+    let with = client_tls(&identity(&server.authority, lock(17))).unwrap();
+    let connection = server.connect_raw(with).await.unwrap();
+    let reset = quinn::ReadToEndError::Read(quinn::ReadError::Reset(close::UNKNOWN_STREAM.into()));
+    assert_eq!(exchange(&connection, &[StreamKind::Join as u8]).await, Err(reset));
     server.stop().await;
 }
 

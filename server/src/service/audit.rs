@@ -147,6 +147,8 @@ fn row(sight: &Sight<'_>, acted: Acted) -> AuditRow {
             Actor::Administrator => ActedBy::Administrator,
             Actor::Person(person) => ActedBy::Person(person),
             Actor::Clock => ActedBy::Clock,
+            Actor::Holder(person) => ActedBy::Holder(person),
+            Actor::Lock(lock) => ActedBy::Lock(lock),
         },
         name: acted.name,
         from: acted.from,
@@ -309,10 +311,7 @@ impl Reading<'_> {
 
     fn wants(&self, acted: &Acted) -> bool {
         let search = self.search;
-        let by = match acted.actor {
-            Actor::Person(person) => Some(person),
-            Actor::Administrator | Actor::Clock => None,
-        };
+        let by = acted.actor.person();
         self.sees(acted)
             && (search.from..search.until).contains(&acted.at)
             && search.by.is_none_or(|wanted| by == Some(wanted))
@@ -333,7 +332,7 @@ impl Reading<'_> {
         };
         acted.portfolio == portfolio.id
             && (self.sight.is_portfolio_manager()
-                || acted.actor == Actor::Person(self.sight.me())
+                || acted.actor.person() == Some(self.sight.me())
                 || acted.property.is_some_and(full))
     }
 }

@@ -183,11 +183,15 @@ impl net::Judge for Judge {
         };
         let portfolio = who.principal.portfolio();
         let directory = self.engine.directory_now();
+        let proves = |found: &Arc<Portfolio>| found.admissions.proves(who.identity, who.principal.party());
+        let taken = directory.portfolios.get(&portfolio).is_some_and(proves);
         let viewer = viewer(&directory, &who.principal);
         let scope = match (&who.principal, lock_scope(&directory, &who.principal)) {
+            // Disabled or replaced, and its connection about to be closed: every door is unknown to it.
+            _ if !taken => Scope::Doors(&[]),
             (Principal::Operator { .. }, _) if viewer.is_some() => Scope::Portfolio,
             // Below a Portfolio Manager nobody tries credentials out: a door that is not in sight is not there (M8).
-            (Principal::Operator { .. }, _) => Scope::Doors(&[]),
+            (Principal::Operator { .. } | Principal::Holder { .. }, _) => Scope::Doors(&[]),
             (Principal::Lock { .. }, Some(LockScope::Property(property))) => Scope::Property(*property),
             (Principal::Lock { .. }, Some(LockScope::Doors(doors))) => Scope::Doors(doors),
             // Unknown or disabled: every door is unknown to it.
@@ -205,7 +209,7 @@ impl net::Judge for Judge {
         budgets.make_room(doors.next.door);
         let lock = match who.principal {
             Principal::Lock { lock, .. } => lock,
-            Principal::Operator { .. } => LockId::NONE,
+            Principal::Operator { .. } | Principal::Holder { .. } => LockId::NONE,
         };
         let now = (self.clock)();
         let at = Judged { published, scope, tagger, now, lock, viewer, budgets, doors };

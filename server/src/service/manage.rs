@@ -11,7 +11,7 @@ use std::{
 
 use keyward_protocol::{
     decision::{Decision, Reason},
-    entry::{Command, LockScope, Opening, Refusal, ScheduleRef},
+    entry::{Command, LockScope, Opening, Party, Refusal, ScheduleRef},
     id::*,
     message::{
         manage::*,
@@ -25,6 +25,8 @@ use tokio::sync::oneshot;
 use super::{
     audit,
     cursor::Seal,
+    holder,
+    identities::{self, Open},
     judge::AllBudgets,
     lockout::{Alert, Budgets},
     past::Past,
@@ -36,7 +38,7 @@ use crate::{
     domain::{
         audit::{Attempt, made},
         decide,
-        directory::{DELIVERIES_NAME, Door, Giving, Key, Lockdown, Person, Portfolio, Property, Share},
+        directory::{DELIVERIES_NAME, Directory, Door, Giving, Key, Lockdown, Person, Portfolio, Property, Share},
         effects,
         event::Actor,
         explain,
@@ -45,7 +47,7 @@ use crate::{
     },
     engine::{self, Asker, Engine, Shown},
     identity::Principal,
-    net::{self, Later, Peer},
+    net::{self, Handle, Later, Peer},
 };
 
 /// Answers operators.
@@ -59,6 +61,7 @@ pub struct Manage {
     past: Arc<Past>,
     seal: Arc<Seal>,
     met: Arc<Met>,
+    connections: Handle,
     clock: Clock,
 }
 
@@ -89,19 +92,37 @@ impl Met {
 
 impl Manage {
     /// Answers from this engine's Directory, this log, this journal and these budgets, by this clock.
-    pub fn new(engine: Engine, log: AccessLog, journal: PathBuf, budgets: AllBudgets, clock: Clock) -> Manage {
+    pub fn new(
+        engine: Engine,
+        log: AccessLog,
+        journal: PathBuf,
+        budgets: AllBudgets,
+        connections: Handle,
+        clock: Clock,
+    ) -> Manage {
         let (journal, trail, seal) = (Arc::new(journal), Arc::default(), Arc::new(Seal::new()));
         let past = Arc::new(Past::of(Arc::clone(&journal)));
-        Manage { engine, log, journal, trail, budgets, past, seal, met: Arc::default(), clock }
+        Manage { engine, log, journal, trail, budgets, past, seal, met: Arc::default(), connections, clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
-        let Principal::Operator { portfolio, person } = who.principal else {
-            return Answer::Refused(Refusal::NotPermitted("an operator's certificate".to_owned()));
-        };
+        if let Err(refusal) = taken(&self.engine.directory(), who) {
+            return Answer::Refused(refusal);
+        }
         let request = match Request::decode(&payload) {
             Ok(request) => request,
             Err(error) => return Answer::Unreadable(error.to_string()),
+        };
+        let (portfolio, person) = match who.principal {
+            Principal::Operator { portfolio, person } => (portfolio, person),
+            Principal::Holder { portfolio, person } => {
+                let (engine, clock, who) = (self.engine.clone(), Arc::clone(&self.clock), *who);
+                let answer = move || holder::answer(&engine, &clock, (portfolio, person), &who, request);
+                return tokio::task::spawn_blocking(answer).await.unwrap_or_else(|_| Answer::Refused(stopping()));
+            }
+            Principal::Lock { .. } => {
+                return Answer::Refused(Refusal::NotPermitted("an operator's certificate".to_owned()));
+            }
         };
         let asker = || Asker { actor: Actor::Person(person), met: self.met.by((portfolio, person)), from: who.address };
         if let Request::Do { command, pinned, part } = request {
@@ -160,9 +181,10 @@ impl Manage {
                 let (now, (from, until)) = ((self.clock)(), moments(&look));
                 let looks_back = [from, until].into_iter().flatten().any(|at| at < now);
                 let reading = if looks_back { Some(Arc::clone(&self.trail).lock_owned().await) } else { None };
+                let connections = self.connections.clone();
                 let look_up = move || {
                     let _reading = reading;
-                    look_up(&engine, &clock, &met, &budgets, &past, who, look)
+                    look_up(&engine, &clock, &met, &budgets, &past, &connections, who, look)
                 };
                 let looked = tokio::task::spawn_blocking(look_up).await;
                 looked.unwrap_or_else(|_| Answer::Refused(stopping()))
@@ -210,6 +232,13 @@ impl net::Manage for Manage {
     }
 }
 
+/// Refused to who was disabled or replaced, and whose connection is about to be closed.
+pub(super) fn taken(directory: &Directory, who: &Peer) -> Result<(), Refusal> {
+    let portfolio = directory.portfolios.get(&who.principal.portfolio());
+    let proves = portfolio.is_some_and(|found| found.admissions.proves(who.identity, who.principal.party()));
+    proves.then_some(()).ok_or_else(|| Refusal::NotPermitted("an identity that is not disabled".to_owned()))
+}
+
 /// Who may be out of sight after a step, and was in it before: whoever took a Key from them may give it back.
 fn taken_from(command: &Command) -> Option<PersonId> {
     match command {
@@ -236,6 +265,9 @@ fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl F
         Request::Search(_) => Some((None, "the access log")),
         Request::Audit(_) => Some((None, "the audit trail")),
         Request::Alerts => Some((None, "alerts")),
+        Request::Identities(_) => Some((None, "keys that joined")),
+        Request::Tokens(_) => Some((None, "tokens")),
+        Request::Mine(_) => Some((None, "a holder's own")),
         Request::Difference { property, .. } => Some((Some(Made::Property(*property)), "who gained and lost doors")),
         Request::Overview | Request::Do { .. } | Request::Reveal(_) => Some((None, "the portfolio")),
     };
@@ -255,7 +287,7 @@ fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl F
     }
 }
 
-fn revealed(shown: Shown) -> Answer {
+pub(super) fn revealed(shown: Shown) -> Answer {
     let digits = shown.digits.expose().iter().map(|digit| char::from(*digit)).collect();
     Answer::Revealed(Revealed { code: shown.code, person: shown.person, door: shown.door, digits })
 }
@@ -320,6 +352,7 @@ fn look_up(
     met: &Met,
     budgets: &AllBudgets,
     past: &Past,
+    connections: &Handle,
     who: (PortfolioId, PersonId),
     request: Request,
 ) -> Answer {
@@ -346,7 +379,10 @@ fn look_up(
     };
     let portfolio = sight.portfolio();
     let (then, until) = (then.as_deref().unwrap_or(portfolio), until.as_deref().unwrap_or(portfolio));
-    let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets };
+    // Asked only where they are shown: with thousands of locks they are a long list.
+    let shown = matches!(request, Request::Identities(_) | Request::Locks(_));
+    let open = Open::of(if shown { connections.connected() } else { Vec::new() }, now);
+    let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets, open };
     let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
     if let Answer::Found(person) = &answer {
         met.note(who, person.id);
@@ -366,6 +402,8 @@ struct Viewer<'a> {
     met: Vec<PersonId>,
     door_codes: DoorCodes,
     budgets: Option<&'a Budgets>,
+    /// The open connections, where they are shown.
+    open: Open,
 }
 
 impl<'a> Viewer<'a> {
@@ -385,12 +423,17 @@ impl<'a> Viewer<'a> {
             Request::Door(door) => Answer::Door(self.door(door)?),
             Request::Schedules(property, rows) => Answer::Schedules(self.schedules(property, &rows)?),
             Request::Locks(rows) => Answer::Locks(self.locks(&rows)?),
+            Request::Identities(rows) => Answer::Identities(identities::identities(&self.sight, &self.open, &rows)),
+            Request::Tokens(rows) => Answer::Tokens(identities::tokens(&self.sight, &rows, now)),
             Request::Preview(command, part) => Answer::Preview(self.preview(&command, part, now)?),
             Request::Explain { person, door, by_code, at } => {
                 Answer::Explanation(self.explain(person, door, by_code, at.unwrap_or(now), now)?)
             }
             Request::WhoCan(door, at, rows) => Answer::WhoCan(self.who_can(door, at.unwrap_or(now), &rows)?),
             Request::WhatCan(person, at, rows) => Answer::WhatCan(self.what_can(person, at.unwrap_or(now), &rows)?),
+            Request::Mine(_) => {
+                return Err(Refusal::NotPermitted("a holder's certificate".to_owned()));
+            }
             Request::Do { .. } | Request::Search(_) | Request::Audit(_) | Request::Reveal(_) => {
                 return Err(Refusal::Unavailable("that is answered elsewhere".to_owned()));
             }
@@ -749,12 +792,17 @@ impl<'a> Viewer<'a> {
     fn locks(&self, rows: &Rows) -> Result<List<LockRow>, Refusal> {
         self.sight.portfolio_manager()?;
         let found = self.portfolio.locks.values().collect();
+        // One look at all of them: a portfolio may have thousands of locks.
+        let joined: HashMap<Party, _> =
+            self.portfolio.admissions.identities.values().map(|known| (known.party, known)).collect();
         let chosen = Chosen::of(found, rows, |lock| lock.id.0, |lock| vec![lock.name.as_str()]);
         Ok(chosen.list(self.portfolio, |lock| LockRow {
             id: lock.id,
             name: lock.name.clone(),
             scope: LockScope::clone(&lock.scope),
             disabled: lock.disabled,
+            identity: joined.get(&Party::Lock(lock.id)).map(|known| known.id),
+            connected: joined.get(&Party::Lock(lock.id)).and_then(|known| self.open.by(&known.key)),
         }))
     }
 
@@ -1011,7 +1059,7 @@ fn door_row(property: &Property, door: &Door, keys: u64, codes: u64) -> DoorRow 
 }
 
 /// The rows of a list that were asked for.
-struct Chosen<T> {
+pub(super) struct Chosen<T> {
     total: u64,
     rows: Vec<T>,
     next: Option<u32>,
@@ -1019,7 +1067,7 @@ struct Chosen<T> {
 
 impl<T> Chosen<T> {
     /// `found` is in the order of `id`.
-    fn of(found: Vec<T>, rows: &Rows, id: impl Fn(&T) -> u32, names: impl Fn(&T) -> Vec<&str>) -> Chosen<T> {
+    pub(super) fn of(found: Vec<T>, rows: &Rows, id: impl Fn(&T) -> u32, names: impl Fn(&T) -> Vec<&str>) -> Chosen<T> {
         let wanted = fold(&rows.search);
         let matches = |item: &T| wanted.is_empty() || names(item).into_iter().any(|name| fold(name).contains(&wanted));
         let mut chosen = Chosen { total: 0, rows: Vec::new(), next: None };
@@ -1036,14 +1084,19 @@ impl<T> Chosen<T> {
         chosen
     }
 
-    fn list<R>(self, portfolio: &Portfolio, row: impl Fn(&T) -> R) -> List<R> {
+    pub(super) fn list<R>(self, portfolio: &Portfolio, row: impl Fn(&T) -> R) -> List<R> {
         let rows = self.rows.iter().map(row).collect();
         List { revision: portfolio.revision, total: self.total, rows, next: self.next }
     }
 }
 
 /// A part of what follows, with the names in it: of people and doors that may be gone afterwards, or there only then.
-fn effects_shown(effects: &effects::Effects, revision: u64, part: Part, names: &[Option<&Portfolio>]) -> Effects {
+pub(super) fn effects_shown(
+    effects: &effects::Effects,
+    revision: u64,
+    part: Part,
+    names: &[Option<&Portfolio>],
+) -> Effects {
     fn cut<T, R>(all: &[T], part: Part, row: impl Fn(&T) -> R) -> Vec<R> {
         let skip = usize::try_from(part.skip).unwrap_or(usize::MAX);
         all.iter().skip(skip).take(part.most as usize).map(row).collect()

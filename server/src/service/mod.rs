@@ -1,8 +1,13 @@
 //! A running server: the engine, the access log and the network, put together and shut down in order.
 
+mod administer;
+mod admission;
 pub mod audit;
 mod cursor;
+mod holder;
 mod hooks;
+mod identities;
+mod join;
 mod judge;
 pub mod lockout;
 mod manage;
@@ -17,12 +22,15 @@ use std::{
     time::Duration,
 };
 
+use arc_swap::ArcSwap;
 use keyward_protocol::{
-    id::{LockId, PersonId, PortfolioId},
+    id::{LockId, PortfolioId},
     time::Moment,
 };
 use zeroize::Zeroizing;
 
+pub use administer::{Administrator, administer};
+pub use join::Pass;
 use judge::AllBudgets;
 pub use judge::Judge;
 use lockout::Budgets;
@@ -34,13 +42,12 @@ use crate::{
     domain::{
         command::Command,
         decide::Refusal,
-        directory::{Directory, LockScope, Portfolio},
+        directory::{LockScope, Party, Portfolio},
         event::{Actor, Cause},
-        permission,
         site::Site,
     },
     engine::{Books, Engine, Keeper, Layout, Medium, OpenReport, Publisher, Running, StartError},
-    identity::{Authority, AuthorityError, Issued, Principal, Subject, Validity},
+    identity::{Authority, AuthorityError},
     net::{self, Limits, Listener},
     progress::Progress,
 };
@@ -77,13 +84,14 @@ pub struct Server {
     engine: Engine,
     running: Running,
     log: AccessLog,
-    authority: Arc<Authority>,
+    authority: Arc<ArcSwap<Authority>>,
     listener: Listener,
     judge: Judge,
     clock: Clock,
     control: Option<control::Socket>,
     report: OpenReport,
     journal: PathBuf,
+    secrets: PathBuf,
 }
 
 /// Reaches into a running server from the same process.
@@ -94,11 +102,27 @@ pub struct Inside {
     /// The access log.
     pub log: AccessLog,
     /// What signs certificates.
-    pub authority: Arc<Authority>,
+    pub authority: Arc<ArcSwap<Authority>>,
     /// Where it listens.
     pub address: SocketAddr,
     /// Its connections.
     pub connections: net::Handle,
+}
+
+impl Inside {
+    /// Lets a fresh key join as this party, here in the process.
+    pub fn join(&self, portfolio: PortfolioId, party: Party) -> Result<Pass, Refusal> {
+        join::join_here(&self.engine, &self.authority.load(), portfolio, party, clock::now())
+    }
+
+    /// Registers a lock and lets a fresh key join as it.
+    pub fn join_lock(&self, portfolio: PortfolioId, name: &str, scope: LockScope) -> Result<(LockId, Pass), Refusal> {
+        let command = Command::MakeLock { name: name.to_owned(), scope };
+        let done = self.engine.run(portfolio, Actor::Administrator, command)?;
+        let made = |cause: &Cause| if let Cause::LockPut(lock) = cause { Some(lock.id) } else { None };
+        let lock = done.causes.iter().find_map(made).unwrap_or_default();
+        Ok((lock, self.join(portfolio, Party::Lock(lock))?))
+    }
 }
 
 /// Makes a data directory from a site, with its secrets beside it.
@@ -134,8 +158,9 @@ impl Server {
         for damage in &opened.damage {
             tracing::warn!(?damage, "a part of the access log can't be read");
         }
-        let authority = Arc::new(Authority::open(layout.secrets())?);
+        let authority = Authority::open(layout.secrets())?;
         let tls = authority.server_tls(now)?;
+        let authority = Arc::new(ArcSwap::from_pointee(authority));
         let listener = Listener::bind(net::Config { address: options.address, tls, limits: Limits::default() })?;
         let taggers: BTreeMap<PortfolioId, _> =
             books.directory().portfolios.keys().filter_map(|id| Some((*id, books.tagger(*id)?))).collect();
@@ -170,6 +195,7 @@ impl Server {
             control,
             report,
             journal: layout.journal(),
+            secrets: layout.secrets().to_owned(),
         })
     }
 
@@ -193,12 +219,25 @@ impl Server {
     /// the engine ends.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
         let alarm = tokio::spawn(sound_alarm(self.engine.clone(), self.judge.budgets(), Arc::clone(&self.clock)));
-        let hooks = hooks::hooks(self.engine.clone(), self.log.clone(), self.journal, self.clock, self.judge);
-        let (engine, authority) = (self.engine, self.authority);
-        let answerer: control::Answerer = Arc::new(move |request| administer(&engine, &authority, request));
+        let connections = self.listener.handle();
+        let sweep = admission::sweep(self.engine.clone(), connections.clone(), Arc::clone(&self.clock));
+        let sweep = tokio::spawn(sweep);
+        let (engine, authority, clock) = (self.engine.clone(), Arc::clone(&self.authority), Arc::clone(&self.clock));
+        let opened = (self.log.clone(), self.journal, connections.clone());
+        let hooks = hooks::hooks(engine, opened, authority, self.clock, self.judge);
+        let administrator = Administrator {
+            engine: self.engine,
+            authority: self.authority,
+            secrets: self.secrets,
+            address: Some(self.listener.local_address()),
+            connections: Some(connections),
+            clock,
+        };
+        let answerer: control::Answerer = Arc::new(move |request| administer(&administrator, request));
         let control = self.control.map(|socket| tokio::spawn(socket.serve(answerer)));
         self.listener.serve(hooks, shutdown).await;
         alarm.abort();
+        sweep.abort();
         if let Some(control) = control {
             control.abort();
             _ = control.await;
@@ -265,96 +304,6 @@ async fn sound_alarm(engine: Engine, budgets: AllBudgets, clock: Clock) {
             }
         }
     }
-}
-
-/// Does what the local administrator asks: through the control socket while a server runs, directly while none does.
-pub fn administer(engine: &Engine, authority: &Authority, request: control::Request) -> control::Answer {
-    let (directory, portfolio, now) = (engine.directory(), request.portfolio(), clock::now());
-    let (lock, issued) = match request {
-        control::Request::IssueLock { name, property, doors, .. } => {
-            let found = directory.portfolios.get(&portfolio).ok_or("there is no portfolio")?;
-            let scope = lock_scope(found, &property, &doors)?;
-            let made =
-                issue_lock(engine, authority, portfolio, &name, scope, now).map_err(|error| error.to_string())?;
-            (Some(made.lock), made.issued)
-        }
-        control::Request::IssueOperator { email, .. } => {
-            let issued = issue_operator(&directory, authority, portfolio, &email, now);
-            (None, issued.map_err(|error| error.to_string())?)
-        }
-    };
-    Ok(control::Identity::new(lock, authority.certificate_pem(), &issued))
-}
-
-fn lock_scope(portfolio: &Portfolio, property: &str, doors: &[String]) -> Result<LockScope, String> {
-    let found = portfolio.property_by_name(property).ok_or_else(|| format!("there is no property `{property}`"))?;
-    if doors.is_empty() {
-        return Ok(LockScope::Property(found.id()));
-    }
-    let find = |name: &String| found.door_by_name(name).map(|door| door.id).ok_or(format!("there is no door `{name}`"));
-    Ok(LockScope::Doors(doors.iter().map(find).collect::<Result<_, _>>()?))
-}
-
-/// A lock's registration and its certificate.
-pub struct IssuedLock {
-    /// Its id.
-    pub lock: LockId,
-    /// Its certificate and key.
-    pub issued: Issued,
-}
-
-/// Registers a lock and makes its certificate, with a key of its own.
-pub fn issue_lock(
-    engine: &Engine,
-    authority: &Authority,
-    portfolio: PortfolioId,
-    name: &str,
-    scope: LockScope,
-    now: Moment,
-) -> Result<IssuedLock, IssueError> {
-    let done = engine.run(portfolio, Actor::Administrator, Command::MakeLock { name: name.to_owned(), scope })?;
-    let lock = done
-        .causes
-        .iter()
-        .find_map(|cause| match cause {
-            Cause::LockPut(lock) => Some(lock.id),
-            _ => None,
-        })
-        .unwrap_or_default();
-    let issued = authority.issue(&Principal::Lock { portfolio, lock }, Validity::lock(now), &Subject::Fresh)?;
-    Ok(IssuedLock { lock, issued })
-}
-
-/// Makes an operator's certificate, with a key of its own. Whoever manages something gets one: it says who they are, and
-/// what they may is asked at each request.
-pub fn issue_operator(
-    directory: &Directory,
-    authority: &Authority,
-    portfolio: PortfolioId,
-    email: &str,
-    now: Moment,
-) -> Result<Issued, IssueError> {
-    let person = find_manager(directory, portfolio, email)?;
-    Ok(authority.issue(&Principal::Operator { portfolio, person }, Validity::operator(now), &Subject::Fresh)?)
-}
-
-fn find_manager(directory: &Directory, portfolio: PortfolioId, email: &str) -> Result<PersonId, Refusal> {
-    let found = directory.portfolios.get(&portfolio);
-    let person = found.and_then(|portfolio| portfolio.person_by_email(email));
-    let person = person.ok_or_else(|| Refusal::NotFound(format!("person `{email}`")))?;
-    let manages = found.is_some_and(|portfolio| permission::is_manager(portfolio, person.id));
-    manages.then_some(person.id).ok_or_else(|| Refusal::NotPermitted("being a manager of a property".to_owned()))
-}
-
-/// Why no certificate was made.
-#[derive(Debug, thiserror::Error)]
-pub enum IssueError {
-    /// The rules.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// The authority.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
 }
 
 /// A key of the process for the index's hashes, so that nobody can choose credentials that fall together.

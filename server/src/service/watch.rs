@@ -12,11 +12,13 @@ use std::{
 use arc_swap::ArcSwap;
 use keyward_protocol::{
     decision::Reason,
+    entry::Party,
     id::*,
     message::watch::{self, LiveBatch, LiveRow, Names, Shown, Subscribe},
 };
 use tokio::time::Instant;
 
+use super::manage::taken;
 use crate::{
     access_log::{self, AccessLog, CredentialKind, Outcome, Record, SharedView, Subscription, View},
     domain::{
@@ -44,13 +46,13 @@ impl Watch {
 impl net::Watch for Watch {
     fn subscribe(&self, who: &Peer, payload: Vec<u8>) -> Result<Box<dyn Feed>, String> {
         let Principal::Operator { portfolio, person } = who.principal else {
-            return Err("a lock's certificate may ask for checks only: use an operator's".to_owned());
+            return Err("only an operator's certificate may watch the log: join as one".to_owned());
         };
         let wanted = Subscribe::decode(&payload).map_err(|error| error.to_string())?;
-        let viewer = Viewer { portfolio, person, wanted };
+        let viewer = Viewer { portfolio, person, identity: who.identity, wanted };
         let directory = self.engine.directory();
         let manages = directory.portfolios.get(&portfolio).is_some_and(|found| permission::is_manager(found, person));
-        if !manages {
+        if !manages || taken(&directory, who).is_err() {
             return Err("not permitted: being a manager is missing".to_owned());
         }
         // Nothing until what may be seen is worked out, before the first batch.
@@ -72,6 +74,8 @@ impl net::Watch for Watch {
 struct Viewer {
     portfolio: PortfolioId,
     person: PersonId,
+    /// By which of their keys they are here: the view ends with it.
+    identity: IdentityId,
     wanted: Subscribe,
 }
 
@@ -100,6 +104,7 @@ impl Viewer {
 
     fn view(&self, directory: &Directory) -> Option<View> {
         let portfolio = directory.portfolios.get(&self.portfolio)?;
+        portfolio.admissions.proves(self.identity, Party::Operator(self.person)).then_some(())?;
         view(portfolio, self.person, self.wanted.property, self.wanted.doors.as_deref())
     }
 }

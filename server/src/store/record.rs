@@ -17,12 +17,13 @@ use crate::{
     parallel,
 };
 
-/// The newest layout that is read. Changes, carriers and Directories are written in the first, which has them as they
-/// were; what only later releases know is written in the layout that brought it.
-const VERSION: u8 = 3;
+/// The newest layout that is read. Changes, carriers and Directories without tokens and keys that joined are written in
+/// the first, which has them as they were; what only later releases know is written in the layout that brought it.
+const VERSION: u8 = 4;
 const FIRST: u8 = 1;
 const WITH_RESTORED: u8 = 2;
 const WITH_ACTED: u8 = 3;
+const WITH_ADMISSIONS: u8 = 4;
 
 /// One entry of the journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +131,22 @@ struct DirectoryRecord {
     carriers: Vec<Carrier>,
 }
 
+/// A Directory in which somebody joined, or may: what the first layout has, and who may prove to be whom.
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct AdmittingRecord {
+    directory: DirectoryRecord,
+    admissions: Vec<AdmissionsRecord>,
+}
+
+#[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+struct AdmissionsRecord {
+    portfolio: PortfolioId,
+    tokens: Vec<Token>,
+    identities: Vec<Identity>,
+    next_token: u32,
+    next_identity: u32,
+}
+
 #[derive(rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 struct PortfolioRecord {
     id: PortfolioId,
@@ -164,7 +181,36 @@ pub fn encode_directory(directory: &Directory) -> Vec<u8> {
         portfolios: directory.portfolios.values().map(|portfolio| portfolio_record(portfolio)).collect(),
         carriers: directory.carriers.values().cloned().collect(),
     };
-    with_version(FIRST, &rkyv::to_bytes::<RkyvError>(&record).expect("flat lists can always be written to memory"))
+    const FLAT: &str = "flat lists can always be written to memory";
+    let admitting = directory.portfolios.values().filter(|portfolio| portfolio.admissions != Admissions::default());
+    let admissions: Vec<AdmissionsRecord> = admitting.map(|portfolio| admissions_record(portfolio)).collect();
+    if admissions.is_empty() {
+        return with_version(FIRST, &rkyv::to_bytes::<RkyvError>(&record).expect(FLAT));
+    }
+    let record = AdmittingRecord { directory: record, admissions };
+    with_version(WITH_ADMISSIONS, &rkyv::to_bytes::<RkyvError>(&record).expect(FLAT))
+}
+
+fn admissions_record(portfolio: &Portfolio) -> AdmissionsRecord {
+    let admissions = &portfolio.admissions;
+    AdmissionsRecord {
+        portfolio: portfolio.id,
+        tokens: admissions.tokens.values().copied().collect(),
+        identities: admissions.identities.values().map(|identity| Identity::clone(identity)).collect(),
+        next_token: admissions.next_token,
+        next_identity: admissions.next_identity,
+    }
+}
+
+fn admissions_of(record: AdmissionsRecord) -> Admissions {
+    let AdmissionsRecord { tokens, identities, next_token, next_identity, .. } = record;
+    Admissions {
+        tokens: tokens.into_iter().map(|token| (token.id, token)).collect(),
+        identity_of_key: identities.iter().map(|identity| (identity.key, identity.id)).collect(),
+        identities: identities.into_iter().map(|identity| (identity.id, Arc::new(identity))).collect(),
+        next_token,
+        next_identity,
+    }
 }
 
 /// A property as a snapshot keeps it, but for its door codes: equal bytes where everything else is equal.
@@ -175,10 +221,24 @@ pub fn encode_without_codes(property: &Property) -> Vec<u8> {
 
 /// Reads what [`encode_directory`] wrote.
 pub fn decode_directory(bytes: &[u8]) -> Result<Directory, RecordError> {
-    let record = rkyv::access::<ArchivedDirectoryRecord, RkyvError>(body(bytes)?).map_err(|_| RecordError::Damaged)?;
+    let body = body(bytes)?;
+    if bytes.first() != Some(&WITH_ADMISSIONS) {
+        let record = rkyv::access::<ArchivedDirectoryRecord, RkyvError>(body).map_err(|_| RecordError::Damaged)?;
+        return directory_of(record, Vec::new());
+    }
+    let record = rkyv::access::<ArchivedAdmittingRecord, RkyvError>(body).map_err(|_| RecordError::Damaged)?;
+    directory_of(&record.directory, read(&record.admissions)?)
+}
+
+fn directory_of(record: &ArchivedDirectoryRecord, admissions: Vec<AdmissionsRecord>) -> Result<Directory, RecordError> {
+    let mut admissions: FxHashMap<PortfolioId, AdmissionsRecord> =
+        admissions.into_iter().map(|record| (record.portfolio, record)).collect();
     let mut directory = Directory::default();
     for portfolio in record.portfolios.iter() {
-        let portfolio = portfolio_of(portfolio)?;
+        let mut portfolio = portfolio_of(portfolio)?;
+        if let Some(record) = admissions.remove(&portfolio.id) {
+            portfolio.admissions = admissions_of(record);
+        }
         directory.portfolios.insert(portfolio.id, Arc::new(portfolio));
     }
     let carriers: Vec<Carrier> = read(&record.carriers)?;
@@ -203,6 +263,7 @@ pub fn parts(directory: &Directory) -> Vec<Directory> {
         parts.push(part(&|part| {
             part.managers = portfolio.managers.clone();
             part.locks = portfolio.locks.clone();
+            part.admissions = portfolio.admissions.clone();
         }));
         let people: Vec<_> = portfolio.people.iter().collect();
         for some in people.chunks(PEOPLE_AT_ONCE) {
@@ -224,6 +285,10 @@ pub fn add_part(directory: &mut Directory, part: Directory) {
             continue;
         };
         let (mut whole, part) = (Portfolio::clone(there), Portfolio::clone(&part));
+        // They stand in one part whole.
+        if part.admissions != Admissions::default() {
+            whole.admissions = part.admissions;
+        }
         whole.managers.extend(part.managers);
         whole.people.extend(part.people);
         whole.properties.extend(part.properties);
@@ -401,7 +466,15 @@ mod tests {
     #[test]
     fn a_directory_comes_back_as_it_was() {
         let site = crate::domain::site::Site::parse("site.toml", crate::testing::SITE).unwrap();
-        let portfolio = site.portfolio(PortfolioId(1));
+        let mut portfolio = site.portfolio(PortfolioId(1));
+        let (party, until) = (Party::Operator(PersonId(1)), Moment::from_micros(9));
+        let admissions = &mut portfolio.admissions;
+        admissions.tokens.insert(TokenId(3), Token { id: TokenId(3), hash: [4; 32], party, until });
+        let (id, key, joined) = (IdentityId(5), [6; 32], Moment::from_micros(8));
+        let identity = Identity { id, party, key, label: "laptop".to_owned(), joined, disabled: true };
+        admissions.identity_of_key.insert(key, id);
+        admissions.identities.insert(id, Arc::new(identity));
+        (admissions.next_token, admissions.next_identity) = (7, 8);
         let mut directory = Directory::default();
         directory.portfolios.insert(portfolio.id, Arc::new(portfolio));
         assert_eq!(decode_directory(&encode_directory(&directory)).unwrap(), directory);

@@ -3,7 +3,6 @@
 #![allow(dead_code, reason = "each test takes what it needs of it")]
 
 use std::{
-    fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -14,9 +13,10 @@ use std::{
 };
 
 use keyward_protocol::{
-    client::{ClientIdentity, Connection, ManageError},
+    client::{self, ClientIdentity, Connection, JoinAs, ManageError},
     entry::{Command as Edit, Period},
     id::{KeyId, PersonId, PortfolioId},
+    message::join::JoinToken,
 };
 use keyward_server::{
     access_log::{AccessLog, Mode, Span},
@@ -66,25 +66,29 @@ impl Site {
         let file = scenario(scenario_name);
         let made = run(SERVER, &["init", "--site", file.to_str().unwrap(), "--data", site.data().to_str().unwrap()]);
         assert!(made.status.success(), "{}", text(&made.stderr));
-        let (data, out) = (site.data(), site.identity_dir());
-        let data = data.to_str().unwrap();
-        let issued = run(
-            SERVER,
-            &[
-                "issue",
-                "lock",
-                "--data",
-                data,
-                "--name",
-                "Gateway",
-                "--property",
-                property,
-                "--out",
-                out.to_str().unwrap(),
-            ],
-        );
-        assert!(issued.status.success(), "{}", text(&issued.stderr));
+        let lock = ["lock", "--name", "Gateway", "--property", property];
+        site.join(&lock, JoinAs::Lock).save(&site.identity_dir()).unwrap();
         site
+    }
+
+    /// Makes a token while no server runs, and joins with it.
+    pub fn join(&self, role: &[&str], join_as: JoinAs) -> ClientIdentity {
+        let token = self.token(role);
+        let serving = self.serve();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let join = client::join(serving.address, &token, join_as, "a test", Duration::from_secs(20));
+        // Tests have a runtime of their own, which can't be entered twice.
+        let joined = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(join)).join().unwrap()).unwrap();
+        serving.terminate();
+        joined.identity
+    }
+
+    /// A token, made by the administrator's command.
+    pub fn token(&self, role: &[&str]) -> JoinToken {
+        let data = self.data();
+        let made = run(SERVER, &[&["token", "create"], role, &["--quiet", "--data", data.to_str().unwrap()]].concat());
+        assert!(made.status.success(), "{}", text(&made.stderr));
+        text(&made.stdout).parse().unwrap()
     }
 
     /// One that was made before.
@@ -94,12 +98,7 @@ impl Site {
 
     /// The identity of a Portfolio Manager.
     pub fn operator(&self, email: &str) -> ClientIdentity {
-        let out = self.root.join(email);
-        let (data, to) = (self.data(), out.to_str().unwrap());
-        let arguments = ["issue", "operator", "--data", data.to_str().unwrap(), "--email", email, "--out", to];
-        let issued = run(SERVER, &arguments);
-        assert!(issued.status.success(), "{}", text(&issued.stderr));
-        identity(&out)
+        self.join(&["operator", "--email", email], JoinAs::Operator)
     }
 
     pub fn data(&self) -> PathBuf {
@@ -111,7 +110,7 @@ impl Site {
     }
 
     pub fn identity(&self) -> ClientIdentity {
-        identity(&self.identity_dir())
+        ClientIdentity::load(&self.identity_dir()).unwrap()
     }
 
     pub fn serve(&self) -> Serving {
@@ -152,11 +151,6 @@ impl Site {
         assert!(report.damage.is_empty(), "{report:?}");
         log.totals(Some(PortfolioId(1)), &Span::Sequences(0..u64::MAX)).unwrap().records()
     }
-}
-
-pub fn identity(folder: &Path) -> ClientIdentity {
-    let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap();
-    ClientIdentity::new(read("ca.pem"), read("certificate.pem"), read("key.pem"))
 }
 
 /// Nothing that a test started outlives it.

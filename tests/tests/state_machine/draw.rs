@@ -43,10 +43,11 @@ pub enum What {
     SetLevel,
     MakeLock,
     DisableLock,
+    RenewMobile,
 }
 
 /// Every sort, with how often it comes up.
-pub const WEIGHTS: [(What, u32); 29] = [
+pub const WEIGHTS: [(What, u32); 30] = [
     (What::MakePerson, 4),
     (What::EditPerson, 4),
     (What::Suspend, 8),
@@ -76,6 +77,7 @@ pub const WEIGHTS: [(What, u32); 29] = [
     (What::SetLevel, 6),
     (What::MakeLock, 1),
     (What::DisableLock, 1),
+    (What::RenewMobile, 3),
 ];
 
 /// Draws what a command is made of.
@@ -205,6 +207,7 @@ impl<'a> Draw<'a> {
             What::DisableLock => {
                 Command::DisableLock(LockId(self.random.random_range(1..=self.toy.next.lock + 1)), self.chance(50))
             }
+            What::RenewMobile => Command::RenewMobile(self.person()),
         }
     }
 

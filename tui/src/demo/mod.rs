@@ -61,6 +61,11 @@ fn prepare(options: &DemoOptions) -> Result<Layout, String> {
     if options.fresh {
         remove(layout.data())?;
         remove(layout.secrets())?;
+        // Of locks that joined the server that is gone.
+        let locks = home.join("locks");
+        if locks.is_dir() {
+            fs::remove_dir_all(&locks).map_err(|error| format!("`{}`: {error}", locks.display()))?;
+        }
     }
     if !layout.data().is_dir() {
         progress("making the example building, 1800 Main St");
@@ -104,7 +109,8 @@ async fn play(layout: &Layout, demo: &DemoOptions, headless: bool) -> Result<Str
     let first = inside.log.next_sequence();
 
     let inside_town = inside.clone();
-    let town = tokio::task::spawn_blocking(move || town::Town::of(&inside_town)).await;
+    let kept = layout.data().with_file_name("locks");
+    let town = tokio::task::spawn_blocking(move || town::Town::of(&inside_town, &kept)).await;
     let town = town.map_err(|error| format!("the building could not be read: {error}"))??;
     progress(&format!("{} locks connect to {}", town.locks.len(), inside.address));
     let fleet = Fleet::start(Arc::new(town), &inside).await?;

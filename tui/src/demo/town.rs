@@ -1,16 +1,14 @@
 //! Who lives and works at the example building, as the fleet needs it: locks, and what people show at their doors.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use keyward_protocol::{client::ClientIdentity, code::Credential, id::*};
 use keyward_server::{
-    clock,
     domain::{
         command::Command,
-        directory::{DoorKind, LockScope, Portfolio, Property},
+        directory::{DoorKind, LockScope, Party, Portfolio, Property},
         event::{Actor, Cause},
     },
-    identity::{Principal, Subject, Validity},
     service::Inside,
 };
 
@@ -34,8 +32,9 @@ pub struct Town {
 }
 
 impl Town {
-    /// Registers the fleet where that was not done before, makes its certificates, and looks people up. Blocks.
-    pub fn of(inside: &Inside) -> Result<Town, String> {
+    /// Registers the fleet where that was not done before, lets each lock join that has not, and looks people up. What
+    /// the locks keep of it lies in `kept`. Blocks.
+    pub fn of(inside: &Inside, kept: &Path) -> Result<Town, String> {
         for carrier in ["UPS", "FedEx"] {
             inside.engine.make_carrier(carrier).map_err(|error| error.to_string())?;
         }
@@ -45,7 +44,7 @@ impl Town {
         let property = portfolio.properties.values().next().ok_or("the demo's property is gone: start with --fresh")?;
         let mut locks = Vec::new();
         for (name, doors) in posts(property) {
-            locks.push((identity(inside, portfolio, &name, &doors)?, doors));
+            locks.push((identity(inside, portfolio, kept, &name, &doors)?, doors));
         }
         let mut at_door: BTreeMap<DoorId, Vec<Credential>> = BTreeMap::new();
         for door in property.doors.keys() {
@@ -75,16 +74,26 @@ fn posts(property: &Property) -> Vec<(String, Vec<DoorId>)> {
     common.chain(gateways).collect()
 }
 
-fn identity(inside: &Inside, portfolio: &Portfolio, name: &str, doors: &[DoorId]) -> Result<ClientIdentity, String> {
+fn identity(
+    inside: &Inside,
+    portfolio: &Portfolio,
+    kept: &Path,
+    name: &str,
+    doors: &[DoorId],
+) -> Result<ClientIdentity, String> {
     let lock = match portfolio.locks.values().find(|lock| lock.name == name) {
         Some(lock) => lock.id,
         None => register(inside, name, doors)?,
     };
-    let principal = Principal::Lock { portfolio: PORTFOLIO, lock };
-    let issued = inside.authority.issue(&principal, Validity::lock(clock::now()), &Subject::Fresh);
-    let issued = issued.map_err(|error| error.to_string())?;
-    let key = issued.key_pem.as_deref().map(String::as_str).unwrap_or_default();
-    Ok(ClientIdentity::new(inside.authority.certificate_pem(), issued.certificate_pem.as_str(), key))
+    let directory = kept.join(lock.to_string());
+    let joined = portfolio.admissions.of(Party::Lock(lock)).next();
+    if let Some(known) = joined.and_then(|_| ClientIdentity::load(&directory).ok()) {
+        return Ok(known);
+    }
+    let pass = inside.join(PORTFOLIO, Party::Lock(lock)).map_err(|error| error.to_string())?;
+    let identity = ClientIdentity::new(pass.ca_pem, pass.certificate_pem, pass.key_pem.as_str());
+    identity.save(&directory).map_err(|error| error.to_string())?;
+    Ok(identity)
 }
 
 fn register(inside: &Inside, name: &str, doors: &[DoorId]) -> Result<LockId, String> {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use keyward_protocol::{
     entry::{CodePolicy, OnLogFailure, PropertySpec},
-    id::{LockdownId, ScheduleId},
-    message::audit::AuditSearch,
+    id::{IdentityId, LockdownId, ScheduleId, TokenId},
+    message::{audit::AuditSearch, mine::Mine},
     schedule::Hours,
 };
 
@@ -134,6 +134,8 @@ pub(super) async fn town() -> (Layout, Running) {
     let run = |command| running.inside.engine.run(PORTFOLIO, Actor::Administrator, command).unwrap();
     let lockdown = |property, door| Command::LockDown { property, doors: Some(vec![door]), except_keys: Vec::new() };
     run(Command::MakeLock { name: "Shed".to_owned(), scope: LockScope::Property(OTHER) });
+    let (party, until) = (Party::Lock(LockId(1)), clock::now().plus_seconds(86_400));
+    run(Command::MakeToken { party, hash: [9; 32], until });
     run(lockdown(MAIN, DoorId(2)));
     run(lockdown(OTHER, DoorId(4)));
     (layout, running)
@@ -142,9 +144,13 @@ pub(super) async fn town() -> (Layout, Running) {
 impl Running {
     /// A certificate says who somebody is, whatever they may: made here for those too who would be given none.
     pub(super) async fn as_person(&self, person: PersonId) -> Result<Connection, ClientError> {
-        let principal = Principal::Operator { portfolio: PORTFOLIO, person };
-        let issued = self.inside.authority.issue(&principal, Validity::operator(clock::now()), &Subject::Fresh);
-        let identity = self.identity(&issued.unwrap());
+        let identity = self.inside.join(PORTFOLIO, Party::Operator(person)).map(identity).unwrap_or_else(|_| {
+            let principal = Principal::Operator { portfolio: PORTFOLIO, person };
+            let authority = self.inside.authority.load();
+            let issued = authority.issue(&principal, Validity::operator(clock::now()), &Subject::Fresh).unwrap();
+            let key = issued.key_pem.unwrap();
+            ClientIdentity::new(authority.certificate_pem(), issued.certificate_pem, key.as_str())
+        });
         let connection = Connection::connect(self.inside.address, &identity, Duration::from_secs(10)).await?;
         // A refused certificate shows with the first answer.
         connection.overview().await.map(|_| ()).or_else(|error| match error {
@@ -210,6 +216,8 @@ fn acts(at: Place) -> Vec<(&'static str, Request)> {
     let holder = PEOPLE.get(at.holder.0 as usize - 1).copied().unwrap_or("nobody");
     let card = PersonSpec { cards: vec![keyward_protocol::code::Card::new(&[9]).unwrap()], ..contact("carded") };
     let (rows, period) = (Rows::all, Period::default);
+    let until = clock::now().plus_seconds(600);
+    let token = |party| Command::MakeToken { party, hash: [8; 32], until };
     let command = |name, command| (name, Request::Preview(command, Part::FIRST));
     vec![
         // Of Portfolio Managers, whatever level they have.
@@ -227,6 +235,19 @@ fn acts(at: Place) -> Vec<(&'static str, Request)> {
         command("suspend", Command::Suspend(at.holder, true)),
         command("make person with card", Command::MakePerson(card)),
         ("list locks", Request::Locks(rows())),
+        command("token for a lock", token(Party::Lock(LockId(1)))),
+        command("token for an operator", token(Party::Operator(at.holder))),
+        command("revoke token", Command::RevokeToken(TokenId(1))),
+        // Of the Portfolio Manager who joined first.
+        command("disable identity", Command::DisableIdentity(IdentityId(1), true)),
+        command("enable identity", Command::DisableIdentity(IdentityId(1), false)),
+        command("renew mobile", Command::RenewMobile(at.holder)),
+        // Of who gives every Key that somebody has.
+        command("token for a holder", token(Party::Holder(at.holder))),
+        ("list identities", Request::Identities(rows())),
+        ("list tokens", Request::Tokens(rows())),
+        // Of holders alone.
+        ("mine", Request::Mine(Mine::Access)),
         // Of Full.
         command("holidays", Command::SetHolidays(at.property, Vec::new())),
         command("make schedule", Command::MakeSchedule(at.property, "S".to_owned(), Hours::default())),
@@ -293,6 +314,16 @@ const TABLE: &str = "
     suspend             yyynnn  yyynnn  yyynnn
     make person with card yyynnn yyynnn yyynnn
     list locks          yyynnn  yyynnn  yyynnn
+    token for a lock    yyynnn  yyynnn  yyynnn
+    token for an operator yyynnn yyynnn yyynnn
+    revoke token        yyy---  yyy---  yyy---
+    disable identity    yyy---  yyy---  yyy---
+    enable identity     yyy---  yyy---  yyy---
+    renew mobile        yyynnn  yyynn-  yyy---
+    token for a holder  yyyyyn  yyyyy-  yyy---
+    list identities     yyyyyy  yyyyyy  yyyyyy
+    list tokens         yyyyyy  yyyyyy  yyyyyy
+    mine                nnnnnn  nnnnnn  nnnnnn
     holidays            ynnynn  ynnynn  yyy---
     make schedule       ynnynn  ynnynn  yyy---
     edit schedule       ynnynn  ynnynn  yyy---
@@ -367,11 +398,14 @@ async fn asked(connection: &Connection, request: &Request) -> (Vec<u8>, Answer) 
 async fn every_role_does_and_sees_what_the_table_says_over_the_network_and_no_more() {
     let (_, server) = town().await;
     let table = table();
+    let mut connections = Vec::new();
+    for role in ROLES {
+        connections.push(server.as_person(id(role)).await);
+    }
     let revision = || server.inside.engine.directory().portfolios[&PORTFOLIO].revision;
     let before = revision();
     let (mut cells, mut wrong) = (0, Vec::new());
-    for (column, role) in ROLES.iter().enumerate() {
-        let connection = server.as_person(id(role)).await;
+    for ((column, role), connection) in ROLES.iter().enumerate().zip(connections) {
         if column >= 6 {
             assert!(connection.is_err(), "{role} manages nothing and is not let in");
             continue;
