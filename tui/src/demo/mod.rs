@@ -2,7 +2,6 @@
 //! real QUIC. The only part of the client that names the server.
 
 mod fleet;
-mod show;
 mod town;
 
 use std::{
@@ -16,29 +15,30 @@ use std::{
 
 use etcetera::BaseStrategy;
 use fleet::{Fleet, Tally};
-use keyward_protocol::id::PortfolioId;
+use keyward_protocol::{client::ClientIdentity, id::PortfolioId};
 use keyward_server::{
     access_log::{Mode, Span, Totals},
     clock,
     domain::site::Site,
     engine::Layout,
+    identity::{Principal, Subject, Validity},
     service::{self, Inside, Options, Server},
 };
 use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
-    app::{App, Event},
+    app::{App, ScreenId, Shell},
     cli::DemoOptions,
-    terminal::{ScreenOptions, demo_screen, theme_from_env},
+    remote::Remote,
+    servers::Known,
+    terminal::{self, ScreenOptions, theme_from_env},
 };
 
 /// The example building: 1800 Main St.
 const SITE: &str = include_str!("../../../tests/scenarios/1800-main-st.toml");
 const PORTFOLIO: PortfolioId = PortfolioId(1);
 const HEADLESS_SECONDS: u64 = 10;
-/// So many events may wait for the screen.
-const EVENTS_MAX: usize = 64;
 
 /// Runs the demo until its time is over or Ctrl-C, and prints the summary.
 pub fn run(options: &DemoOptions) -> Result<(), String> {
@@ -111,7 +111,7 @@ async fn play(layout: &Layout, demo: &DemoOptions, headless: bool) -> Result<Str
     if headless {
         wait(demo).await;
     } else {
-        show(&inside, &fleet, demo).await?;
+        show(&inside, demo).await?;
     }
     let tally = fleet.stop().await;
 
@@ -133,22 +133,27 @@ async fn totals(inside: &Inside, first: u64) -> Result<Totals, String> {
     totals.map_err(|error| format!("the log could not be read: {error}"))
 }
 
-/// Shows the screen until its user leaves or the time is over.
-async fn show(inside: &Inside, fleet: &Fleet, options: &DemoOptions) -> Result<(), String> {
-    let (events, screen) = std::sync::mpsc::sync_channel(EVENTS_MAX);
-    let terminated = events.clone();
-    let feeding = tokio::spawn(show::feed(inside.clone(), fleet.shared_tally(), events));
-    // A terminal is given back on SIGTERM, too: the screen leaves as if its user had.
-    let watching = tokio::spawn(async move {
-        stopped().await;
-        _ = terminated.send(Event::Stop);
-    });
-    let app = App::new(theme_from_env(), options.glyphs.glyphs());
+/// Shows the client, which talks to the demo's server as to any other, until its user leaves or the time is over.
+async fn show(inside: &Inside, options: &DemoOptions) -> Result<(), String> {
+    let identity = operator(inside)?;
+    let known = Known { name: "demo".to_owned(), addresses: vec![inside.address.to_string()], identity };
+    let connected = Remote::start(known).map_err(|error| format!("the connection can't be started: {error}"))?;
+    let app = App::new(Shell::new("demo", theme_from_env(), options.glyphs.glyphs())).at(ScreenId::Logs);
     let options = ScreenOptions { ends_after: options.seconds.map(Duration::from_secs) };
-    let shown = tokio::task::spawn_blocking(move || demo_screen(app, screen, options)).await;
-    feeding.abort();
-    watching.abort();
+    let shown = tokio::task::spawn_blocking(move || terminal::show(app, Some(connected), options)).await;
     shown.map_err(|error| error.to_string())?.map_err(|error| format!("the terminal can't be used: {error}"))
+}
+
+/// The identity of the example's first Portfolio Manager.
+fn operator(inside: &Inside) -> Result<ClientIdentity, String> {
+    let directory = inside.engine.directory();
+    let portfolio = directory.portfolios.get(&PORTFOLIO).ok_or("the demo's portfolio is gone: start with --fresh")?;
+    let person = *portfolio.managers.iter().next().ok_or("the demo has no Portfolio Manager: start with --fresh")?;
+    let principal = Principal::Operator { portfolio: PORTFOLIO, person };
+    let issued = inside.authority.issue(&principal, Validity::operator(clock::now()), &Subject::Fresh);
+    let issued = issued.map_err(|error| error.to_string())?;
+    let key = issued.key_pem.as_deref().map(String::as_str).unwrap_or_default();
+    Ok(ClientIdentity::new(inside.authority.certificate_pem(), issued.certificate_pem.as_str(), key))
 }
 
 /// Waits until the time is over, or for SIGTERM or Ctrl-C.
