@@ -124,7 +124,8 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
     }
 }
 
-/// Becomes true at SIGTERM or SIGHUP: the screen then leaves as if its user had, and the terminal is given back.
+/// Becomes true at SIGTERM: the screen then leaves as if its user had, and the terminal is given back. SIGHUP is left to
+/// end the process: its terminal is gone, and reading one that is gone never returns.
 fn until_stopped() -> io::Result<Arc<AtomicBool>> {
     use tokio::signal::unix::{SignalKind, signal};
     let stopped = Arc::new(AtomicBool::new(false));
@@ -132,12 +133,8 @@ fn until_stopped() -> io::Result<Arc<AtomicBool>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let work = move || {
         runtime.block_on(async move {
-            let signals = (signal(SignalKind::terminate()), signal(SignalKind::hangup()));
-            let (Ok(mut terminate), Ok(mut hangup)) = signals else { return };
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = hangup.recv() => {}
-            }
+            let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+            _ = terminate.recv().await;
             seen.store(true, Ordering::Relaxed);
         });
     };

@@ -70,6 +70,8 @@ pub struct Pick {
     chosen: Option<Offer>,
     waiting: Option<Ticket>,
     asked: Option<String>,
+    /// Enter was pressed before the server had told what matches: the first that does is meant.
+    first_is_meant: bool,
 }
 
 /// What may be picked.
@@ -110,7 +112,7 @@ impl Field {
     /// Something the server has.
     pub fn pick(label: &'static str, of: Pickable) -> Field {
         let (input, offered) = (Input::default(), Vec::new());
-        let pick = Pick { of, input, offered, at: 0, chosen: None, waiting: None, asked: None };
+        let pick = Pick { of, input, offered, at: 0, chosen: None, waiting: None, asked: None, first_is_meant: false };
         Field { label, entry: Entry::Pick(Box::new(pick)) }
     }
 }
@@ -182,15 +184,25 @@ impl Pick {
         }
     }
 
-    fn answered(&mut self, answer: &Result<Answer, Failure>, shell: &mut Shell) {
+    fn answered(&mut self, answer: &Result<Answer, Failure>) {
         self.waiting = None;
         self.at = 0;
         self.offered = answer.as_ref().map(|answer| self.of.offers(answer)).unwrap_or_default();
-        let needle = self.input.value().trim();
-        let searched = matches!(answer, Ok(Answer::People(_)));
-        if self.offered.is_empty() && searched && self.of == Pickable::People && needle.contains('@') {
-            self.waiting = shell.ask_for_dialog(Request::FindPerson(needle.to_owned()));
+    }
+
+    /// Enter: says whether it has to wait. Somebody whom nobody offered is asked for by their whole email, and only here:
+    /// what is refused stands in the audit trail, and each letter would be an attempt.
+    fn enter(&mut self, shell: &mut Shell) -> bool {
+        let needle = self.input.value().trim().to_owned();
+        let unseen = self.of == Pickable::People && self.chosen.is_none() && self.offered.is_empty();
+        match self.waiting {
+            Some(_) => self.first_is_meant = true,
+            None if unseen && needle.contains('@') => {
+                self.waiting = shell.ask_for_dialog(Request::FindPerson(needle));
+            }
+            None => {}
         }
+        self.waiting.is_some()
     }
 
     fn choose(&mut self) {
@@ -205,6 +217,7 @@ impl Pick {
             KeyCode::Down if self.chosen.is_none() && self.at + 1 < self.offered.len() => self.at += 1,
             KeyCode::Up | KeyCode::Down => return false,
             _ => {
+                self.first_is_meant = false;
                 let begun_anew = self.chosen.take().is_some();
                 if begun_anew {
                     self.input.reset();
@@ -281,15 +294,19 @@ impl Form {
     }
 
     /// Takes an answer.
-    pub fn answered(&mut self, ticket: Ticket, answer: &Result<Answer, Failure>, shell: &mut Shell) {
-        for field in &mut self.fields {
+    pub fn answered(&mut self, ticket: Ticket, answer: &Result<Answer, Failure>) {
+        for (place, field) in self.fields.iter_mut().enumerate() {
             if let Entry::Pick(pick) = &mut field.entry
                 && pick.waiting == Some(ticket)
             {
                 if let Err(failure) = answer {
                     self.problem = Some(failure.to_string());
                 }
-                pick.answered(answer, shell);
+                pick.answered(answer);
+                if std::mem::take(&mut pick.first_is_meant) && place == self.at && !pick.offered.is_empty() {
+                    pick.choose();
+                    self.at += 1;
+                }
             }
         }
     }
@@ -301,6 +318,7 @@ impl Form {
         let leaves = back || matches!(key.code, KeyCode::Esc | KeyCode::Enter | KeyCode::Tab);
         let taken = match self.fields.get_mut(self.at).map(|field| &mut field.entry) {
             Some(Entry::Pick(pick)) if !leaves => pick.key(key),
+            Some(Entry::Pick(pick)) if key.code == KeyCode::Enter => pick.enter(shell),
             _ => false,
         };
         match (key.code, self.fields.get_mut(self.at).map(|field| &mut field.entry)) {

@@ -322,7 +322,7 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
         Some(Asker::Dialog) => {
             let done = match app.dialogs.last_mut() {
                 Some(Dialog::Form(form)) => {
-                    form.answered(ticket, &answer, &mut app.shell);
+                    form.answered(ticket, &answer);
                     DialogDone::Stays
                 }
                 Some(Dialog::Review(review)) => review.answered(ticket, &answer, &mut app.shell),

@@ -254,8 +254,8 @@ impl Shell {
         let stays = self.property.filter(there);
         let property = stays.or_else(|| overview.properties.first().map(|row| row.id));
         self.overview = Some(overview);
-        let another = property != self.property || self.last_ticket == 1;
-        if property != self.property {
+        let another = property != self.property;
+        if another {
             self.choose(property);
         }
         (another, moved)

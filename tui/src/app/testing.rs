@@ -16,7 +16,7 @@ use keyward_protocol::{
 
 use super::{App, Effect, Event, FEED, Shell, update};
 use crate::{
-    remote::{Failure, LinkTold, Order, Told},
+    remote::{Failure, LinkTold, Order, Ticket, Told},
     theme::{Glyphs, Theme},
 };
 
@@ -29,8 +29,9 @@ pub struct Client {
     pub effects: Vec<Effect>,
     /// The next of these answers a step instead.
     pub refusals: Vec<Failure>,
-    /// No requests are answered.
+    /// Requests wait until they are answered together.
     pub silent: bool,
+    waiting: Vec<(Ticket, Request)>,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
     now: Moment,
@@ -46,7 +47,8 @@ impl Client {
     pub fn unconnected(glyphs: Glyphs, width: u16, height: u16) -> Client {
         let app = App::new(Shell::new("prod", Theme::MONOCHROME, glyphs));
         let (asked, effects, refusals) = (Vec::new(), Vec::new(), Vec::new());
-        let mut client = Client { app, asked, effects, refusals, silent: false, poison: None, now: noon() };
+        let mut client =
+            Client { app, asked, effects, refusals, silent: false, waiting: Vec::new(), poison: None, now: noon() };
         client.tell(Event::Tick(client.now));
         client.tell(Event::Resize { width, height });
         client
@@ -70,13 +72,24 @@ impl Client {
             match effect {
                 Effect::Order(Order::Ask(ticket, request)) => {
                     self.asked.push(request.clone());
-                    if !self.silent {
+                    if self.silent {
+                        self.waiting.push((ticket, request));
+                    } else {
                         let answer = self.answer(&request);
                         self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
                     }
                 }
                 other => self.effects.push(other),
             }
+        }
+    }
+
+    /// Answers what was asked in silence.
+    pub fn answer_waiting(&mut self) {
+        self.silent = false;
+        for (ticket, request) in std::mem::take(&mut self.waiting) {
+            let answer = self.answer(&request);
+            self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
         }
     }
 
@@ -124,6 +137,10 @@ impl Client {
             Request::Holders(_, rows) => Answer::Holders(page(self.poisoned(holders(), |row| &mut row.name), rows)),
             Request::People(_, rows) => Answer::People(page(people(), rows)),
             Request::Person(person) => Answer::Person(person_detail(*person)),
+            Request::FindPerson(email) => {
+                let found = people().into_iter().next().unwrap();
+                Answer::Found(PersonRow { id: PersonId(8), name: "Newcomer".into(), email: email.clone(), ..found })
+            }
             Request::Schedules(..) => Answer::Schedules(Page { revision: 1, total: 0, rows: Vec::new(), next: None }),
             Request::Search(_) => Answer::History(history()),
             Request::Preview(command, _) => Answer::Preview(effects(command)),

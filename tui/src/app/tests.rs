@@ -176,6 +176,31 @@ fn giving_needs_a_person_and_says_when_from_and_until_with_offsets() {
 }
 
 #[test]
+fn somebody_unseen_is_asked_for_by_email_only_at_enter() {
+    let mut client = client();
+    client.press("gnew@mail.example");
+    let finds = |client: &Client| client.asked.iter().filter(|asked| matches!(asked, Request::FindPerson(_))).count();
+    assert_eq!(finds(&client), 0, "each refused attempt stands in the audit trail");
+    client.key(KeyCode::Enter);
+    assert_eq!(finds(&client), 1);
+    client.key(KeyCode::Enter);
+    assert!(client.drawn().contains("Newcomer"), "{}", client.drawn());
+}
+
+#[test]
+fn enter_before_the_answer_means_the_first_that_matches_and_never_what_was_offered_before() {
+    let mut client = client();
+    client.press("g");
+    client.silent = true;
+    client.press("lee");
+    client.key(KeyCode::Enter);
+    assert!(!client.drawn().contains("< as the Key says"), "Tracy was offered first: {}", client.drawn());
+    client.answer_waiting();
+    let screen = client.drawn();
+    assert!(screen.contains("Lee  lee@mail.example") && screen.contains("< as the Key says"), "{screen}");
+}
+
+#[test]
 fn without_a_connection_nothing_is_asked_and_what_is_here_stays() {
     let mut client = client();
     down(&mut client);
