@@ -1,24 +1,85 @@
 //! The command line of `keyward`.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{terminal::glyphs_from_env, theme::Glyphs};
+use crate::{
+    app::{App, Shell},
+    config::Config,
+    login,
+    remote::Remote,
+    servers::{Known, Places, Servers},
+    terminal::{self, ScreenOptions, glyphs_from_env, theme_from_env},
+    theme::Glyphs,
+    view::WELCOME,
+};
 
 /// Access control for buildings: the operator's client.
 #[derive(Parser, Debug)]
 #[command(name = "keyward", version)]
 struct Arguments {
+    /// The server to open; the current one unless told.
+    #[arg(long, value_name = "NAME")]
+    server: Option<String>,
+    /// The characters that lines and bars are drawn with.
+    #[arg(long, value_enum)]
+    glyphs: Option<GlyphChoice>,
     #[command(subcommand)]
     command: Option<Commands>,
 }
 
 #[derive(Subcommand, Debug)]
 enum Commands {
+    /// Join a server with a token that a Portfolio Manager, or whoever runs it, made for you.
+    ///
+    /// A key is made here and never leaves this machine. Its certificate is renewed by itself for 30 days.
+    Login {
+        /// The token, as it was handed over; `-` reads it from standard input, so that it stays out of the shell's
+        /// history.
+        token: String,
+        /// What to call the server here; the portfolio's name unless told.
+        #[arg(long, value_name = "NAME")]
+        name: Option<String>,
+        /// Where the server answers, when the token does not say, or says something else.
+        #[arg(long, value_name = "HOST:PORT")]
+        address: Option<String>,
+    },
+    /// The servers that are known.
+    #[command(subcommand)]
+    Server(ServerCommands),
+    /// Open a server with an identity that lies in a directory.
+    Open {
+        /// The directory with ca.pem, certificate.pem and key.pem.
+        #[arg(long, value_name = "DIR")]
+        identity: PathBuf,
+        /// Where the server answers.
+        #[arg(long, value_name = "HOST:PORT")]
+        address: String,
+    },
     /// Start a server on loopback with the example building and a fleet of simulated locks, and show what happens.
     #[cfg(feature = "demo")]
     Demo(DemoOptions),
+}
+
+#[derive(Subcommand, Debug)]
+enum ServerCommands {
+    /// Show them, the current one marked.
+    List,
+    /// Make one the current one.
+    Use {
+        /// Which.
+        name: String,
+    },
+    /// Forget one, and the identity that you have there.
+    Remove {
+        /// Which.
+        name: String,
+    },
 }
 
 /// What `keyward demo` is told.
@@ -64,31 +125,106 @@ impl GlyphChoice {
     }
 }
 
-const NOTHING_YET: &str = "\
-keyward: access control for buildings.
-
-  keyward demo     see it work: a server, a building and its locks
-  keyward --help   everything else
-
-To run a server of your own, start with `keyward-server --help`.";
-
 /// Runs the command that the process was called with and says how it ended.
 pub fn run() -> ExitCode {
-    let done: Result<(), String> = match Arguments::parse().command {
-        #[cfg(feature = "demo")]
-        Some(Commands::Demo(options)) => crate::demo::run(&options),
-        None => {
-            println!("{NOTHING_YET}");
-            Ok(())
-        }
-    };
-    match done {
+    match run_command(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("keyward: {message}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn run_command(arguments: Arguments) -> Result<(), String> {
+    let glyphs = arguments.glyphs;
+    match arguments.command {
+        #[cfg(feature = "demo")]
+        Some(Commands::Demo(options)) => crate::demo::run(&options),
+        Some(Commands::Login { token, name, address }) => login::run(&token, name.as_deref(), address),
+        Some(Commands::Server(command)) => servers(&command),
+        Some(Commands::Open { identity, address }) => {
+            let known = Known::in_directory(&identity, &address).map_err(|error| error.to_string())?;
+            open(known, &Config::read(&Places::of_user()?.config)?, glyphs)
+        }
+        None => open_current(arguments.server.as_deref(), glyphs),
+    }
+}
+
+fn servers(command: &ServerCommands) -> Result<(), String> {
+    let places = Places::of_user()?;
+    let servers = Servers::new(&places);
+    let told = |error: crate::servers::ServersError| error.to_string();
+    match command {
+        ServerCommands::List => {
+            let config = Config::read(&places.config)?;
+            let current = servers.current(config.server.as_deref()).map_err(told)?;
+            let names = servers.names().map_err(told)?;
+            if names.is_empty() {
+                println!("no server is known: join one with `keyward login TOKEN`");
+            }
+            for name in names {
+                let sign = if Some(&name) == current.as_ref() { '*' } else { ' ' };
+                match servers.get(name.as_str()) {
+                    Ok(known) => println!("{sign} {name}  {}", known.addresses.join(" ")),
+                    Err(error) => println!("{sign} {name}  {error}"),
+                }
+            }
+        }
+        ServerCommands::Use { name } => {
+            println!("{} is the current server", servers.use_from_now_on(name).map_err(told)?);
+        }
+        ServerCommands::Remove { name } => {
+            println!("{} is forgotten", servers.remove(name).map_err(told)?);
+        }
+    }
+    Ok(())
+}
+
+/// Opens the server that is named, else the current one; without any, says what to do next.
+fn open_current(named: Option<&str>, glyphs: Option<GlyphChoice>) -> Result<(), String> {
+    let places = Places::of_user()?;
+    let config = Config::read(&places.config)?;
+    let servers = Servers::new(&places);
+    let told = |error: crate::servers::ServersError| error.to_string();
+    let name = match named {
+        Some(name) => Some(name.to_owned()),
+        None => servers.current(config.server.as_deref()).map_err(told)?.map(|name| name.to_string()),
+    };
+    match name {
+        Some(name) => open(servers.get(&name).map_err(told)?, &config, glyphs),
+        None if !servers.names().map_err(told)?.is_empty() => {
+            Err("several servers are known: name one with --server, or `keyward server use NAME`".to_owned())
+        }
+        None if io::stdout().is_terminal() => {
+            let app = App::welcome(shell("no server", &config, glyphs));
+            terminal::show(app, None, ScreenOptions::default()).map_err(unusable)
+        }
+        None => {
+            println!("{WELCOME}");
+            Ok(())
+        }
+    }
+}
+
+fn open(known: Known, config: &Config, glyphs: Option<GlyphChoice>) -> Result<(), String> {
+    if !io::stdout().is_terminal() {
+        return Err("there is no terminal to show the client on".to_owned());
+    }
+    let app = App::new(shell(&known.name, config, glyphs));
+    let connected = Remote::start(known).map_err(|error| format!("the connection can't be started: {error}"))?;
+    terminal::show(app, Some(connected), ScreenOptions::default()).map_err(unusable)
+}
+
+/// What all screens share, as the user has set it.
+fn shell(server: &str, config: &Config, glyphs: Option<GlyphChoice>) -> Shell {
+    let mut shell = Shell::new(server, theme_from_env(), glyphs.unwrap_or(config.glyphs).glyphs());
+    (shell.people_hidden, shell.utc) = (config.hide_people, config.utc);
+    shell
+}
+
+fn unusable(error: io::Error) -> String {
+    format!("the terminal can't be used: {error}")
 }
 
 #[cfg(test)]
@@ -104,6 +240,6 @@ mod tests {
 
     #[test]
     fn what_to_do_next_fits_one_screen() {
-        assert!(NOTHING_YET.lines().count() <= 24 && NOTHING_YET.lines().all(|line| line.len() <= 80));
+        assert!(WELCOME.lines().count() <= 18 && WELCOME.lines().all(|line| line.len() <= 77));
     }
 }

@@ -1,28 +1,53 @@
-//! The chords of the terminal screen: one table that input, hints and help are made from.
+//! The chords: tables that input, hints, help and the palette are made from. What every screen has stands here, what one
+//! screen has in a table of its own beside it.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use crate::app::ScreenId;
+
+/// What one screen alone can do: a word, which is also how the palette finds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Act(pub &'static str);
 
 /// What a chord asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Stop or follow the live log.
-    Pause,
+    /// Something of the open screen's own.
+    Act(Act),
     /// Open the filter's input.
     Filter,
     /// Open or close the help.
     Help,
-    /// Leave.
+    /// Open the palette.
+    Palette,
+    /// Leave what is open, and then the program.
     Quit,
-    /// Show the Keys.
-    ShowKeys,
-    /// Show the live log.
-    ShowLogs,
-    /// Show the row under the cursor in full.
-    Detail,
-    /// Hide or show people's names.
-    HidePeople,
-    /// Close what is open; else clear the filter.
+    /// Leave what is open; else clear marks and filter.
     Back,
+    /// Show a screen.
+    Show(ScreenId),
+    /// Choose the property.
+    Property,
+    /// Open the row under the cursor.
+    Open,
+    /// The next part of the page.
+    NextPart,
+    /// Mark the row under the cursor.
+    Mark,
+    /// Begin or end a range of marks.
+    Range,
+    /// The next sort.
+    Sort,
+    /// Copy the row under the cursor through the terminal.
+    Copy,
+    /// Write what is shown to a file.
+    Save,
+    /// Hide or show people's names and codes.
+    HidePeople,
+    /// Times in the property's zone, or in UTC.
+    Zone,
+    /// Connect anew now.
+    Reconnect,
     /// The screen to the left.
     Left,
     /// The screen to the right.
@@ -37,7 +62,7 @@ pub enum Action {
     PageDown,
     /// The first row.
     First,
-    /// The last row; in the live log, follow it.
+    /// The last row.
     Last,
     /// Draw everything anew.
     Repaint,
@@ -69,7 +94,7 @@ impl Chord {
     }
 }
 
-/// One row of the table.
+/// One row of a table.
 #[derive(Debug)]
 pub struct Binding {
     /// Every chord for it.
@@ -78,158 +103,112 @@ pub struct Binding {
     pub shown: &'static str,
     /// What it asks for.
     pub action: Action,
-    /// The word or two at the foot of the screen, for those that belong there; the first ones survive longest.
-    pub hint: Option<(&'static str, &'static str)>,
-    /// The sentence in the help.
+    /// The word at the foot of the screen, for those that belong there; the first ones survive longest.
+    pub hint: Option<&'static str>,
+    /// The sentence in the help and the palette.
     pub help: &'static str,
 }
 
-const fn plain(code: KeyCode) -> Chord {
+/// A key of the keyboard by itself.
+pub const fn plain(code: KeyCode) -> Chord {
     Chord { code, ctrl: false }
 }
 
-const fn letter(c: char) -> Chord {
+/// A character.
+pub const fn letter(c: char) -> Chord {
     plain(KeyCode::Char(c))
 }
 
-const fn ctrl(c: char) -> Chord {
+/// A character with Ctrl.
+pub const fn ctrl(c: char) -> Chord {
     Chord { code: KeyCode::Char(c), ctrl: true }
 }
 
-/// The table. Order: hints from left to right, help from top to bottom.
-pub const BINDINGS: &[Binding] = &[
-    Binding { chords: &[letter('?')], shown: "?", action: Action::Help, hint: Some(("?", "help")), help: "this help" },
-    Binding {
-        chords: &[letter('q')],
-        shown: "q",
-        action: Action::Quit,
-        hint: Some(("q", "quit")),
-        help: "close what is open, then quit",
-    },
-    Binding {
-        chords: &[letter(' ')],
-        shown: "Space",
-        action: Action::Pause,
-        hint: Some(("Space", "pause")),
-        help: "stop the live log, or follow it again",
-    },
-    Binding {
-        chords: &[letter('/')],
-        shown: "/",
-        action: Action::Filter,
-        hint: Some(("/", "filter")),
-        help: "filter by door, person, Key or reason; Enter keeps it",
-    },
-    Binding {
-        chords: &[plain(KeyCode::Enter)],
-        shown: "Enter",
-        action: Action::Detail,
-        hint: Some(("Enter", "detail")),
-        help: "show the row in full",
-    },
-    Binding {
-        chords: &[letter('1')],
-        shown: "1",
-        action: Action::ShowKeys,
-        hint: Some(("1", "Keys")),
-        help: "the Keys of the property",
-    },
-    Binding {
-        chords: &[letter('4')],
-        shown: "4",
-        action: Action::ShowLogs,
-        hint: Some(("4", "Logs")),
-        help: "the live access log",
-    },
-    Binding {
-        chords: &[letter('P')],
-        shown: "P",
-        action: Action::HidePeople,
-        hint: Some(("P", "people")),
-        help: "hide people's names, or show them again",
-    },
-    Binding {
-        chords: &[plain(KeyCode::Esc)],
-        shown: "Esc",
-        action: Action::Back,
-        hint: None,
-        help: "close what is open; else clear the filter",
-    },
-    Binding {
-        chords: &[plain(KeyCode::Up), letter('k')],
-        shown: "Up k",
-        action: Action::Up,
-        hint: None,
-        help: "one row up; the live log stops",
-    },
-    Binding {
-        chords: &[plain(KeyCode::Down), letter('j')],
-        shown: "Down j",
-        action: Action::Down,
-        hint: None,
-        help: "one row down",
-    },
-    Binding {
-        chords: &[plain(KeyCode::Left), letter('h')],
-        shown: "Left h",
-        action: Action::Left,
-        hint: None,
-        help: "the screen to the left",
-    },
-    Binding {
-        chords: &[plain(KeyCode::Right), letter('l')],
-        shown: "Right l",
-        action: Action::Right,
-        hint: None,
-        help: "the screen to the right",
-    },
-    Binding {
-        chords: &[plain(KeyCode::PageUp), ctrl('b')],
-        shown: "PgUp",
-        action: Action::PageUp,
-        hint: None,
-        help: "one page up",
-    },
-    Binding {
-        chords: &[plain(KeyCode::PageDown), ctrl('f')],
-        shown: "PgDn",
-        action: Action::PageDown,
-        hint: None,
-        help: "one page down",
-    },
-    Binding {
-        chords: &[plain(KeyCode::Home), letter('g')],
-        shown: "Home g",
-        action: Action::First,
-        hint: None,
-        help: "the first row",
-    },
-    Binding {
-        chords: &[plain(KeyCode::End), letter('G')],
-        shown: "End G",
-        action: Action::Last,
-        hint: None,
-        help: "the last row; the live log is followed again",
-    },
-    Binding {
-        chords: &[ctrl('l')],
-        shown: "Ctrl-l",
-        action: Action::Repaint,
-        hint: None,
-        help: "draw everything anew",
-    },
-    Binding {
-        chords: &[ctrl('c')],
-        shown: "Ctrl-c",
-        action: Action::Interrupt,
-        hint: None,
-        help: "twice: quit from anywhere",
-    },
+/// A row for something of a screen's own.
+pub const fn act(
+    chords: &'static [Chord],
+    shown: &'static str,
+    act: Act,
+    hint: Option<&'static str>,
+    help: &'static str,
+) -> Binding {
+    Binding { chords, shown, action: Action::Act(act), hint, help }
+}
+
+const fn row(
+    chords: &'static [Chord],
+    shown: &'static str,
+    action: Action,
+    hint: Option<&'static str>,
+    help: &'static str,
+) -> Binding {
+    Binding { chords, shown, action, hint, help }
+}
+
+/// What every screen has. Order: hints from left to right, help from top to bottom. A screen's own table comes before.
+pub const GLOBAL: &[Binding] = &[
+    row(&[plain(KeyCode::Enter)], "Enter", Action::Open, Some("open"), "open the row under the cursor"),
+    row(&[letter('/')], "/", Action::Filter, Some("filter"), "filter by name; Enter keeps it, Esc clears it"),
+    row(&[letter(':')], ":", Action::Palette, Some("command"), "find a command by a part of its name"),
+    row(&[letter('?')], "?", Action::Help, Some("help"), "this help"),
+    row(&[letter('q')], "q", Action::Quit, Some("back"), "close what is open, then quit"),
+    row(&[plain(KeyCode::Esc)], "Esc", Action::Back, None, "close what is open; else clear marks and filter"),
+    row(&[letter(' ')], "Space", Action::Mark, Some("mark"), "mark the row, or take its mark away"),
+    row(&[letter('V')], "V", Action::Range, None, "begin a range of marks here; again ends it"),
+    row(&[letter('s')], "s", Action::Sort, Some("sort"), "the next sort; after the last, as the server has it"),
+    row(&[plain(KeyCode::Tab)], "Tab", Action::NextPart, None, "the next part of the page"),
+    row(&[letter('p')], "p", Action::Property, Some("property"), "choose the property"),
+    row(&[letter('y')], "y", Action::Copy, None, "copy the row through the terminal"),
+    row(&[letter('w')], "w", Action::Save, None, "write what is shown to a file"),
+    row(&[letter('P')], "P", Action::HidePeople, None, "hide people and codes, or show them again"),
+    row(&[letter('t')], "t", Action::Zone, None, "times in the property's zone, or in UTC"),
+    row(&[letter('R')], "R", Action::Reconnect, None, "connect anew now"),
+    row(&[letter('1')], "1", Action::Show(ScreenId::Keys), None, "the Keys of the property"),
+    row(&[letter('2')], "2", Action::Show(ScreenId::People), None, "the people"),
+    row(&[letter('3')], "3", Action::Show(ScreenId::Doors), None, "the doors"),
+    row(&[letter('4')], "4", Action::Show(ScreenId::Logs), None, "the access log"),
+    row(&[letter('5')], "5", Action::Show(ScreenId::Managers), None, "the managers"),
+    row(&[letter('6')], "6", Action::Show(ScreenId::Locks), None, "the locks"),
+    row(&[letter('7')], "7", Action::Show(ScreenId::Audit), None, "the audit trail"),
+    row(&[plain(KeyCode::Up), letter('k')], "Up k", Action::Up, None, "one row up"),
+    row(&[plain(KeyCode::Down), letter('j')], "Down j", Action::Down, None, "one row down"),
+    row(&[plain(KeyCode::Left), letter('h')], "Left h", Action::Left, None, "the screen to the left"),
+    row(&[plain(KeyCode::Right), letter('l')], "Right l", Action::Right, None, "the screen to the right"),
+    row(&[plain(KeyCode::PageUp), ctrl('b')], "PgUp", Action::PageUp, None, "one page up"),
+    row(&[plain(KeyCode::PageDown), ctrl('f')], "PgDn", Action::PageDown, None, "one page down"),
+    row(&[plain(KeyCode::Home)], "Home", Action::First, None, "the first row"),
+    row(&[plain(KeyCode::End), letter('G')], "End G", Action::Last, None, "the last row"),
+    row(&[ctrl('l')], "Ctrl-l", Action::Repaint, None, "draw everything anew"),
+    row(&[ctrl('c')], "Ctrl-c", Action::Interrupt, None, "twice: quit from anywhere"),
 ];
 
-/// What the chord asks for, if it asks for anything.
-pub fn action(chord: Chord) -> Option<Action> {
-    BINDINGS.iter().find(|binding| binding.chords.contains(&chord)).map(|binding| binding.action)
+/// The tables as one: a screen's own rows, then those of every screen whose chords it has not taken. Rows that `fits`
+/// refuses don't exist.
+pub fn table(own: &'static [Binding], fits: impl Fn(Action) -> bool) -> Vec<&'static Binding> {
+    let taken = |binding: &Binding| {
+        let first = binding.chords.first();
+        own.iter().any(|own| first.is_some_and(|first| own.chords.contains(first)))
+    };
+    let global = GLOBAL.iter().filter(|binding| !taken(binding));
+    own.iter().chain(global).filter(|binding| fits(binding.action)).collect()
+}
+
+/// What the chord asks for in a table, if it asks for anything.
+pub fn action(table: &[&Binding], chord: Chord) -> Option<Action> {
+    table.iter().find(|binding| binding.chords.contains(&chord)).map(|binding| binding.action)
+}
+
+/// Fails when a chord stands twice in a table, or in a screen's table and, not as the first, in everybody's.
+#[cfg(test)]
+pub fn check(own: &'static [Binding]) {
+    let table = table(own, |_| true);
+    for (place, binding) in table.iter().enumerate() {
+        for chord in binding.chords {
+            assert_eq!(action(&table, *chord), Some(binding.action), "{} stands twice", binding.shown);
+            let later = table.iter().skip(place + 1).any(|other| other.chords.contains(chord));
+            assert!(!later, "{} stands twice", binding.shown);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -238,21 +217,25 @@ mod tests {
 
     #[test]
     fn no_chord_stands_twice_and_every_chord_is_found() {
-        for (place, binding) in BINDINGS.iter().enumerate() {
-            for chord in binding.chords {
-                assert_eq!(action(*chord), Some(binding.action), "{}", binding.shown);
-                let later = BINDINGS.iter().skip(place + 1).any(|other| other.chords.contains(chord));
-                assert!(!later, "{} stands twice", binding.shown);
-            }
-        }
+        check(&[]);
     }
 
     #[test]
     fn shift_belongs_to_the_character_and_alt_is_nobodys() {
+        let found = |key: KeyEvent| Chord::pressed(key).and_then(|chord| action(&table(&[], |_| true), chord));
         let shifted = KeyEvent::new(KeyCode::Char('P'), KeyModifiers::SHIFT);
-        assert_eq!(Chord::pressed(shifted).and_then(action), Some(Action::HidePeople));
+        assert_eq!(found(shifted), Some(Action::HidePeople));
         assert_eq!(Chord::pressed(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::ALT)), None);
         let both = KeyEvent::new(KeyCode::Char('C'), KeyModifiers::CONTROL | KeyModifiers::SHIFT);
-        assert_eq!(Chord::pressed(both).and_then(action), Some(Action::Interrupt));
+        assert_eq!(found(both), Some(Action::Interrupt));
+    }
+
+    #[test]
+    fn a_screens_own_chord_stands_before_everybodys() {
+        const OWN: &[Binding] = &[act(&[letter(' ')], "Space", Act("pause"), None, "stop")];
+        let both = table(OWN, |action| action != Action::Help);
+        assert_eq!(action(&both, letter(' ')), Some(Action::Act(Act("pause"))));
+        assert_eq!(action(&both, letter('?')), None);
+        assert_eq!(both.iter().filter(|binding| binding.shown == "Space").count(), 1);
     }
 }

@@ -2,17 +2,20 @@
 
 use std::{
     env,
+    fs::File,
     io::{self, BufWriter, Stdout, Write},
+    os::unix::fs::OpenOptionsExt,
     panic,
     sync::{
-        Mutex, Once, PoisonError,
-        mpsc::{Receiver, TryRecvError},
+        Arc, Mutex, Once, PoisonError,
+        atomic::{AtomicBool, Ordering},
     },
     thread::{self, ThreadId},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crossterm::{
+    clipboard::CopyToClipboard,
     cursor::{Hide, Show},
     event::{self, Event as TerminalEvent},
     execute, queue,
@@ -28,9 +31,11 @@ use ratatui::{
     buffer::Buffer,
     layout::Rect,
 };
+use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use crate::{
-    app::{App, Effect, Event, Link, update},
+    app::{App, Effect, Event, update},
+    remote::{Failure, LinkTold, Order, Remote, Told},
     theme::{Glyphs, Theme},
     view::render,
 };
@@ -55,6 +60,9 @@ pub struct ScreenOptions {
     pub ends_after: Option<Duration>,
 }
 
+/// The connection as the screen has it.
+pub type Connected = (Remote, mpsc::Receiver<Told>);
+
 /// The theme that the environment asks for (`NO_COLOR`).
 pub fn theme_from_env() -> Theme {
     Theme::for_no_color(env::var("NO_COLOR").ok().as_deref())
@@ -67,23 +75,25 @@ pub fn glyphs_from_env() -> Glyphs {
     Glyphs::for_terminal(locale.as_deref(), set("TERM").as_deref())
 }
 
-/// Shows `app` on the terminal until the user leaves, the time of `options` is over, or [`Event::Stop`] comes.
+/// Shows `app` on the terminal until the user leaves, the time of `options` is over, or the process is told to end.
 ///
-/// `events` is what happens elsewhere; size, keys and clock are added here. When the sending side of `events` is gone
-/// the screen stays, and says that the connection is lost. Blocks; call it from a thread of its own or the main one.
+/// Size, keys and clock are added here; `connected` is told and asked what the screen wants of the server. Blocks; call
+/// it from a thread of its own or the main one.
 ///
 /// # Errors
 ///
 /// The terminal can't be read or written, or there is none. It is restored then, too.
-pub fn demo_screen(mut app: App, events: Receiver<Event>, options: ScreenOptions) -> io::Result<()> {
+pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) -> io::Result<()> {
+    let stopped = until_stopped()?;
     let mut held = Held::take()?;
     let began = Instant::now();
     let (width, height) = terminal::size()?;
-    let mut feed = Feed { events: Some(events) };
+    let (remote, told) = connected.unzip();
+    let mut outside = Outside { remote, told };
     let mut pace = Pace::default();
-    let mut happened = vec![resized(width, height), Event::Tick(now())];
+    let mut happened = vec![Event::Tick(now()), resized(width, height)];
     loop {
-        for event in happened.drain(..) {
+        for event in std::mem::take(&mut happened) {
             for effect in update(&mut app, event) {
                 match effect {
                     Effect::Quit => return Ok(()),
@@ -92,6 +102,9 @@ pub fn demo_screen(mut app: App, events: Receiver<Event>, options: ScreenOptions
                         pace.dirty = true;
                     }
                     Effect::Draw => pace.dirty = true,
+                    Effect::Order(order) => happened.extend(outside.order(order)),
+                    Effect::Copy(text) => held.copy(&text)?,
+                    Effect::Save { name, text } => happened.push(Event::Saved(saved(&name, &text))),
                 }
             }
         }
@@ -99,15 +112,44 @@ pub fn demo_screen(mut app: App, events: Receiver<Event>, options: ScreenOptions
             held.draw(&app)?;
             pace.drawn(Instant::now());
         }
-        if event::poll(pace.wait(Instant::now()))? {
-            happened.extend(typed()?);
-        }
-        feed.take(&mut happened);
+        let typed = if event::poll(pace.wait(Instant::now()))? { typed()? } else { Vec::new() };
+        // The clock first: a chord is judged by when it was typed.
         happened.push(Event::Tick(now()));
-        if options.ends_after.is_some_and(|limit| began.elapsed() >= limit) {
+        happened.extend(typed);
+        outside.hear(&mut happened);
+        let over = options.ends_after.is_some_and(|limit| began.elapsed() >= limit);
+        if over || stopped.load(Ordering::Relaxed) {
             happened.push(Event::Stop);
         }
     }
+}
+
+/// Becomes true at SIGTERM: the screen then leaves as if its user had, and the terminal is given back. SIGHUP is left to
+/// end the process: its terminal is gone, and reading one that is gone never returns.
+fn until_stopped() -> io::Result<Arc<AtomicBool>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stopped = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&stopped);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let work = move || {
+        runtime.block_on(async move {
+            let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+            _ = terminate.recv().await;
+            seen.store(true, Ordering::Relaxed);
+        });
+    };
+    thread::Builder::new().name("signals".to_owned()).spawn(work)?;
+    Ok(stopped)
+}
+
+/// Writes a new file in the current directory; says where.
+fn saved(name: &str, text: &str) -> Result<String, String> {
+    let file = format!("keyward-{name}-{}.txt", now().as_micros());
+    let told = |error: io::Error| format!("`{file}`: {error}");
+    let mut options = File::options();
+    let mut made = options.create_new(true).write(true).mode(0o600).open(&file).map_err(told)?;
+    made.write_all(text.as_bytes()).map_err(told)?;
+    Ok(file)
 }
 
 /// What the terminal has to tell, at least one event, without waiting for more.
@@ -132,7 +174,7 @@ fn resized(width: u16, height: u16) -> Event {
 }
 
 fn app_size(app: &App) -> Rect {
-    Rect::new(0, 0, app.width, app.height)
+    Rect::new(0, 0, app.shell.width, app.shell.height)
 }
 
 fn now() -> Moment {
@@ -140,21 +182,38 @@ fn now() -> Moment {
     Moment::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
 }
 
-/// What happens elsewhere, as long as somebody tells.
-struct Feed {
-    events: Option<Receiver<Event>>,
+/// The connection, as long as there is one.
+struct Outside {
+    remote: Option<Remote>,
+    told: Option<mpsc::Receiver<Told>>,
 }
 
-impl Feed {
-    fn take(&mut self, happened: &mut Vec<Event>) {
+impl Outside {
+    /// Hands an order on; what can't be asked is answered at once.
+    fn order(&self, order: Order) -> Option<Event> {
+        let refused = match &self.remote {
+            Some(remote) => *remote.order(order).err()?,
+            None => order,
+        };
+        match refused {
+            Order::Ask(ticket, _) => {
+                let failed = Box::new(Err(Failure::NotConnected));
+                Some(Event::Told(Told::Answer(ticket, failed)))
+            }
+            Order::Watch(..) | Order::Unwatch(_) | Order::Reconnect => None,
+        }
+    }
+
+    fn hear(&mut self, happened: &mut Vec<Event>) {
         for _ in 0..EVENTS_A_TURN {
-            let Some(events) = &self.events else { return };
-            match events.try_recv() {
-                Ok(event) => happened.push(event),
+            let Some(told) = &mut self.told else { return };
+            match told.try_recv() {
+                Ok(told) => happened.push(Event::Told(told)),
                 Err(TryRecvError::Empty) => return,
                 Err(TryRecvError::Disconnected) => {
-                    happened.push(Event::Link(Link::Down { since: now() }));
-                    self.events = None;
+                    let why = "the connection's task has ended".to_owned();
+                    happened.push(Event::Told(Told::Link(LinkTold::Down(why, Duration::ZERO))));
+                    self.told = None;
                 }
             }
         }
@@ -215,6 +274,11 @@ impl Held {
     fn forget(&mut self, area: Rect) {
         self.shown = None;
         self.area = area;
+    }
+
+    /// Hands a text to the terminal's clipboard (OSC 52), in base64: it can't steer anything.
+    fn copy(&mut self, text: &str) -> io::Result<()> {
+        execute!(self.backend, CopyToClipboard::to_clipboard_from(text))
     }
 
     fn draw(&mut self, app: &App) -> io::Result<()> {
@@ -302,9 +366,10 @@ fn give_back() {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
+    use keyward_protocol::message::manage::Request;
 
     use super::*;
+    use crate::remote::Ticket;
 
     #[test]
     fn frames_are_drawn_only_when_something_changed_and_a_tenth_of_a_second_apart() {
@@ -324,15 +389,19 @@ mod tests {
     }
 
     #[test]
-    fn a_feed_that_ends_is_a_lost_connection_told_once() {
-        let (sender, events) = mpsc::channel();
-        let mut feed = Feed { events: Some(events) };
-        sender.send(Event::Link(Link::Connecting)).unwrap();
+    fn a_connection_that_ends_is_told_once_and_what_is_asked_then_has_an_answer() {
+        let (sender, told) = mpsc::channel(4);
+        let mut outside = Outside { remote: None, told: Some(told) };
+        sender.try_send(Told::Link(LinkTold::Connecting)).unwrap();
         drop(sender);
         let mut happened = Vec::new();
-        feed.take(&mut happened);
-        feed.take(&mut happened);
-        assert!(matches!(happened[..], [Event::Link(Link::Connecting), Event::Link(Link::Down { .. })]));
+        outside.hear(&mut happened);
+        outside.hear(&mut happened);
+        let told = |event: &Event| matches!(event, Event::Told(Told::Link(_)));
+        assert!(happened.len() == 2 && happened.iter().all(told), "{happened:?}");
+        let answered = outside.order(Order::Ask(Ticket(7), Request::Overview));
+        assert!(matches!(answered, Some(Event::Told(Told::Answer(Ticket(7), _)))));
+        assert!(outside.order(Order::Reconnect).is_none());
     }
 
     #[test]

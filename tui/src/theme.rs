@@ -65,6 +65,10 @@ pub struct Glyphs {
     pub joints: [&'static str; 2],
     /// The sign before the row under the cursor.
     pub cursor: &'static str,
+    /// The sign before a marked row.
+    pub marked: &'static str,
+    /// The sign before a marked row under the cursor.
+    pub cursor_marked: &'static str,
     /// Stands where a text was cut.
     pub cut: char,
     /// Stands for a character that can't be shown.
@@ -83,6 +87,8 @@ impl Glyphs {
         corners: ["+", "+", "+", "+"],
         joints: ["+", "+"],
         cursor: ">",
+        marked: "*",
+        cursor_marked: "#",
         cut: '~',
         replaced: '?',
         bars: &[".", ":", "|"],
@@ -96,6 +102,8 @@ impl Glyphs {
         corners: ["┌", "┐", "└", "┘"],
         joints: ["├", "┤"],
         cursor: "▸",
+        marked: "•",
+        cursor_marked: "◆",
         cut: '…',
         replaced: '\u{FFFD}',
         bars: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],

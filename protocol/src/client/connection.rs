@@ -139,6 +139,11 @@ impl Connection {
         self.quic.closed().await.into()
     }
 
+    /// How long a packet and its acknowledgement take at present, as QUIC measures it.
+    pub fn round_trip(&self) -> Duration {
+        self.quic.rtt()
+    }
+
     /// Closes the connection. What was asked and not answered counts as denied.
     pub fn close(&self) {
         self.quic.close(close::DONE.into(), b"");

@@ -1,24 +1,45 @@
-//! The state of the terminal screen, and what events make of it: pure, without IO and without a clock.
+//! The state of the client, and what events make of it: pure, without IO and without a clock.
+//!
+//! [`App`] holds the [`Shell`], which all screens share, the screens, and the dialogs that lie over them. Screens and
+//! dialogs ask for what is to be done outside through the shell; [`update`] hands it on as [`Effect`]s.
 
 mod cursor;
-mod keys;
-mod logs;
+mod feed;
+pub mod form;
+pub mod list;
+mod log_rows;
+pub mod palette;
 mod rates;
+pub mod review;
+pub mod rows;
+pub mod screen;
+mod shell;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use jiff::tz::TimeZone;
-use keyward_protocol::{decision::Reason, time::Moment};
+use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use keyward_protocol::{message::manage::Answer, time::Moment};
+use tui_input::{Input, backend::crossterm::EventHandler};
 
 pub use self::{
     cursor::{Cursor, Step},
-    keys::{KeyRow, Keys},
-    logs::{LogRow, Logs, ROWS_MAX},
+    feed::{Feed, Named},
+    log_rows::{LogRow, Logs, ROWS_MAX},
     rates::{BAR_SECONDS, BARS_A_MINUTE, BARS_MAX, Rates},
+    screen::{SCREENS, Screen, ScreenId},
+    shell::{Asker, FEED, Link, Notice, Shell},
+};
+use self::{
+    form::Form,
+    palette::{Choice, Chosen, Palette},
+    review::Review,
 };
 use crate::{
-    keymap::{self, Action, Chord},
-    theme::{Glyphs, Theme},
-    view::layout,
+    keymap::{self, Action, Binding, Chord},
+    remote::{Failure, Order, Ticket, Told},
+    view,
 };
 
 /// How long the first Ctrl-c waits for the second.
@@ -40,74 +61,16 @@ pub enum Event {
     },
     /// It is now so late.
     Tick(Moment),
-    /// New rows of the access log, newest last.
-    Rows(Vec<LogRow>),
-    /// The server's running totals.
-    Counts(Counts),
-    /// Every Key of the property.
-    Keys(Vec<KeyRow>),
-    /// Which server and property this is.
-    Header(Header),
-    /// How the connection is.
-    Link(Link),
+    /// The connection tells something.
+    Told(Told),
+    /// A file was written, or not.
+    Saved(Result<String, String>),
     /// The work behind the screen is over: leave.
     Stop,
 }
 
-/// Running totals since the server began, and how honest the live log is.
-#[derive(Clone, PartialEq, Debug, Default)]
-pub struct Counts {
-    /// Checks granted.
-    pub granted: u64,
-    /// Checks denied.
-    pub denied: u64,
-    /// Denied by reason; reasons with 0 may be left out.
-    pub by_reason: Vec<(Reason, u64)>,
-    /// Checks a second, lately.
-    pub per_second: f64,
-    /// One in so many rows is shown; 0 and 1 mean all.
-    pub shown_one_in: u64,
-    /// Rows that should have been shown and were dropped.
-    pub dropped: u64,
-    /// Half of the checks were answered within so many microseconds.
-    pub p50_us: u64,
-    /// 99 of 100 checks were answered within so many microseconds.
-    pub p99_us: u64,
-    /// The directory's revision.
-    pub revision: u64,
-}
-
-/// What the head of the screen says.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Header {
-    /// The server, in a word.
-    pub server: String,
-    /// The property's name.
-    pub property: String,
-    /// The property's IANA time zone.
-    pub zone: String,
-}
-
-/// How the connection to the server is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Link {
-    /// There was none yet.
-    #[default]
-    Connecting,
-    /// It stands.
-    Up {
-        /// How long an answer takes, where that was measured.
-        round_trip_us: Option<u64>,
-    },
-    /// It is lost.
-    Down {
-        /// Since when.
-        since: Moment,
-    },
-}
-
-/// What the terminal shall do.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// What is to be done outside.
+#[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
     /// Something that is seen has changed.
     Draw,
@@ -115,453 +78,519 @@ pub enum Effect {
     Repaint,
     /// Leave.
     Quit,
+    /// Something for the connection.
+    Order(Order),
+    /// Hand a text to the terminal's clipboard.
+    Copy(String),
+    /// Write a file whose name begins like this.
+    Save {
+        /// The beginning of its name.
+        name: String,
+        /// What it holds.
+        text: String,
+    },
 }
 
-/// The screens, in the order of their numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Screen {
-    /// The Keys of the property.
-    Keys,
-    /// The live access log.
-    Logs,
-}
-
-/// What lies over the list.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Overlay {
+/// What lies over the screen.
+#[derive(Clone, Debug)]
+pub enum Dialog {
     /// The chords, from this line on.
     Help {
         /// The first line that is seen.
         top: usize,
     },
-    /// The row under the cursor in full.
-    Detail,
+    /// Commands, or properties to choose from.
+    Palette(Box<Palette>),
+    /// Something is entered.
+    Form(Box<Form>),
+    /// What would follow is read.
+    Review(Box<Review>),
 }
 
-/// The state of the screen.
+/// What a key of the keyboard came to in a dialog.
 #[derive(Clone, Debug)]
+pub enum DialogDone {
+    /// It stays open.
+    Stays,
+    /// It is closed, and nothing came of it.
+    Closed,
+    /// It is closed, and something came of it.
+    Submitted,
+    /// It is closed, and this form is opened instead.
+    Instead(Box<Form>),
+}
+
+/// The state of the client.
+#[derive(Debug)]
 pub struct App {
-    /// The colours.
-    pub theme: Theme,
-    /// The characters for lines and bars.
-    pub glyphs: Glyphs,
-    pub(crate) width: u16,
-    pub(crate) height: u16,
-    pub(crate) now: Option<Moment>,
-    pub(crate) header: Header,
-    /// The zone that times are shown in: the property's, or UTC where its name is not known.
-    pub(crate) zone: TimeZone,
-    pub(crate) link: Link,
-    pub(crate) screen: Screen,
-    pub(crate) overlay: Option<Overlay>,
-    /// What is filtered by, for each screen: Keys, Logs.
-    filters: [String; 2],
-    /// Whether typed text goes to the filter.
-    pub(crate) typing: bool,
-    pub(crate) people_hidden: bool,
+    /// What all screens share.
+    pub shell: Shell,
+    screens: Vec<Box<dyn Screen>>,
+    at: usize,
+    dialogs: Vec<Dialog>,
+    /// The filter's input, while it is typed into.
+    typing: Option<Input>,
     interrupted_at: Option<Moment>,
-    pub(crate) interrupted: bool,
-    pub(crate) logs: Logs,
-    pub(crate) keys: Keys,
-    pub(crate) counts: Option<Counts>,
-    pub(crate) rates: Rates,
+    interrupted: bool,
+    /// No server is known: what to do about it is all there is to show.
+    welcome: bool,
 }
 
 impl App {
-    /// An empty screen at the live log, 80 columns by 24 rows until told otherwise.
-    pub fn new(theme: Theme, glyphs: Glyphs) -> App {
+    /// The client at its first screen.
+    pub fn new(shell: Shell) -> App {
+        let screens = SCREENS.iter().map(|(_, make)| make()).collect();
         App {
-            theme,
-            glyphs,
-            width: 80,
-            height: 24,
-            now: None,
-            header: Header::default(),
-            zone: TimeZone::UTC,
-            link: Link::default(),
-            screen: Screen::Logs,
-            overlay: None,
-            filters: Default::default(),
-            typing: false,
-            people_hidden: false,
+            shell,
+            screens,
+            at: 0,
+            dialogs: Vec::new(),
+            typing: None,
             interrupted_at: None,
             interrupted: false,
-            logs: Logs::default(),
-            keys: Keys::default(),
-            counts: None,
-            rates: Rates::default(),
+            welcome: false,
         }
     }
 
-    /// The filter of the open screen, as it was typed.
-    pub fn filter(&self) -> &str {
-        match self.screen {
-            Screen::Keys => &self.filters[0],
-            Screen::Logs => &self.filters[1],
-        }
+    /// The client without a server: it says what to do next.
+    pub fn welcome(shell: Shell) -> App {
+        App { welcome: true, ..App::new(shell) }
     }
 
-    fn filter_mut(&mut self) -> &mut String {
-        match self.screen {
-            Screen::Keys => &mut self.filters[0],
-            Screen::Logs => &mut self.filters[1],
-        }
+    /// The client at another screen than its first, where that is built.
+    #[must_use]
+    pub fn at(mut self, screen: ScreenId) -> App {
+        self.at = SCREENS.iter().position(|(id, _)| *id == screen).unwrap_or(self.at);
+        self
     }
 
-    /// How many rows of a screen's list are seen.
-    fn list_height(&self, screen: Screen) -> usize {
-        usize::from(layout::Layout::of(self.width, self.height, screen).list_rows())
+    /// The open screen.
+    pub fn screen(&self) -> &dyn Screen {
+        // INVARIANT: `at` is a place in SCREENS, which `screens` was made from.
+        self.screens.get(self.at).expect("`at` is a place in the table of screens").as_ref()
+    }
+
+    /// Which screen is open.
+    pub fn screen_id(&self) -> ScreenId {
+        SCREENS.get(self.at).map_or(ScreenId::Keys, |(id, _)| *id)
+    }
+
+    /// The dialog on top.
+    pub fn dialog(&self) -> Option<&Dialog> {
+        self.dialogs.last()
+    }
+
+    /// What is typed into the filter, while it is.
+    pub fn typing(&self) -> Option<&str> {
+        self.typing.as_ref().map(Input::value)
+    }
+
+    /// Whether Ctrl-c was pressed once.
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted
+    }
+
+    /// Whether there is no server to show.
+    pub fn is_welcome(&self) -> bool {
+        self.welcome
+    }
+
+    /// Every chord that does something here.
+    pub fn bindings(&self) -> Vec<&'static Binding> {
+        let several = self.shell.overview.as_ref().is_some_and(|overview| overview.properties.len() > 1);
+        keymap::table(self.screen().bindings(), |action| match action {
+            Action::Show(id) => SCREENS.iter().any(|(built, _)| *built == id),
+            Action::Property => several,
+            Action::NextPart => self.screen().has_parts(),
+            _ => true,
+        })
+    }
+
+    fn split(&mut self) -> (&mut dyn Screen, &mut Shell) {
+        let screen = self.screens.get_mut(self.at).expect("`at` is a place in the table of screens");
+        (screen.as_mut(), &mut self.shell)
+    }
+
+    fn named(&mut self, id: ScreenId) -> Option<(&mut dyn Screen, &mut Shell)> {
+        let place = SCREENS.iter().position(|(built, _)| *built == id)?;
+        Some((self.screens.get_mut(place)?.as_mut(), &mut self.shell))
     }
 }
 
-/// Makes of the state what the event makes of it, and says what the terminal shall do.
+/// Makes of the state what the event makes of it, and says what is to be done outside.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
-    match event {
-        Event::Key(key) => return pressed(app, key),
-        Event::Tick(now) => return tick(app, now),
+    let first = match event {
         Event::Stop => return vec![Effect::Quit],
+        Event::Tick(now) => tick(app, now),
         Event::Resize { width, height } => {
-            (app.width, app.height) = (width, height);
+            (app.shell.width, app.shell.height) = (width, height);
             settle(app);
-            return vec![Effect::Repaint];
+            Some(Effect::Repaint)
         }
-        Event::Rows(rows) if rows.is_empty() => return Vec::new(),
-        Event::Rows(rows) => app.logs.receive(rows, app.list_height(Screen::Logs)),
-        Event::Counts(counts) => {
-            app.rates.totals(counts.granted, counts.denied);
-            app.counts = Some(counts);
+        Event::Key(key) => pressed(app, key),
+        Event::Saved(Ok(path)) => {
+            app.shell.say(format!("written to {path}"));
+            Some(Effect::Draw)
         }
-        Event::Keys(rows) => app.keys.replace(rows, app.list_height(Screen::Keys)),
-        Event::Header(header) => {
-            app.zone = TimeZone::get(&header.zone).unwrap_or(TimeZone::UTC);
-            app.header = header;
+        Event::Saved(Err(why)) => {
+            app.shell.warn(format!("not written: {why}"));
+            Some(Effect::Draw)
         }
-        Event::Link(link) => app.link = link,
+        Event::Told(told) => {
+            hear(app, told);
+            Some(Effect::Draw)
+        }
+    };
+    follow_up(app);
+    first.into_iter().chain(app.shell.take_effects()).collect()
+}
+
+/// Opens the dialogs and the screen that were asked for, and lets what is open ask for what it needs.
+fn follow_up(app: &mut App) {
+    if let Some(id) = app.shell.going.take() {
+        show(app, id);
     }
-    vec![Effect::Draw]
+    for mut dialog in std::mem::take(&mut app.shell.opening) {
+        match &mut dialog {
+            Dialog::Form(form) => form.ask(&mut app.shell),
+            Dialog::Review(review) => review.ask(&mut app.shell),
+            Dialog::Help { .. } | Dialog::Palette(_) => {}
+        }
+        app.dialogs.push(dialog);
+    }
+    let (screen, shell) = app.split();
+    screen.ask(shell);
 }
 
 /// Time goes on: the clock shows seconds, so a tick within the same second changes nothing that is seen.
-fn tick(app: &mut App, now: Moment) -> Vec<Effect> {
+fn tick(app: &mut App, now: Moment) -> Option<Effect> {
     let second = |moment: Moment| moment.as_micros().div_euclid(1_000_000);
-    let same = app.now.is_some_and(|before| second(before) == second(now));
-    app.now = Some(now);
-    app.rates.advance(now);
+    let same = app.shell.now.is_some_and(|before| second(before) == second(now));
+    app.shell.now = Some(now);
+    app.shell.feed.rates.advance(now);
     let waited = app.interrupted_at.map(|then| now.as_micros().saturating_sub(then.as_micros()));
     let forgotten = app.interrupted && waited.is_none_or(|micros| !(0..INTERRUPT_MICROS).contains(&micros));
-    if forgotten {
-        app.interrupted = false;
-    }
-    if same && !forgotten { Vec::new() } else { vec![Effect::Draw] }
+    app.interrupted &= !forgotten;
+    app.shell.look(false);
+    (!same || forgotten).then_some(Effect::Draw)
 }
 
-fn pressed(app: &mut App, key: KeyEvent) -> Vec<Effect> {
+/// Takes what the connection tells.
+fn hear(app: &mut App, told: Told) {
+    match told {
+        Told::Link(link) => {
+            if app.shell.linked(link) {
+                app.shell.look(true);
+                let (screen, shell) = app.split();
+                screen.refresh(shell);
+            }
+        }
+        Told::Live(FEED, batch) => {
+            let height = view::list_rows(app);
+            app.shell.feed.receive(*batch, height);
+        }
+        Told::Live(watch, batch) => {
+            for screen in &mut app.screens {
+                screen.live(watch, &batch, &mut app.shell);
+            }
+        }
+        Told::Answer(ticket, answer) => answered(app, ticket, *answer),
+    }
+}
+
+fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
+    match app.shell.asker(ticket) {
+        None => {}
+        Some(Asker::Screen(id)) => {
+            if let Some((screen, shell)) = app.named(id) {
+                screen.answered(ticket, answer, shell);
+            }
+        }
+        Some(Asker::Shell) => match answer {
+            Ok(Answer::Overview(overview)) => {
+                let (another, moved) = app.shell.overviewed(overview);
+                if another {
+                    property_changed(app);
+                } else if moved {
+                    let (screen, shell) = app.split();
+                    screen.refresh(shell);
+                }
+            }
+            Ok(_) => {}
+            Err(failure) => app.shell.warn(failure.to_string()),
+        },
+        Some(Asker::Dialog) => {
+            let done = match app.dialogs.last_mut() {
+                Some(Dialog::Form(form)) => {
+                    form.answered(ticket, &answer);
+                    DialogDone::Stays
+                }
+                Some(Dialog::Review(review)) => review.answered(ticket, &answer, &mut app.shell),
+                _ => DialogDone::Stays,
+            };
+            finish(app, done);
+        }
+    }
+}
+
+fn property_changed(app: &mut App) {
+    for screen in &mut app.screens {
+        screen.forget(&mut app.shell);
+    }
+}
+
+fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
     if key.kind == KeyEventKind::Release {
-        return Vec::new();
+        return None;
     }
-    let action = Chord::pressed(key).and_then(keymap::action);
-    if action == Some(Action::Interrupt) {
-        return interrupt(app);
+    let chord = Chord::pressed(key);
+    let everywhere = chord.and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord));
+    match everywhere {
+        Some(Action::Interrupt) if app.interrupted => return Some(Effect::Quit),
+        Some(Action::Interrupt) => {
+            (app.interrupted, app.interrupted_at) = (true, app.shell.now);
+            return Some(Effect::Draw);
+        }
+        Some(Action::Repaint) => return Some(Effect::Repaint),
+        _ => {}
     }
-    let was_interrupted = std::mem::take(&mut app.interrupted);
-    if app.typing && typed(app, key) {
-        return vec![Effect::Draw];
+    let said = app.shell.notice.take().is_some() | std::mem::take(&mut app.interrupted);
+    if !app.dialogs.is_empty() {
+        let done = dialog_key(app, key);
+        finish(app, done);
+        return Some(Effect::Draw);
     }
-    match action {
+    if app.typing.is_some() && filter_key(app, key) {
+        return Some(Effect::Draw);
+    }
+    match chord.and_then(|chord| keymap::action(&app.bindings(), chord)) {
         Some(action) => act(app, action),
-        None if was_interrupted => vec![Effect::Draw],
-        None => Vec::new(),
+        None => said.then_some(Effect::Draw),
     }
 }
 
-fn interrupt(app: &mut App) -> Vec<Effect> {
-    if app.interrupted {
-        return vec![Effect::Quit];
+/// Gives the key to the dialog on top.
+fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
+    let (help_page, review_page) = (view::help_rows(app), view::review_rows(app));
+    let lines = app.bindings().len();
+    match app.dialogs.last_mut() {
+        Some(Dialog::Palette(palette)) => palette.key(key),
+        Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
+        Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
+        Some(Dialog::Help { top }) => {
+            let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord))
+            {
+                Some(Action::Up) => Step::Up,
+                Some(Action::Down) => Step::Down,
+                Some(Action::PageUp) => Step::PageUp,
+                Some(Action::PageDown) => Step::PageDown,
+                Some(Action::First) => Step::First,
+                Some(Action::Last) => Step::Last,
+                _ => return DialogDone::Closed,
+            };
+            // The help scrolls as a whole: its cursor is the first line that is seen.
+            let mut cursor = Cursor::default();
+            let tops = (lines + 1).saturating_sub(help_page).max(1);
+            cursor.put(*top, tops, help_page);
+            cursor.step(step, tops, help_page);
+            *top = cursor.at();
+            DialogDone::Stays
+        }
+        None => DialogDone::Stays,
     }
-    app.interrupted = true;
-    app.interrupted_at = app.now;
-    vec![Effect::Draw]
+}
+
+/// Closes the dialog on top where it is done, and hands on what came of it.
+fn finish(app: &mut App, done: DialogDone) {
+    let closed = match done {
+        DialogDone::Stays => return,
+        DialogDone::Closed => {
+            app.dialogs.pop();
+            return;
+        }
+        DialogDone::Instead(form) => {
+            app.dialogs.pop();
+            return app.shell.open(Dialog::Form(form));
+        }
+        DialogDone::Submitted => app.dialogs.pop(),
+    };
+    match closed {
+        Some(Dialog::Form(mut form)) => {
+            if let Some((screen, shell)) = app.named(form.owner)
+                && let Err(problem) = screen.submitted(&form, shell)
+            {
+                form.problem = Some(problem);
+                app.dialogs.push(Dialog::Form(form));
+            }
+        }
+        Some(Dialog::Review(review)) => {
+            app.shell.look(true);
+            if let Some((screen, shell)) = app.named(review.owner) {
+                screen.refresh(shell);
+            }
+        }
+        Some(Dialog::Palette(palette)) => match palette.chosen() {
+            Some(Chosen::Action(action)) => {
+                if let Some(effect) = act(app, action) {
+                    app.shell.effect(effect);
+                }
+            }
+            Some(Chosen::Property(property)) => {
+                app.shell.choose(Some(property));
+                property_changed(app);
+            }
+            None => {}
+        },
+        Some(Dialog::Help { .. }) | None => {}
+    }
 }
 
 /// Gives the key to the filter's input. Keys that are no text and don't edit, arrows and pages, are not taken.
-fn typed(app: &mut App, key: KeyEvent) -> bool {
-    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-    let filter = app.filter_mut();
+fn filter_key(app: &mut App, key: KeyEvent) -> bool {
+    let Some(input) = &mut app.typing else { return false };
     match key.code {
         KeyCode::Esc => {
-            filter.clear();
-            app.typing = false;
+            input.reset();
+            app.typing = None;
+            filter(app, "");
+            return true;
         }
-        KeyCode::Enter => app.typing = false,
-        KeyCode::Backspace => {
-            filter.pop();
+        KeyCode::Enter => {
+            app.typing = None;
+            return true;
         }
-        KeyCode::Char('u') if ctrl => filter.clear(),
-        KeyCode::Char('w') if ctrl => {
-            let kept = filter.trim_end().rfind(char::is_whitespace).map_or(0, |space| space + 1);
-            filter.truncate(kept);
-        }
-        KeyCode::Char(_) if ctrl => return false,
-        KeyCode::Char(c) if filter.chars().count() < FILTER_CHARS_MAX => filter.push(c),
-        KeyCode::Char(_) | KeyCode::Left | KeyCode::Right | KeyCode::Home | KeyCode::End => {}
-        _ => return false,
+        KeyCode::Up | KeyCode::Down | KeyCode::PageUp | KeyCode::PageDown | KeyCode::Tab => return false,
+        KeyCode::Char(_)
+            if !key.modifiers.contains(KeyModifiers::CONTROL) && input.value().chars().count() >= FILTER_CHARS_MAX => {}
+        _ => _ = input.handle_event(&TerminalEvent::Key(key)),
     }
-    sift(app);
+    let needle = input.value().to_owned();
+    filter(app, &needle);
     true
 }
 
-fn act(app: &mut App, action: Action) -> Vec<Effect> {
+fn filter(app: &mut App, needle: &str) {
+    let (screen, shell) = app.split();
+    screen.filter(needle, shell);
+}
+
+fn act(app: &mut App, action: Action) -> Option<Effect> {
+    if let Some(reason) = app.screen().forbidden(action, &app.shell) {
+        app.shell.warn(reason);
+        return Some(Effect::Draw);
+    }
     match action {
-        Action::Repaint => return vec![Effect::Repaint],
-        Action::Quit if app.overlay.is_none() => return vec![Effect::Quit],
-        Action::Quit => app.overlay = None,
-        // The first Ctrl-c was seen to before.
-        Action::Interrupt => {}
-        Action::Back if app.overlay.is_some() => app.overlay = None,
+        Action::Quit => {
+            let (screen, shell) = app.split();
+            if !screen.back(shell) {
+                return Some(Effect::Quit);
+            }
+        }
         Action::Back => {
-            app.filter_mut().clear();
-            sift(app);
+            let (screen, shell) = app.split();
+            if !screen.unmark() && !screen.filtered().is_empty() {
+                screen.filter("", shell);
+            } else {
+                screen.back(shell);
+            }
         }
-        Action::Help => {
-            let open = matches!(app.overlay, Some(Overlay::Help { .. }));
-            app.overlay = (!open).then_some(Overlay::Help { top: 0 });
+        Action::Help => app.shell.open(Dialog::Help { top: 0 }),
+        Action::Palette => {
+            let palette = Palette::new("COMMAND", commands(app));
+            app.shell.open(Dialog::Palette(Box::new(palette)));
         }
-        Action::Detail => app.overlay = if app.overlay.is_some() { None } else { Some(Overlay::Detail) },
-        Action::ShowKeys | Action::Left => show(app, Screen::Keys),
-        Action::ShowLogs | Action::Right => show(app, Screen::Logs),
-        Action::Filter => {
-            app.overlay = None;
-            app.typing = true;
+        Action::Property => {
+            let palette = Palette::new("PROPERTY", properties(app));
+            app.shell.open(Dialog::Palette(Box::new(palette)));
         }
+        Action::Show(id) => show(app, id),
+        Action::Left | Action::Right => {
+            let last = SCREENS.len() - 1;
+            let to = if action == Action::Left { app.at.saturating_sub(1) } else { (app.at + 1).min(last) };
+            if let Some((id, _)) = SCREENS.get(to) {
+                show(app, *id);
+            }
+        }
+        Action::Filter => app.typing = Some(Input::new(app.screen().filtered().to_owned())),
         Action::HidePeople => {
-            app.people_hidden = !app.people_hidden;
-            sift(app);
+            app.shell.people_hidden = !app.shell.people_hidden;
+            let needle = app.screen().filtered().to_owned();
+            filter(app, &needle);
         }
-        Action::Pause if app.logs.paused().is_some() => app.logs.follow(app.list_height(Screen::Logs)),
-        Action::Pause => app.logs.pause(),
+        Action::Zone => app.shell.utc = !app.shell.utc,
+        Action::Reconnect => app.shell.effect(Effect::Order(Order::Reconnect)),
+        Action::Repaint => return Some(Effect::Repaint),
+        Action::Copy => match app.screen().copied(&app.shell) {
+            Some(text) => {
+                app.shell.say("sent to the terminal's clipboard");
+                app.shell.effect(Effect::Copy(text));
+            }
+            None => app.shell.say("there is nothing to copy"),
+        },
+        Action::Save => {
+            let name = app.screen_id().name().to_lowercase();
+            let text = view::text(app);
+            app.shell.effect(Effect::Save { name, text });
+        }
         Action::Up => step(app, Step::Up),
         Action::Down => step(app, Step::Down),
         Action::PageUp => step(app, Step::PageUp),
         Action::PageDown => step(app, Step::PageDown),
         Action::First => step(app, Step::First),
         Action::Last => step(app, Step::Last),
+        // Seen to before.
+        Action::Interrupt => {}
+        Action::Act(_) | Action::Open | Action::NextPart | Action::Mark | Action::Range | Action::Sort => {
+            let (screen, shell) = app.split();
+            screen.act(action, shell);
+        }
     }
-    vec![Effect::Draw]
+    Some(Effect::Draw)
 }
 
-fn show(app: &mut App, screen: Screen) {
-    app.screen = screen;
-    app.overlay = None;
-    app.typing = false;
+/// Everything that can be done here, for the palette.
+fn commands(app: &App) -> Vec<Choice> {
+    let bindings = app.bindings();
+    let useful = bindings.iter().filter(|binding| !matches!(binding.action, Action::Palette | Action::Interrupt));
+    let action = |binding: &&&Binding| Choice {
+        text: binding.help.to_owned(),
+        note: binding.shown.to_owned(),
+        what: Chosen::Action(binding.action),
+    };
+    useful.map(|binding| action(&binding)).chain(properties(app)).collect()
+}
+
+fn properties(app: &App) -> Vec<Choice> {
+    let rows = app.shell.overview.iter().flat_map(|overview| &overview.properties);
+    let choice = |row: &keyward_protocol::message::manage::PropertyRow| Choice {
+        text: row.name.clone(),
+        note: "property".to_owned(),
+        what: Chosen::Property(row.id),
+    };
+    rows.map(choice).collect()
+}
+
+fn show(app: &mut App, id: ScreenId) {
+    if let Some(place) = SCREENS.iter().position(|(built, _)| *built == id) {
+        app.at = place;
+        app.typing = None;
+        let (screen, shell) = app.split();
+        screen.refresh(shell);
+    }
 }
 
 fn step(app: &mut App, step: Step) {
-    let height = app.list_height(app.screen);
-    let page = layout::help_page(app.width, app.height, app.screen);
-    match (&mut app.overlay, app.screen) {
-        (Some(Overlay::Help { top }), _) => {
-            // The help scrolls as a whole: its cursor is the first line that is seen.
-            let mut cursor = Cursor::default();
-            let tops = (keymap::BINDINGS.len() + 1).saturating_sub(page);
-            cursor.put(*top, tops, page);
-            cursor.step(step, tops, page);
-            *top = cursor.at();
-        }
-        (_, Screen::Keys) => app.keys.step(step, height),
-        (_, Screen::Logs) => app.logs.step(step, height),
-    }
+    let (screen, shell) = app.split();
+    screen.step(step, shell);
 }
 
-fn sift(app: &mut App) {
-    let (keys, logs) = (app.list_height(Screen::Keys), app.list_height(Screen::Logs));
-    app.keys.want(&app.filters[0], keys);
-    app.logs.want(&app.filters[1], app.people_hidden, logs);
-}
-
+/// Fits everything to the terminal's size.
 fn settle(app: &mut App) {
-    let (keys, logs) = (app.list_height(Screen::Keys), app.list_height(Screen::Logs));
-    app.keys.settle(keys);
-    app.logs.settle(logs);
-    if let Some(Overlay::Help { top }) = &mut app.overlay {
+    let height = view::list_rows(app);
+    app.shell.feed.logs.settle(height);
+    let (screen, shell) = app.split();
+    screen.settle(shell);
+    if let Some(Dialog::Help { top }) = app.dialogs.last_mut() {
         *top = 0;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PLAIN: KeyModifiers = KeyModifiers::NONE;
-    const CTRL: KeyModifiers = KeyModifiers::CONTROL;
-
-    fn key(code: KeyCode, modifiers: KeyModifiers) -> Event {
-        Event::Key(KeyEvent::new(code, modifiers))
-    }
-
-    fn letter(c: char) -> Event {
-        key(KeyCode::Char(c), PLAIN)
-    }
-
-    fn tick(millis: i64) -> Event {
-        Event::Tick(Moment::from_micros(1_000_000_000 + millis * 1_000))
-    }
-
-    fn rows(doors: &[&str]) -> Event {
-        let row = |door: &&str| LogRow {
-            at: Moment::default(),
-            granted: true,
-            reason: None,
-            door: (*door).into(),
-            person: "Tracy Ortiz".into(),
-            host: None,
-            key: "Key A".into(),
-            kind: "code",
-        };
-        Event::Rows(doors.iter().map(row).collect())
-    }
-
-    fn counts(granted: u64) -> Event {
-        Event::Counts(Counts { granted, ..Counts::default() })
-    }
-
-    /// What a row of the table may look at.
-    fn state(app: &App) -> String {
-        let paused = app.logs.paused().map_or("follow".into(), |new| format!("paused+{new}"));
-        let typing = if app.typing { " typing" } else { "" };
-        let hidden = if app.people_hidden { " hidden" } else { "" };
-        let overlay = app.overlay.map_or(String::new(), |overlay| format!(" {overlay:?}"));
-        let (wanted, kept) = app.logs.counts();
-        format!("{:?} {paused} {wanted}/{kept} [{}]{typing}{hidden}{overlay}", app.screen, app.filter())
-    }
-
-    /// One story after the other: each event with the effects and the state that it leads to.
-    fn check(story: Vec<(Event, &[Effect], &str)>) {
-        let mut app = App::new(Theme::MONOCHROME, Glyphs::ASCII);
-        for (event, effects, after) in story {
-            let shown = format!("{event:?}");
-            assert_eq!(update(&mut app, event), effects, "{shown}");
-            assert_eq!(state(&app), after, "{shown}");
-        }
-    }
-
-    const DRAW: &[Effect] = &[Effect::Draw];
-    const QUIT: &[Effect] = &[Effect::Quit];
-    const NOTHING: &[Effect] = &[];
-
-    #[test]
-    fn a_pause_stops_and_counts_and_following_catches_up() {
-        check(vec![
-            (rows(&["Lobby", "Garage"]), DRAW, "Logs follow 2/2 []"),
-            (letter(' '), DRAW, "Logs paused+0 2/2 []"),
-            (rows(&["Gym"]), DRAW, "Logs paused+1 2/2 []"),
-            (rows(&[]), NOTHING, "Logs paused+1 2/2 []"),
-            (rows(&["Pool", "Roof"]), DRAW, "Logs paused+3 2/2 []"),
-            (letter(' '), DRAW, "Logs follow 5/5 []"),
-            (letter('k'), DRAW, "Logs paused+0 5/5 []"),
-            (letter('G'), DRAW, "Logs follow 5/5 []"),
-        ]);
-    }
-
-    #[test]
-    fn typing_goes_to_the_filter_all_of_it_and_esc_clears() {
-        check(vec![
-            (rows(&["Lobby", "Garage"]), DRAW, "Logs follow 2/2 []"),
-            (letter('/'), DRAW, "Logs follow 2/2 [] typing"),
-            (letter('q'), DRAW, "Logs follow 0/2 [q] typing"),
-            (letter('?'), DRAW, "Logs follow 0/2 [q?] typing"),
-            (key(KeyCode::Char('u'), CTRL), DRAW, "Logs follow 2/2 [] typing"),
-            (letter('G'), DRAW, "Logs follow 1/2 [G] typing"),
-            (letter(' '), DRAW, "Logs follow 0/2 [G ] typing"),
-            (key(KeyCode::Backspace, PLAIN), DRAW, "Logs follow 1/2 [G] typing"),
-            (key(KeyCode::Enter, PLAIN), DRAW, "Logs follow 1/2 [G]"),
-            (rows(&["Gym", "Pool"]), DRAW, "Logs follow 2/4 [G]"),
-            (letter('1'), DRAW, "Keys follow 2/4 []"),
-            (letter('4'), DRAW, "Logs follow 2/4 [G]"),
-            (key(KeyCode::Esc, PLAIN), DRAW, "Logs follow 4/4 []"),
-            (letter('/'), DRAW, "Logs follow 4/4 [] typing"),
-            (letter('x'), DRAW, "Logs follow 0/4 [x] typing"),
-            (key(KeyCode::Esc, PLAIN), DRAW, "Logs follow 4/4 []"),
-        ]);
-    }
-
-    #[test]
-    fn hidden_people_are_not_searched() {
-        check(vec![
-            (rows(&["Lobby"]), DRAW, "Logs follow 1/1 []"),
-            (letter('/'), DRAW, "Logs follow 1/1 [] typing"),
-            (letter('t'), DRAW, "Logs follow 1/1 [t] typing"),
-            (key(KeyCode::Enter, PLAIN), DRAW, "Logs follow 1/1 [t]"),
-            (letter('P'), DRAW, "Logs follow 0/1 [t] hidden"),
-            (letter('P'), DRAW, "Logs follow 1/1 [t]"),
-        ]);
-    }
-
-    #[test]
-    fn q_closes_what_is_open_and_then_quits() {
-        check(vec![
-            (letter('?'), DRAW, "Logs follow 0/0 [] Help { top: 0 }"),
-            (letter('q'), DRAW, "Logs follow 0/0 []"),
-            (letter('h'), DRAW, "Keys follow 0/0 []"),
-            (letter('l'), DRAW, "Logs follow 0/0 []"),
-            (key(KeyCode::Enter, PLAIN), DRAW, "Logs follow 0/0 [] Detail"),
-            (key(KeyCode::Esc, PLAIN), DRAW, "Logs follow 0/0 []"),
-            (letter('x'), NOTHING, "Logs follow 0/0 []"),
-            (letter('q'), QUIT, "Logs follow 0/0 []"),
-            (Event::Stop, QUIT, "Logs follow 0/0 []"),
-        ]);
-    }
-
-    #[test]
-    fn ctrl_c_quits_only_when_it_is_pressed_twice_within_three_seconds() {
-        let (ctrl_c, idle) = (|| key(KeyCode::Char('c'), CTRL), "Logs follow 0/0 []");
-        check(vec![
-            (tick(0), DRAW, idle),
-            (ctrl_c(), DRAW, idle),
-            (letter('j'), DRAW, "Logs paused+0 0/0 []"),
-            (letter('G'), DRAW, idle),
-            (ctrl_c(), DRAW, idle),
-            (tick(3_100), DRAW, idle),
-            (ctrl_c(), DRAW, idle),
-            (tick(3_200), NOTHING, idle),
-            (ctrl_c(), QUIT, idle),
-        ]);
-        check(vec![
-            (letter('/'), DRAW, "Logs follow 0/0 [] typing"),
-            (ctrl_c(), DRAW, "Logs follow 0/0 [] typing"),
-            (ctrl_c(), QUIT, "Logs follow 0/0 [] typing"),
-        ]);
-    }
-
-    #[test]
-    fn ticks_within_a_second_draw_nothing() {
-        let idle = "Logs follow 0/0 []";
-        check(vec![
-            (tick(0), DRAW, idle),
-            (tick(900), NOTHING, idle),
-            (tick(1_000), DRAW, idle),
-            (counts(4), DRAW, idle),
-        ]);
-    }
-
-    #[test]
-    fn another_size_and_ctrl_l_repaint() {
-        let idle = "Logs follow 0/0 []";
-        check(vec![
-            (Event::Resize { width: 0, height: 0 }, &[Effect::Repaint], idle),
-            (Event::Resize { width: 40, height: 12 }, &[Effect::Repaint], idle),
-            (key(KeyCode::Char('l'), CTRL), &[Effect::Repaint], idle),
-        ]);
-    }
-
-    #[test]
-    fn the_help_scrolls_as_far_as_its_last_line_and_no_further() {
-        let mut app = App::new(Theme::MONOCHROME, Glyphs::ASCII);
-        update(&mut app, Event::Resize { width: 40, height: 12 });
-        update(&mut app, letter('?'));
-        for _ in 0..50 {
-            update(&mut app, key(KeyCode::PageDown, PLAIN));
-        }
-        let page = layout::help_page(40, 12, Screen::Logs);
-        assert_eq!(app.overlay, Some(Overlay::Help { top: keymap::BINDINGS.len() - page }));
     }
 }

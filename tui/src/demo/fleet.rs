@@ -68,11 +68,6 @@ impl Fleet {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The same, as it goes on.
-    pub fn shared_tally(&self) -> Arc<Mutex<Tally>> {
-        Arc::clone(&self.tally)
-    }
-
     /// Lets every lock finish the check in hand, and says what was answered.
     pub async fn stop(mut self) -> Tally {
         _ = self.stop.send(true);

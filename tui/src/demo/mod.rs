@@ -2,7 +2,6 @@
 //! real QUIC. The only part of the client that names the server.
 
 mod fleet;
-mod show;
 mod town;
 
 use std::{
@@ -16,11 +15,11 @@ use std::{
 
 use etcetera::BaseStrategy;
 use fleet::{Fleet, Tally};
-use keyward_protocol::id::PortfolioId;
+use keyward_protocol::{client::ClientIdentity, id::PortfolioId};
 use keyward_server::{
     access_log::{Mode, Span, Totals},
     clock,
-    domain::site::Site,
+    domain::{directory::Party, site::Site},
     engine::Layout,
     service::{self, Inside, Options, Server},
 };
@@ -28,17 +27,19 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
-    app::{App, Event},
+    app::{App, ScreenId, Shell},
     cli::DemoOptions,
-    terminal::{ScreenOptions, demo_screen, theme_from_env},
+    remote::Remote,
+    servers::Known,
+    terminal::{self, ScreenOptions, theme_from_env},
 };
 
 /// The example building: 1800 Main St.
 const SITE: &str = include_str!("../../../tests/scenarios/1800-main-st.toml");
 const PORTFOLIO: PortfolioId = PortfolioId(1);
 const HEADLESS_SECONDS: u64 = 10;
-/// So many events may wait for the screen.
-const EVENTS_MAX: usize = 64;
+/// An operator's certificate that is as old as this is renewed at a start; it is good for 12 hours.
+const RENEW_OPERATOR: Duration = Duration::from_secs(60);
 
 /// Runs the demo until its time is over or Ctrl-C, and prints the summary.
 pub fn run(options: &DemoOptions) -> Result<(), String> {
@@ -61,10 +62,10 @@ fn prepare(options: &DemoOptions) -> Result<Layout, String> {
     if options.fresh {
         remove(layout.data())?;
         remove(layout.secrets())?;
-        // Of locks that joined the server that is gone.
-        let locks = home.join("locks");
-        if locks.is_dir() {
-            fs::remove_dir_all(&locks).map_err(|error| format!("`{}`: {error}", locks.display()))?;
+        // Of those who joined the server that is gone.
+        let joined = home.join("joined");
+        if joined.is_dir() {
+            fs::remove_dir_all(&joined).map_err(|error| format!("`{}`: {error}", joined.display()))?;
         }
     }
     if !layout.data().is_dir() {
@@ -108,16 +109,14 @@ async fn play(layout: &Layout, demo: &DemoOptions, headless: bool) -> Result<Str
     let serving = tokio::spawn(server.serve(async move { _ = stopped.wait_for(|stop| *stop).await }));
     let first = inside.log.next_sequence();
 
-    let inside_town = inside.clone();
-    let kept = layout.data().with_file_name("locks");
-    let town = tokio::task::spawn_blocking(move || town::Town::of(&inside_town, &kept)).await;
-    let town = town.map_err(|error| format!("the building could not be read: {error}"))??;
+    let kept = layout.data().with_file_name("joined");
+    let town = town::Town::of(&inside, &kept).await?;
     progress(&format!("{} locks connect to {}", town.locks.len(), inside.address));
     let fleet = Fleet::start(Arc::new(town), &inside).await?;
     if headless {
         wait(demo).await;
     } else {
-        show(&inside, &fleet, demo).await?;
+        show(&inside, &kept, demo).await?;
     }
     let tally = fleet.stop().await;
 
@@ -139,22 +138,23 @@ async fn totals(inside: &Inside, first: u64) -> Result<Totals, String> {
     totals.map_err(|error| format!("the log could not be read: {error}"))
 }
 
-/// Shows the screen until its user leaves or the time is over.
-async fn show(inside: &Inside, fleet: &Fleet, options: &DemoOptions) -> Result<(), String> {
-    let (events, screen) = std::sync::mpsc::sync_channel(EVENTS_MAX);
-    let terminated = events.clone();
-    let feeding = tokio::spawn(show::feed(inside.clone(), fleet.shared_tally(), events));
-    // A terminal is given back on SIGTERM, too: the screen leaves as if its user had.
-    let watching = tokio::spawn(async move {
-        stopped().await;
-        _ = terminated.send(Event::Stop);
-    });
-    let app = App::new(theme_from_env(), options.glyphs.glyphs());
+/// Shows the client, which talks to the demo's server as to any other, until its user leaves or the time is over.
+async fn show(inside: &Inside, kept: &Path, options: &DemoOptions) -> Result<(), String> {
+    let identity = operator(inside, kept).await?;
+    let known = Known { name: "demo".to_owned(), addresses: vec![inside.address.to_string()], identity, kept: None };
+    let connected = Remote::start(known).map_err(|error| format!("the connection can't be started: {error}"))?;
+    let app = App::new(Shell::new("demo", theme_from_env(), options.glyphs.glyphs())).at(ScreenId::Logs);
     let options = ScreenOptions { ends_after: options.seconds.map(Duration::from_secs) };
-    let shown = tokio::task::spawn_blocking(move || demo_screen(app, screen, options)).await;
-    feeding.abort();
-    watching.abort();
+    let shown = tokio::task::spawn_blocking(move || terminal::show(app, Some(connected), options)).await;
     shown.map_err(|error| error.to_string())?.map_err(|error| format!("the terminal can't be used: {error}"))
+}
+
+/// The identity of the example's first Portfolio Manager, which lies in `kept` from one start to the next.
+async fn operator(inside: &Inside, kept: &Path) -> Result<ClientIdentity, String> {
+    let directory = inside.engine.directory();
+    let portfolio = directory.portfolios.get(&PORTFOLIO).ok_or("the demo's portfolio is gone: start with --fresh")?;
+    let person = *portfolio.managers.iter().next().ok_or("the demo has no Portfolio Manager: start with --fresh")?;
+    town::joined(inside, &kept.join("operator"), Party::Operator(person), RENEW_OPERATOR).await
 }
 
 /// Waits until the time is over, or for SIGTERM or Ctrl-C.

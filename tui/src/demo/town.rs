@@ -1,8 +1,12 @@
 //! Who lives and works at the example building, as the fleet needs it: locks, and what people show at their doors.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
-use keyward_protocol::{client::ClientIdentity, code::Credential, id::*};
+use keyward_protocol::{
+    client::{self, ClientIdentity},
+    code::Credential,
+    id::*,
+};
 use keyward_server::{
     domain::{
         command::Command,
@@ -19,6 +23,13 @@ const UNITS_PER_GATEWAY: usize = 20;
 /// At most so many people's codes are looked up for a door.
 const CODES_PER_DOOR: usize = 12;
 
+/// A lock's certificate that is as old as this is renewed at a start; it is good for 90 days.
+const RENEW_LOCK: Duration = Duration::from_secs(30 * 86_400);
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A lock's name, its id and its doors.
+type Post = (String, LockId, Vec<DoorId>);
+
 /// The fleet's view of the building.
 pub struct Town {
     /// A certificate and the doors it may ask about, for each lock.
@@ -33,8 +44,20 @@ pub struct Town {
 
 impl Town {
     /// Registers the fleet where that was not done before, lets each lock join that has not, and looks people up. What
-    /// the locks keep of it lies in `kept`. Blocks.
-    pub fn of(inside: &Inside, kept: &Path) -> Result<Town, String> {
+    /// the locks keep of it lies in `kept`.
+    pub async fn of(inside: &Inside, kept: &Path) -> Result<Town, String> {
+        let here = inside.clone();
+        let town = tokio::task::spawn_blocking(move || Town::people(&here)).await;
+        let (mut town, posts) = town.map_err(|error| format!("the building could not be read: {error}"))??;
+        for (name, lock, doors) in posts {
+            let identity = joined(inside, &kept.join(lock.to_string()), Party::Lock(lock), RENEW_LOCK).await;
+            town.locks.push((identity.map_err(|error| format!("{name}: {error}"))?, doors));
+        }
+        Ok(town)
+    }
+
+    /// The people, and each lock that is to join with its name and doors. Blocks.
+    fn people(inside: &Inside) -> Result<(Town, Vec<Post>), String> {
         for carrier in ["UPS", "FedEx"] {
             inside.engine.make_carrier(carrier).map_err(|error| error.to_string())?;
         }
@@ -42,9 +65,13 @@ impl Town {
         let portfolio =
             directory.portfolios.get(&PORTFOLIO).ok_or("the demo's portfolio is gone: start with --fresh")?;
         let property = portfolio.properties.values().next().ok_or("the demo's property is gone: start with --fresh")?;
-        let mut locks = Vec::new();
+        let mut registered = Vec::new();
         for (name, doors) in posts(property) {
-            locks.push((identity(inside, portfolio, kept, &name, &doors)?, doors));
+            let lock = match portfolio.locks.values().find(|lock| lock.name == name) {
+                Some(lock) => lock.id,
+                None => register(inside, &name, &doors)?,
+            };
+            registered.push((name, lock, doors));
         }
         let mut at_door: BTreeMap<DoorId, Vec<Credential>> = BTreeMap::new();
         for door in property.doors.keys() {
@@ -59,7 +86,7 @@ impl Town {
             known.extend(carriers.iter().cycle().take(drivers).cloned());
         }
         let everyone = portfolio.people.values().map(|person| Credential::Mobile(person.mobile)).collect();
-        Ok(Town { locks, at_door, everyone, carriers })
+        Ok((Town { locks: Vec::new(), at_door, everyone, carriers }, registered))
     }
 }
 
@@ -74,26 +101,41 @@ fn posts(property: &Property) -> Vec<(String, Vec<DoorId>)> {
     common.chain(gateways).collect()
 }
 
-fn identity(
+/// The identity in `directory`: renewed where it is older than `renew_after`, joined where there is none that works.
+pub async fn joined(
     inside: &Inside,
-    portfolio: &Portfolio,
-    kept: &Path,
-    name: &str,
-    doors: &[DoorId],
+    directory: &Path,
+    party: Party,
+    renew_after: Duration,
 ) -> Result<ClientIdentity, String> {
-    let lock = match portfolio.locks.values().find(|lock| lock.name == name) {
-        Some(lock) => lock.id,
-        None => register(inside, name, doors)?,
+    let identity = match ClientIdentity::load(directory).ok() {
+        Some(known) => {
+            let written = directory.join("certificate.pem").metadata().and_then(|found| found.modified());
+            let age = written.ok().and_then(|written| written.elapsed().ok());
+            if age.is_some_and(|age| age < renew_after) && stands(inside, party) {
+                return Ok(known);
+            }
+            client::renew(inside.address, &known, PATIENCE).await.ok().map(|renewed| renewed.identity)
+        }
+        None => None,
     };
-    let directory = kept.join(lock.to_string());
-    let joined = portfolio.admissions.of(Party::Lock(lock)).next();
-    if let Some(known) = joined.and_then(|_| ClientIdentity::load(&directory).ok()) {
-        return Ok(known);
-    }
-    let pass = inside.join(PORTFOLIO, Party::Lock(lock)).map_err(|error| error.to_string())?;
-    let identity = ClientIdentity::new(pass.ca_pem, pass.certificate_pem, pass.key_pem.as_str());
-    identity.save(&directory).map_err(|error| error.to_string())?;
+    let identity = match identity {
+        Some(renewed) => renewed,
+        None => {
+            let here = inside.clone();
+            let pass = tokio::task::spawn_blocking(move || here.join(PORTFOLIO, party)).await;
+            let pass = pass.map_err(|error| error.to_string())?.map_err(|error| error.to_string())?;
+            ClientIdentity::new(pass.ca_pem.as_str(), pass.certificate_pem.as_str(), pass.key_pem.as_str())
+        }
+    };
+    identity.save(directory).map_err(|error| error.to_string())?;
     Ok(identity)
+}
+
+/// Whether the server knows a key of this party: a demo that began anew does not.
+fn stands(inside: &Inside, party: Party) -> bool {
+    let directory = inside.engine.directory();
+    directory.portfolios.get(&PORTFOLIO).is_some_and(|found| found.admissions.of(party).next().is_some())
 }
 
 fn register(inside: &Inside, name: &str, doors: &[DoorId]) -> Result<LockId, String> {

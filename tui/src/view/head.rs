@@ -1,61 +1,77 @@
 //! The head and the foot of the screen.
 
-use keyward_protocol::time::{Moment, human_micros};
+use keyward_protocol::{
+    entry::Level,
+    time::{Moment, human_micros},
+};
 use ratatui::style::Style;
 
-use super::{layout::Band, painter::Painter, text::grouped};
+use super::{dialog, layout::Band, painter::Painter, text::grouped};
 use crate::{
-    app::{App, Counts, Link, Screen},
-    keymap::{Action, BINDINGS},
+    app::{App, Link, SCREENS, ScreenId, Shell},
+    keymap::Action,
 };
 
 /// A word on a line, with its style. The highest rank goes first when room is short.
 struct Word {
     text: String,
     style: Style,
-    rank: u8,
+    rank: usize,
 }
 
-/// Server, property and clock; where there are three rows, the screens with the totals, and where we are.
+/// Server, property and clock; where there are three rows, the screens with the rate, and where we are.
 pub fn header(app: &App, band: Band, painter: &mut Painter<'_>) {
     if band.height == 0 {
         return;
     }
-    let mut clock = app.now.map_or_else(|| "--:--:--".to_owned(), |now| clock(app, now));
+    let shell = &app.shell;
+    let mut time = shell.now.map_or_else(|| "--:--:--".to_owned(), |now| clock(shell, now));
     if painter.width() >= 60 {
-        clock = format!("{} {clock}", zone(app));
+        time = format!("{} {time}", zone(shell));
     }
     let end = painter.width().saturating_sub(1);
-    let room = end.saturating_sub(painter.columns(&clock) + 2);
-    line(identity(app, painter), band.y, room, painter);
-    painter.put_right(end, band.y, &clock, painter.theme.strong);
+    let room = end.saturating_sub(painter.columns(&time) + 2);
+    line(identity(shell, painter), band.y, room, painter);
+    painter.put_right(end, band.y, &time, painter.theme.strong);
     if band.height >= 3 {
         screens(app, band.y + 1, painter);
         place(app, band.y + 2, painter);
     }
 }
 
-fn identity(app: &App, painter: &Painter<'_>) -> Vec<Word> {
+fn identity(shell: &Shell, painter: &Painter<'_>) -> Vec<Word> {
     let theme = painter.theme;
-    let (link, style) = link(app, painter);
-    let mut words = vec![Word { text: "keyward".into(), style: theme.strong, rank: 2 }];
+    let (link, style) = link(shell, painter);
+    let mut words = vec![Word { text: "keyward".into(), style: theme.strong, rank: 5 }];
     let mut word = |text: &str, style, rank| words.push(Word { text: text.into(), style, rank });
-    word(&app.header.server, theme.text, 3);
+    word(&shell.server, theme.text, 3);
     word(&link, style, 0);
-    if let Some(counts) = &app.counts {
-        word(&format!("rev {}", counts.revision), theme.text, 4);
+    if let Some(overview) = &shell.overview {
+        word(&format!("rev {}", overview.revision), theme.text, 4);
     }
-    word(&app.header.property, theme.text, 1);
+    word(shell.property_row().map_or("", |row| &row.name), theme.text, 1);
+    if let Some(overview) = &shell.overview {
+        word(&format!("{} {}", overview.my_name, level(shell)), theme.text, 2);
+    }
     words
 }
 
-fn link(app: &App, painter: &Painter<'_>) -> (String, Style) {
-    match app.link {
+/// What we may do with the property's Keys, in a word.
+fn level(shell: &Shell) -> String {
+    match shell.level() {
+        Some(Level::Full) => "FULL".to_owned(),
+        Some(Level::Limited) => "LIMITED".to_owned(),
+        Some(Level::Specific(keys)) => format!("SPECIFIC({})", keys.len()),
+        None => "READ-ONLY".to_owned(),
+    }
+}
+
+fn link(shell: &Shell, painter: &Painter<'_>) -> (String, Style) {
+    match &shell.link {
         Link::Connecting => ("[connecting]".into(), painter.theme.alert),
-        Link::Up { round_trip_us: None } => ("[up]".into(), painter.theme.text),
-        Link::Up { round_trip_us: Some(micros) } => (format!("[up {}]", human_micros(micros)), painter.theme.text),
-        Link::Down { since } => {
-            let now = app.now.unwrap_or(since);
+        Link::Up { round_trip_us } => (format!("[up {}]", human_micros(*round_trip_us)), painter.theme.text),
+        Link::Down { since, .. } => {
+            let (now, since) = (shell.now.unwrap_or_default(), since.or(shell.now).unwrap_or_default());
             let micros = now.as_micros().saturating_sub(since.as_micros()).max(0);
             // Whole seconds: nobody waits for the millisecond in which a connection was lost.
             let seconds = u64::try_from(micros).unwrap_or(0) / 1_000_000;
@@ -67,105 +83,117 @@ fn link(app: &App, painter: &Painter<'_>) -> (String, Style) {
 
 fn screens(app: &App, y: u16, painter: &mut Painter<'_>) {
     let mut x = 1;
-    for (name, screen) in [("1 Keys", Screen::Keys), ("4 Logs", Screen::Logs)] {
-        let open = app.screen == screen;
-        let (text, style) = match open {
+    for (id, _) in SCREENS {
+        let name = format!("{} {}", id.number(), id.name());
+        let (text, style) = match app.screen_id() == *id {
             true => (format!("[{name}]"), painter.theme.strong),
             false => (format!(" {name} "), painter.theme.quiet),
         };
         x += painter.put(x, y, u16::MAX, &text, style) + 1;
     }
-    if let Some(counts) = &app.counts {
-        let end = painter.width().saturating_sub(1);
-        let totals = totals(counts);
-        let fitting = totals.iter().find(|text| painter.columns(text) + x < end);
-        painter.put_right(end, y, fitting.map_or("", String::as_str), painter.theme.text);
+    let (granted, denied) = app.shell.feed.rates.last_minute();
+    let end = painter.width().saturating_sub(1);
+    let rate = format!("{} granted  {} denied a minute", grouped(granted), grouped(denied));
+    if x + painter.columns(&rate) < end && app.shell.overview.is_some() {
+        painter.put_right(end, y, &rate, painter.theme.quiet);
     }
 }
 
-/// The totals, from the fullest way to say them to the shortest.
-fn totals(counts: &Counts) -> [String; 3] {
-    let short = format!("{} granted  {} denied", grouped(counts.granted), grouped(counts.denied));
-    let timed = format!("{short}  p50 {}  p99 {}", human_micros(counts.p50_us), human_micros(counts.p99_us));
-    [format!("{:.0}/s  {timed}", counts.per_second), timed, short]
-}
-
 fn place(app: &App, y: u16, painter: &mut Painter<'_>) {
-    let (screen, wanted, kept) = match app.screen {
-        Screen::Keys => ("Keys", app.keys.counts().0, app.keys.counts().1),
-        Screen::Logs => ("Logs > live", app.logs.counts().0, app.logs.counts().1),
-    };
-    let hidden = if app.people_hidden { "   people hidden" } else { "" };
-    let many = match app.filter() {
-        "" => grouped(kept as u64),
-        _ => format!("{} of {}", grouped(wanted as u64), grouped(kept as u64)),
-    };
-    let noun = if app.screen == Screen::Keys { "Keys" } else { "rows kept" };
-    let right = format!("{many} {noun}{hidden}");
+    let shell = &app.shell;
     let end = painter.width().saturating_sub(1);
+    let mut crumbs: Vec<String> = shell.property_row().map(|row| row.name.clone()).into_iter().collect();
+    if let Some(overview) = &shell.overview
+        && painter.width() >= 100
+    {
+        crumbs.insert(0, overview.name.clone());
+    }
+    crumbs.extend(app.screen().crumbs());
+    let crumbs = crumbs.join(" > ");
+    let summary = app.screen().summary(shell);
+    let fits = |text: &&String| painter.columns(text) + painter.columns(&crumbs) + 4 <= end;
+    let right = summary.iter().find(fits).or(summary.last()).map_or("", String::as_str).to_owned();
+    let right = if painter.columns(&right) * 2 > end { String::new() } else { right };
     let room = end.saturating_sub(painter.columns(&right) + 3);
-    painter.put(1, y, room, &format!("{} > {screen}", app.header.property), painter.theme.text);
+    painter.put(1, y, room, &crumbs, painter.theme.text);
     painter.put_right(end, y, &right, painter.theme.quiet);
 }
 
-/// The mode with how honest the log is, then the chords. A single row is the first of them.
+/// What is said, then the chords. A single row is the first of them.
 pub fn footer(app: &App, band: Band, painter: &mut Painter<'_>) {
     if band.height == 0 {
         return;
     }
     let width = painter.width().saturating_sub(2);
-    if app.typing {
-        input(app, band.y, painter);
-    } else {
-        line(status(app, painter, width), band.y, width, painter);
+    match app.typing() {
+        Some(typed) if app.dialog().is_none() => {
+            input("/", typed, "Enter keeps, Esc clears", 1, band.y, painter);
+        }
+        _ => line(status(app, painter, width), band.y, width, painter),
     }
     if band.height >= 2 {
         line(hints(app, painter), band.y + 1, width, painter);
     }
 }
 
-fn input(app: &App, y: u16, painter: &mut Painter<'_>) {
-    let room = painter.width().saturating_sub(4);
+/// A line of input from column `x` on, with what is said beside it where there is room.
+pub fn input(prompt: &str, typed: &str, said: &str, x: u16, y: u16, painter: &mut Painter<'_>) {
+    let used = painter.put(x, y, u16::MAX, prompt, painter.theme.strong);
+    let end = painter.width().saturating_sub(x);
+    let room = end.saturating_sub(x + used + 1);
     // The end of what is typed is where the eye is: the beginning goes when room is short.
-    let mut typed = app.filter();
-    while painter.columns(typed) > room {
-        typed = typed.char_indices().nth(1).map_or("", |(next, _)| typed.get(next..).unwrap_or(""));
+    let mut shown = typed;
+    while painter.columns(shown) > room {
+        shown = shown.char_indices().nth(1).map_or("", |(next, _)| shown.get(next..).unwrap_or(""));
     }
-    let used = painter.put(1, y, u16::MAX, "/", painter.theme.strong);
-    let used = used + painter.put(1 + used, y, room, typed, painter.theme.text);
-    painter.put(1 + used, y, 1, "_", painter.theme.cursor);
-    let said = "Enter keeps, Esc clears";
-    if 1 + used + 3 + painter.columns(said) < painter.width() {
-        painter.put_right(painter.width() - 1, y, said, painter.theme.quiet);
+    let used = used + painter.put(x + used, y, room, shown, painter.theme.text);
+    painter.put(x + used, y, 1, "_", painter.theme.cursor);
+    if x + used + 3 + painter.columns(said) < end {
+        painter.put_right(end, y, said, painter.theme.quiet);
     }
 }
 
 fn status(app: &App, painter: &Painter<'_>, width: u16) -> Vec<Word> {
-    let theme = painter.theme;
-    if app.interrupted {
+    let (theme, shell) = (painter.theme, &app.shell);
+    if app.is_interrupted() {
         return vec![Word { text: "Ctrl-c again quits".into(), style: theme.alert, rank: 0 }];
     }
+    if let Some(notice) = &shell.notice {
+        let style = if notice.alert { theme.alert } else { theme.strong };
+        return vec![Word { text: notice.text.clone(), style, rank: 0 }];
+    }
     let mut words = Vec::new();
-    if app.screen == Screen::Logs {
-        words.push(match app.logs.paused() {
-            None => Word { text: "FOLLOWING".into(), style: theme.strong, rank: 0 },
-            Some(new) => Word { text: format!("PAUSED +{} new", grouped(new)), style: theme.alert, rank: 0 },
-        });
+    let mut word = |text: String, style, rank| words.push(Word { text, style, rank });
+    if app.screen_id() == ScreenId::Logs {
+        match shell.feed.logs.paused() {
+            None => word("FOLLOWING".into(), theme.strong, 0),
+            Some(new) => word(format!("PAUSED +{} new", grouped(new)), theme.alert, 0),
+        }
     }
-    if !app.filter().is_empty() {
-        words.push(Word { text: format!("filter: {}", app.filter()), style: theme.strong, rank: 2 });
+    if let Link::Down { why, .. } = &shell.link {
+        word(why.clone(), theme.alert, 1);
+        word("R connects anew".into(), theme.quiet, 6);
     }
-    if let Some(counts) = &app.counts {
-        let style = if counts.dropped > 0 { theme.alert } else { theme.quiet };
-        words.push(Word { text: honesty(counts, width < 60), style, rank: 1 });
+    if app.screen().marked() > 0 {
+        word(format!("{} marked", grouped(app.screen().marked() as u64)), theme.strong, 1);
+    }
+    if !app.screen().filtered().is_empty() {
+        word(format!("filter: {}", app.screen().filtered()), theme.strong, 2);
+    }
+    if shell.people_hidden {
+        word("people hidden".into(), theme.quiet, 4);
+    }
+    if shell.overview.is_some() && app.screen_id() == ScreenId::Logs {
+        let style = if shell.feed.dropped > 0 { theme.alert } else { theme.quiet };
+        word(honesty(shell, width < 60), style, 3);
     }
     words
 }
 
-/// What of the log is not on the screen.
-fn honesty(counts: &Counts, short: bool) -> String {
-    let dropped = grouped(counts.dropped);
-    match (counts.shown_one_in, short) {
+/// What of the log is not on the screen (L6).
+fn honesty(shell: &Shell, short: bool) -> String {
+    let dropped = grouped(shell.feed.dropped);
+    match (shell.feed.shown_one_in, short) {
         (0 | 1, _) => format!("all shown, dropped {dropped}"),
         (some, false) => format!("shown 1 in {}, dropped {dropped}", grouped(some)),
         (some, true) => format!("1 in {}, dropped {dropped}", grouped(some)),
@@ -173,16 +201,26 @@ fn honesty(counts: &Counts, short: bool) -> String {
 }
 
 fn hints(app: &App, painter: &Painter<'_>) -> Vec<Word> {
-    let hinted = BINDINGS.iter().filter_map(|binding| binding.hint.map(|hint| (binding.action, hint)));
-    let words = hinted.zip(0..).map(|((action, (chord, word)), rank)| {
-        let word = match action {
-            Action::Pause if app.logs.paused().is_some() => "follow",
-            Action::Quit if app.overlay.is_some() => "close",
-            Action::HidePeople if app.people_hidden => "show people",
-            Action::HidePeople => "hide people",
-            _ => word,
+    let theme = painter.theme;
+    if app.is_welcome() {
+        return vec![Word { text: "q quit".into(), style: theme.text, rank: 0 }];
+    }
+    if let Some(open) = app.dialog() {
+        let hints = dialog::hints(open).iter().enumerate();
+        return hints.map(|(rank, hint)| Word { text: (*hint).to_owned(), style: theme.text, rank }).collect();
+    }
+    let bindings = app.bindings();
+    let hinted = bindings.iter().filter_map(|binding| Some((binding, binding.hint?))).enumerate();
+    let words = hinted.map(|(rank, (binding, hint))| {
+        let word = match binding.action {
+            Action::Act(act) if act.0 == "pause" && app.shell.feed.logs.paused().is_some() => "follow",
+            Action::Quit if app.screen().crumbs().len() < 2 => "quit",
+            _ => hint,
         };
-        Word { text: format!("{chord} {word}"), style: painter.theme.quiet, rank }
+        let dimmed = app.screen().forbidden(binding.action, &app.shell).is_some();
+        // The ways out and to help survive longest.
+        let rank = if matches!(binding.action, Action::Help | Action::Quit) { 0 } else { rank + 1 };
+        Word { text: format!("{} {word}", binding.shown), style: if dimmed { theme.quiet } else { theme.text }, rank }
     });
     words.collect()
 }
@@ -190,7 +228,9 @@ fn hints(app: &App, painter: &Painter<'_>) -> Vec<Word> {
 /// Draws the words that fit, two spaces apart, from column 1 on. The best one is cut rather than left out.
 fn line(mut words: Vec<Word>, y: u16, room: u16, painter: &mut Painter<'_>) {
     words.retain(|word| !word.text.is_empty());
-    let needed = |words: &[Word]| words.iter().map(|word| painter.columns(&word.text) + 2).sum::<u16>();
+    let needed = |words: &[Word]| {
+        words.iter().map(|word| painter.columns(&word.text).saturating_add(2)).fold(0, u16::saturating_add)
+    };
     while words.len() > 1 && needed(&words) > room.saturating_add(2) {
         let Some(worst) = (0..words.len()).max_by_key(|place| words.get(*place).map(|word| word.rank)) else { break };
         words.remove(worst);
@@ -201,19 +241,27 @@ fn line(mut words: Vec<Word>, y: u16, room: u16, painter: &mut Painter<'_>) {
     }
 }
 
-/// The time of the day in the property's zone: `11:48:41`.
-pub fn clock(app: &App, at: Moment) -> String {
-    let civil = app.zone.to_datetime(at.timestamp());
+/// The time of the day: `11:48:41`.
+pub fn clock(shell: &Shell, at: Moment) -> String {
+    let civil = shell.zone().to_datetime(at.timestamp());
     format!("{:02}:{:02}:{:02}", civil.hour(), civil.minute(), civil.second())
 }
 
 /// The time of the day to the millisecond: `11:48:41.207`.
-pub fn clock_millis(app: &App, at: Moment) -> String {
-    format!("{}.{:03}", clock(app, at), at.as_micros().rem_euclid(1_000_000) / 1_000)
+pub fn clock_millis(shell: &Shell, at: Moment) -> String {
+    format!("{}.{:03}", clock(shell, at), at.as_micros().rem_euclid(1_000_000) / 1_000)
+}
+
+/// Date and minute: `2026-11-20 11:48`; today's without the date.
+pub fn date(shell: &Shell, at: Moment) -> String {
+    let civil = shell.zone().to_datetime(at.timestamp());
+    let today = shell.now.map(|now| shell.zone().to_datetime(now.timestamp()).date());
+    let time = format!("{:02}:{:02}", civil.hour(), civil.minute());
+    if today == Some(civil.date()) { time } else { format!("{} {time}", civil.date()) }
 }
 
 /// What the zone is called now: `EST`.
-fn zone(app: &App) -> String {
-    let now = app.now.unwrap_or_default();
-    app.zone.to_offset_info(now.timestamp()).abbreviation().to_owned()
+fn zone(shell: &Shell) -> String {
+    let now = shell.now.unwrap_or_default();
+    shell.zone().to_offset_info(now.timestamp()).abbreviation().to_owned()
 }

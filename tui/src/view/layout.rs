@@ -1,7 +1,5 @@
 //! Which part of the screen is for what, at every size. Pure arithmetic.
 
-use crate::app::Screen;
-
 /// A run of rows, from the top of the screen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Band {
@@ -32,25 +30,39 @@ pub struct Layout {
     pub framed: bool,
 }
 
+/// Which bands a screen would like, by how many rows the terminal has: (from so many, so many rows). Of several that
+/// apply the last counts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Wants {
+    /// See [`Layout::detail`].
+    pub detail: &'static [(u16, u16)],
+    /// See [`Layout::strip`].
+    pub strip: &'static [(u16, u16)],
+    /// See [`Layout::rates`].
+    pub rates: &'static [(u16, u16)],
+}
+
+impl Wants {
+    /// A list with a detail under it, and with room the live log.
+    pub const LIST: Wants = Wants { detail: &[(20, 5), (24, 6), (40, 7)], strip: &[(36, 8), (40, 11)], rates: &[] };
+    /// A part of one thing, the thing under it.
+    pub const PAGE: Wants = Wants { detail: &[(20, 4), (32, 6)], strip: &[(36, 8), (40, 11)], rates: &[] };
+    /// The live log.
+    pub const LOG: Wants = Wants { detail: &[(32, 5)], strip: &[], rates: &[(16, 3), (24, 4)] };
+}
+
 impl Layout {
     /// The layout of a screen of this size.
-    pub fn of(width: u16, height: u16, screen: Screen) -> Layout {
+    pub fn of(width: u16, height: u16, wants: Wants) -> Layout {
         let tall = |rows: u16, wanted: u16| if height >= rows { wanted } else { 0 };
+        let last = |steps: &[(u16, u16)]| {
+            steps.iter().rev().find(|(rows, _)| height >= *rows).map_or(0, |(_, wanted)| *wanted)
+        };
         let heights = Heights {
             header: if height >= 24 && width >= 60 { 3 } else { tall(2, 1) },
-            detail: match screen {
-                Screen::Keys => tall(24, 4),
-                Screen::Logs => tall(32, 5),
-            },
-            strip: match screen {
-                Screen::Keys => tall(40, 11),
-                Screen::Logs => 0,
-            },
-            rates: match screen {
-                Screen::Keys => tall(32, 4),
-                Screen::Logs if height >= 24 => 4,
-                Screen::Logs => tall(16, 3),
-            },
+            detail: last(wants.detail),
+            strip: last(wants.strip),
+            rates: last(wants.rates),
             rule: tall(8, 1),
             footer: if height >= 10 { 2 } else { tall(4, 1) },
         };
@@ -61,16 +73,8 @@ impl Layout {
     pub fn list_rows(&self) -> u16 {
         self.list.height.saturating_sub(1)
     }
-}
 
-/// How many lines of the help are seen on a screen of this size.
-pub fn help_page(width: u16, height: u16, screen: Screen) -> usize {
-    let layout = Layout::of(width, height, screen);
-    usize::from(layout.overlay().height.saturating_sub(1))
-}
-
-impl Layout {
-    /// Where help and full detail lie: everything between header and rule.
+    /// Where dialogs lie: everything between header and rule.
     pub fn overlay(&self) -> Band {
         let bands = [self.list, self.detail, self.strip, self.rates];
         Band { y: self.list.y, height: bands.iter().map(|band| band.height).sum() }
@@ -115,10 +119,10 @@ mod tests {
 
     #[test]
     fn the_bands_fill_every_screen_exactly_and_the_list_never_vanishes() {
-        for screen in [Screen::Keys, Screen::Logs] {
+        for wants in [Wants::LIST, Wants::PAGE, Wants::LOG] {
             for height in 1..=120 {
                 for width in [1, 40, 80, 200] {
-                    let layout = Layout::of(width, height, screen);
+                    let layout = Layout::of(width, height, wants);
                     assert_eq!(layout.footer.y + layout.footer.height, height, "{width}x{height}");
                     assert!(layout.list.height >= 1, "{width}x{height}");
                     assert!(height < 3 || layout.list_rows() >= 1, "{width}x{height}");

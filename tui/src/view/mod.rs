@@ -1,41 +1,83 @@
-//! The terminal screen drawn from its state: pure, into a buffer.
+//! The client drawn from its state: pure, into a buffer.
 
-mod columns;
-mod detail;
-mod head;
-pub(crate) mod layout;
-mod painter;
-mod panels;
-mod table;
+pub mod columns;
+mod dialog;
+pub mod facts;
+pub mod head;
+pub mod layout;
+pub mod log;
+pub mod painter;
+pub mod screen;
+pub mod table;
 #[cfg(test)]
 mod tests;
-mod text;
+pub mod text;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 
-use self::{layout::Layout, painter::Painter};
-use crate::app::{App, Overlay, Screen};
+pub use self::{dialog::WELCOME, log::HIDDEN};
+use self::{
+    layout::{Layout, Wants},
+    painter::Painter,
+};
+use crate::app::{App, Shell};
 
-/// Draws the whole screen into `area` of the buffer.
+/// Draws everything into `area` of the buffer.
 pub fn render(app: &App, area: Rect, buffer: &mut Buffer) {
-    let layout = Layout::of(area.width, area.height, app.screen);
-    let mut painter = Painter::new(buffer, area, app.theme, app.glyphs, layout.framed);
+    let layout = Layout::of(area.width, area.height, app.screen().wants());
+    let mut painter = Painter::new(buffer, area, app.shell.theme, app.shell.glyphs, layout.framed);
     head::header(app, layout.header, &mut painter);
-    match app.overlay {
-        Some(Overlay::Help { top }) => panels::help(top, layout.overlay(), &mut painter),
-        Some(Overlay::Detail) => detail::panel(app, layout.overlay(), &mut painter),
-        None => screen(app, &layout, &mut painter),
+    match app.dialog() {
+        _ if app.is_welcome() => dialog::welcome(layout.overlay(), &mut painter),
+        Some(open) => dialog::render(app, open, layout.overlay(), &mut painter),
+        None => app.screen().render(&app.shell, &layout, &mut painter),
     }
     painter.rule(layout.rule, &layout);
     head::footer(app, layout.footer, &mut painter);
 }
 
-fn screen(app: &App, layout: &Layout, painter: &mut Painter<'_>) {
-    match app.screen {
-        Screen::Keys => table::keys(app, layout.list, painter),
-        Screen::Logs => table::logs(app, layout.list, painter),
+/// How many rows of a list are seen by a screen that wants this.
+pub fn rows_of(shell: &Shell, wants: Wants) -> usize {
+    usize::from(Layout::of(shell.width, shell.height, wants).list_rows())
+}
+
+/// How many rows of the open screen's list are seen.
+pub fn list_rows(app: &App) -> usize {
+    rows_of(&app.shell, app.screen().wants())
+}
+
+/// How many lines of the help are seen.
+pub fn help_rows(app: &App) -> usize {
+    let layout = Layout::of(app.shell.width, app.shell.height, app.screen().wants());
+    usize::from(layout.overlay().height.saturating_sub(1))
+}
+
+/// How many lines of a review's list are seen.
+pub fn review_rows(app: &App) -> usize {
+    let height = u16::try_from(help_rows(app)).unwrap_or(u16::MAX);
+    usize::from(dialog::review_rows(height)).max(1)
+}
+
+/// The whole screen as text, spaces at the ends of lines cut off.
+pub fn text(app: &App) -> String {
+    let area = Rect::new(0, 0, app.shell.width, app.shell.height);
+    let mut buffer = Buffer::empty(area);
+    render(app, area, &mut buffer);
+    let mut text = String::new();
+    for y in 0..area.height {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..area.width {
+            let symbol = buffer.cell((x, y)).map_or(" ", |cell| cell.symbol());
+            // A wide character covers the next cell.
+            if skip == 0 {
+                line.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).max(1);
+            }
+            skip -= 1;
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
     }
-    detail::panel(app, layout.detail, painter);
-    table::strip(app, layout.strip, painter);
-    panels::rates(app, layout.rates, painter);
+    text
 }

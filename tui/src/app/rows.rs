@@ -1,0 +1,43 @@
+//! The server's rows as rows of [lists](super::list): one place for all screens.
+
+use keyward_protocol::message::manage::{DoorRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow};
+
+use super::list::{Row, SortKey};
+
+macro_rules! count {
+    () => { 0 };
+    ($first:ident $($rest:ident)*) => { 1 + count!($($rest)*) };
+}
+
+macro_rules! rows {
+    ($($(#[$doc:meta])* $row:ty, $id:ident, [$($text:ident),*], [$($number:ident),*];)*) => {$(
+        $(#[$doc])*
+        impl Row for $row {
+            fn id(&self) -> u32 {
+                self.$id.0
+            }
+
+            fn texts(&self) -> Vec<&str> {
+                vec![$(&self.$text),*]
+            }
+
+            fn sort_key(&self, sort: usize) -> SortKey {
+                let numbers: [SortKey; count!($($number)*)] = [$(SortKey::number(self.$number)),*];
+                match sort.checked_sub(1).and_then(|sort| numbers.into_iter().nth(sort)) {
+                    Some(number) => number,
+                    None => SortKey::text(&self.name),
+                }
+            }
+        }
+    )*};
+}
+
+// Sort 0 is by name; then by the counts that are named last, highest first.
+rows! {
+    KeyRow, id, [name], [doors, people];
+    KeyOpens, door, [name], [];
+    HolderRow, giving, [name, email], [];
+    PersonRow, id, [name, email], [keys];
+    DoorRow, id, [name], [keys, codes];
+    LockRow, id, [name], [];
+}

@@ -1,0 +1,149 @@
+//! The screens: one module each. A screen that is not in [`SCREENS`] does not exist.
+
+pub mod keys;
+pub mod logs;
+
+use std::fmt;
+
+use keyward_protocol::message::{manage::Answer, watch::LiveBatch};
+
+use super::{Shell, Step, form::Form};
+use crate::{
+    keymap::{Action, Binding},
+    remote::{Failure, Ticket, WatchId},
+    view::{layout::Layout, layout::Wants, painter::Painter},
+};
+
+/// Every screen that there will be, by the number that shows it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum ScreenId {
+    /// The Keys of the property.
+    Keys,
+    /// People.
+    People,
+    /// Doors.
+    Doors,
+    /// The access log.
+    Logs,
+    /// Managers.
+    Managers,
+    /// Locks.
+    Locks,
+    /// The audit trail.
+    Audit,
+}
+
+impl ScreenId {
+    /// The number that shows it.
+    pub fn number(self) -> usize {
+        self as usize + 1
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            ScreenId::Keys => "Keys",
+            ScreenId::People => "People",
+            ScreenId::Doors => "Doors",
+            ScreenId::Logs => "Logs",
+            ScreenId::Managers => "Managers",
+            ScreenId::Locks => "Locks",
+            ScreenId::Audit => "Audit",
+        }
+    }
+}
+
+/// Makes a screen.
+type Make = fn() -> Box<dyn Screen>;
+
+/// The screens that are built, in the order of their numbers.
+pub const SCREENS: &[(ScreenId, Make)] =
+    &[(ScreenId::Keys, || Box::<keys::Keys>::default()), (ScreenId::Logs, || Box::<logs::LogScreen>::default())];
+
+/// A screen: its own state, what events make of it, and how it looks. What it wants done outside it asks of the shell.
+pub trait Screen: fmt::Debug + Send {
+    /// Its own chords, which stand before everybody's.
+    fn bindings(&self) -> &'static [Binding];
+
+    /// Where we are, after the property: `Keys`, `Employee All Access`.
+    fn crumbs(&self) -> Vec<String>;
+
+    /// What there is at a glance, beside the crumbs; from the fullest way to say it to the shortest.
+    fn summary(&self, shell: &Shell) -> Vec<String>;
+
+    /// Which parts of the terminal it would like.
+    fn wants(&self) -> Wants;
+
+    /// Draws it.
+    fn render(&self, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>);
+
+    /// Asks for what is missing. Called after every event while it is open: it must not ask twice.
+    fn ask(&mut self, _shell: &mut Shell) {}
+
+    /// The data may have moved on: what is shown is to be asked for anew, and stays until that is here. Also called when
+    /// the screen is opened and when the connection stands again.
+    fn refresh(&mut self, shell: &mut Shell);
+
+    /// Another property is looked at: nothing that is here counts any more.
+    fn forget(&mut self, shell: &mut Shell);
+
+    /// Takes what came of a request of its own.
+    fn answered(&mut self, _ticket: Ticket, _answer: Result<Answer, Failure>, _shell: &mut Shell) {}
+
+    /// Takes more of a live view of its own. Views of others come by here, too.
+    fn live(&mut self, _watch: WatchId, _batch: &LiveBatch, _shell: &mut Shell) {}
+
+    /// Why this can't be done here now: it is dimmed, and doing it anyway says why.
+    fn forbidden(&self, _action: Action, _shell: &Shell) -> Option<String> {
+        None
+    }
+
+    /// Does what the chord asks for.
+    fn act(&mut self, action: Action, shell: &mut Shell);
+
+    /// A form of its own is filled in.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: it stays open and says so.
+    fn submitted(&mut self, _form: &Form, _shell: &mut Shell) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Moves the cursor.
+    fn step(&mut self, step: Step, shell: &mut Shell);
+
+    /// Fits it to another size of the terminal.
+    fn settle(&mut self, shell: &mut Shell);
+
+    /// What it is filtered by.
+    fn filtered(&self) -> &str;
+
+    /// Filters it from now on.
+    fn filter(&mut self, needle: &str, shell: &mut Shell);
+
+    /// Closes what is open within it; says whether anything was.
+    fn back(&mut self, _shell: &mut Shell) -> bool {
+        false
+    }
+
+    /// Takes marks away; says whether there were any.
+    fn unmark(&mut self) -> bool {
+        false
+    }
+
+    /// How many rows are marked.
+    fn marked(&self) -> usize {
+        0
+    }
+
+    /// Whether it has parts that Tab goes through.
+    fn has_parts(&self) -> bool {
+        false
+    }
+
+    /// The row under the cursor, for the clipboard.
+    fn copied(&self, _shell: &Shell) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,275 @@
+//! What all screens share: the connection, who and where we are, the live log, and what is to be done outside.
+
+use std::collections::BTreeMap;
+
+use jiff::tz::TimeZone;
+use keyward_protocol::{
+    entry::Level,
+    id::PropertyId,
+    message::{
+        manage::{Overview, PropertyRow, Request},
+        watch::Subscribe,
+    },
+    time::Moment,
+};
+
+use super::{Dialog, Effect, Feed, ScreenId};
+use crate::{
+    remote::{LinkTold, Order, Ticket, WatchId},
+    theme::{Glyphs, Theme},
+};
+
+/// How often the portfolio is looked at, to see its revision move.
+const LOOK_SECONDS: i64 = 5;
+/// So many requests may wait for an answer; a screen that asks for more is not asking, it is stuck.
+const WAITING_MAX: usize = 512;
+/// The live view that the log and its strip are fed by.
+pub const FEED: WatchId = WatchId(1);
+
+/// How the connection to the server is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Link {
+    /// There was none yet.
+    #[default]
+    Connecting,
+    /// It stands.
+    Up {
+        /// How long a packet and its acknowledgement take.
+        round_trip_us: u64,
+    },
+    /// It is lost.
+    Down {
+        /// Since when.
+        since: Option<Moment>,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Who gets an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asker {
+    /// The shell itself.
+    Shell,
+    /// A screen.
+    Screen(ScreenId),
+    /// The dialog on top.
+    Dialog,
+}
+
+/// Something to be said at the foot of the screen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// What.
+    pub text: String,
+    /// Whether it needs an eye.
+    pub alert: bool,
+}
+
+/// What all screens share.
+#[derive(Debug)]
+pub struct Shell {
+    /// The colours.
+    pub theme: Theme,
+    /// The characters for lines and bars.
+    pub glyphs: Glyphs,
+    /// Columns of the terminal.
+    pub width: u16,
+    /// Rows of the terminal.
+    pub height: u16,
+    /// The clock, once it was told.
+    pub now: Option<Moment>,
+    /// What the server is called.
+    pub server: String,
+    /// How the connection is.
+    pub link: Link,
+    /// The portfolio at a glance, as last told.
+    pub overview: Option<Overview>,
+    /// Which property is looked at.
+    pub property: Option<PropertyId>,
+    /// Times are in UTC and not in the property's zone.
+    pub utc: bool,
+    /// People's names and codes are hidden.
+    pub people_hidden: bool,
+    /// The live log.
+    pub feed: Feed,
+    /// What is said at the foot.
+    pub notice: Option<Notice>,
+    zone: TimeZone,
+    last_ticket: u64,
+    askers: BTreeMap<Ticket, Asker>,
+    looked_at: Option<Moment>,
+    effects: Vec<Effect>,
+    /// Dialogs to be opened, and closed, by whoever asked for it.
+    pub(super) opening: Vec<Dialog>,
+    /// Another screen to be shown.
+    pub(super) going: Option<ScreenId>,
+}
+
+impl Shell {
+    /// 80 columns by 24 rows until told otherwise, and nothing known.
+    pub fn new(server: &str, theme: Theme, glyphs: Glyphs) -> Shell {
+        Shell {
+            theme,
+            glyphs,
+            width: 80,
+            height: 24,
+            now: None,
+            server: server.to_owned(),
+            link: Link::default(),
+            overview: None,
+            property: None,
+            utc: false,
+            people_hidden: false,
+            feed: Feed::default(),
+            notice: None,
+            zone: TimeZone::UTC,
+            last_ticket: 0,
+            askers: BTreeMap::new(),
+            looked_at: None,
+            effects: Vec::new(),
+            opening: Vec::new(),
+            going: None,
+        }
+    }
+
+    /// Sends a request for a screen, whose `answered` is told what came of it. `None`: there is no connection, or too
+    /// much is asked already.
+    pub fn ask(&mut self, screen: ScreenId, request: Request) -> Option<Ticket> {
+        self.ask_for(Asker::Screen(screen), request)
+    }
+
+    /// Sends a request for the dialog on top.
+    pub fn ask_for_dialog(&mut self, request: Request) -> Option<Ticket> {
+        self.ask_for(Asker::Dialog, request)
+    }
+
+    fn ask_for(&mut self, asker: Asker, request: Request) -> Option<Ticket> {
+        if !self.is_up() || self.askers.len() >= WAITING_MAX {
+            return None;
+        }
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.askers.insert(ticket, asker);
+        self.effects.push(Effect::Order(Order::Ask(ticket, request)));
+        Some(ticket)
+    }
+
+    /// Who asked, once.
+    pub(super) fn asker(&mut self, ticket: Ticket) -> Option<Asker> {
+        self.askers.remove(&ticket)
+    }
+
+    /// Adds something to be done outside.
+    pub fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// What is to be done outside, since the last time.
+    pub(super) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.effects)
+    }
+
+    /// Opens a dialog over the screen.
+    pub fn open(&mut self, dialog: Dialog) {
+        self.opening.push(dialog);
+    }
+
+    /// Shows another screen.
+    pub fn go(&mut self, screen: ScreenId) {
+        self.going = Some(screen);
+    }
+
+    /// Says something at the foot of the screen.
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), alert: false });
+    }
+
+    /// Says something that needs an eye.
+    pub fn warn(&mut self, text: impl Into<String>) {
+        self.notice = Some(Notice { text: text.into(), alert: true });
+    }
+
+    /// Whether the connection stands.
+    pub fn is_up(&self) -> bool {
+        matches!(self.link, Link::Up { .. })
+    }
+
+    /// The property that is looked at.
+    pub fn property_row(&self) -> Option<&PropertyRow> {
+        let overview = self.overview.as_ref()?;
+        overview.properties.iter().find(|row| Some(row.id) == self.property)
+    }
+
+    /// What we may do with the property's Keys.
+    pub fn level(&self) -> Option<&Level> {
+        self.property_row().and_then(|row| row.level.as_ref())
+    }
+
+    /// The zone that times are shown in.
+    pub fn zone(&self) -> &TimeZone {
+        const UTC: &TimeZone = &TimeZone::UTC;
+        if self.utc { UTC } else { &self.zone }
+    }
+
+    /// The property's own zone, in which periods are entered.
+    pub fn property_zone(&self) -> &TimeZone {
+        &self.zone
+    }
+
+    /// Looks at the portfolio when it is time to, or at once.
+    pub(super) fn look(&mut self, at_once: bool) {
+        let due = match (self.looked_at, self.now) {
+            (Some(then), Some(now)) => now.as_micros().saturating_sub(then.as_micros()) >= LOOK_SECONDS * 1_000_000,
+            _ => true,
+        };
+        if (at_once || due) && self.ask_for(Asker::Shell, Request::Overview).is_some() {
+            self.looked_at = self.now;
+        }
+    }
+
+    /// Takes how the connection is; says whether it came up just now.
+    pub(super) fn linked(&mut self, told: LinkTold) -> bool {
+        let was_up = self.is_up();
+        self.link = match (told, &self.link) {
+            (LinkTold::Up(round_trip), _) => {
+                let round_trip_us = u64::try_from(round_trip.as_micros()).unwrap_or(u64::MAX);
+                Link::Up { round_trip_us }
+            }
+            // The clock of a lost connection runs from its loss, whatever is attempted meanwhile.
+            (LinkTold::Connecting, Link::Down { since, why }) => Link::Down { since: *since, why: why.clone() },
+            (LinkTold::Connecting, Link::Up { .. }) => Link::Down { since: self.now, why: "connecting anew".into() },
+            (LinkTold::Connecting, Link::Connecting) => Link::Connecting,
+            (LinkTold::Down(why, _), Link::Down { since, .. }) => Link::Down { since: *since, why },
+            (LinkTold::Down(why, _), _) => Link::Down { since: self.now, why },
+        };
+        self.is_up() && !was_up
+    }
+
+    /// Takes the portfolio at a glance; says whether the property is another one than before, and whether the data
+    /// moved on.
+    pub(super) fn overviewed(&mut self, overview: Overview) -> (bool, bool) {
+        let moved = self.overview.as_ref().is_none_or(|before| before.revision != overview.revision);
+        let there = |id: &PropertyId| overview.properties.iter().any(|row| row.id == *id);
+        let stays = self.property.filter(there);
+        let property = stays.or_else(|| overview.properties.first().map(|row| row.id));
+        self.overview = Some(overview);
+        let another = property != self.property;
+        if another {
+            self.choose(property);
+        }
+        (another, moved)
+    }
+
+    /// Looks at another property from now on.
+    pub(super) fn choose(&mut self, property: Option<PropertyId>) {
+        self.property = property;
+        let zone = self.property_row().and_then(|row| TimeZone::get(&row.zone).ok());
+        self.zone = zone.unwrap_or(TimeZone::UTC);
+        self.feed = Feed::default();
+        self.effects.push(Effect::Order(match property {
+            Some(property) => Order::Watch(FEED, Subscribe { property: Some(property), ..Subscribe::all() }),
+            None => Order::Unwatch(FEED),
+        }));
+    }
+}

@@ -1,0 +1,372 @@
+//! The client with a server that is played: every request is answered at once, from a small property.
+
+use std::time::Duration;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use keyward_protocol::{
+    decision::Reason,
+    entry::{Command, Level, Refusal},
+    id::*,
+    message::{
+        manage::{List as Page, *},
+        watch::{DoorSecond, History, LiveBatch, LiveRow, Names, Shown, Who},
+    },
+    time::Moment,
+};
+
+use super::{App, Effect, Event, FEED, Shell, update};
+use crate::{
+    remote::{Failure, LinkTold, Order, Ticket, Told},
+    theme::{Glyphs, Theme},
+};
+
+/// The client, and what it did.
+pub struct Client {
+    pub app: App,
+    /// Every request that was made.
+    pub asked: Vec<Request>,
+    /// What was to be done outside, requests left out, since the last look.
+    pub effects: Vec<Effect>,
+    /// The next of these answers a step instead.
+    pub refusals: Vec<Failure>,
+    /// Requests wait until they are answered together.
+    pub silent: bool,
+    waiting: Vec<(Ticket, Request)>,
+    /// A name that stands in every row instead.
+    pub poison: Option<String>,
+    now: Moment,
+}
+
+/// Five to twelve in New York.
+pub fn noon() -> Moment {
+    Moment::parse("2026-11-20T11:48:55-05:00").unwrap()
+}
+
+impl Client {
+    /// Without a connection yet.
+    pub fn unconnected(glyphs: Glyphs, width: u16, height: u16) -> Client {
+        let app = App::new(Shell::new("prod", Theme::MONOCHROME, glyphs));
+        let (asked, effects, refusals) = (Vec::new(), Vec::new(), Vec::new());
+        let mut client =
+            Client { app, asked, effects, refusals, silent: false, waiting: Vec::new(), poison: None, now: noon() };
+        client.tell(Event::Tick(client.now));
+        client.tell(Event::Resize { width, height });
+        client
+    }
+
+    /// At the list of Keys.
+    pub fn new(glyphs: Glyphs, width: u16, height: u16) -> Client {
+        let mut client = Client::unconnected(glyphs, width, height);
+        client.up();
+        client
+    }
+
+    /// The connection stands.
+    pub fn up(&mut self) {
+        self.tell(Event::Told(Told::Link(LinkTold::Up(Duration::from_micros(4_100)))));
+    }
+
+    /// Lets something happen, and answers what is asked.
+    pub fn tell(&mut self, event: Event) {
+        for effect in update(&mut self.app, event) {
+            match effect {
+                Effect::Order(Order::Ask(ticket, request)) => {
+                    self.asked.push(request.clone());
+                    if self.silent {
+                        self.waiting.push((ticket, request));
+                    } else {
+                        let answer = self.answer(&request);
+                        self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
+                    }
+                }
+                other => self.effects.push(other),
+            }
+        }
+    }
+
+    /// Answers what was asked in silence.
+    pub fn answer_waiting(&mut self) {
+        self.silent = false;
+        for (ticket, request) in std::mem::take(&mut self.waiting) {
+            let answer = self.answer(&request);
+            self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
+        }
+    }
+
+    /// Types these characters, each a second after the one before.
+    pub fn press(&mut self, text: &str) {
+        text.chars().for_each(|c| self.key(KeyCode::Char(c)));
+    }
+
+    /// Presses a key of the keyboard a second after the one before.
+    pub fn key(&mut self, code: KeyCode) {
+        self.later(1_000);
+        self.key_at_once(code);
+    }
+
+    /// Presses a key of the keyboard now.
+    pub fn key_at_once(&mut self, code: KeyCode) {
+        self.tell(Event::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+    }
+
+    /// Time goes on.
+    pub fn later(&mut self, millis: i64) {
+        self.now = self.now.plus_micros(millis * 1_000);
+        self.tell(Event::Tick(self.now));
+    }
+
+    /// The screen as text.
+    pub fn drawn(&self) -> String {
+        crate::view::text(&self.app)
+    }
+
+    /// The commands that were done, with whether they were pinned.
+    pub fn done(&self) -> Vec<(&Command, bool)> {
+        let done = self.asked.iter().filter_map(|request| match request {
+            Request::Do { command, pinned, .. } => Some((command, pinned.is_some())),
+            _ => None,
+        });
+        done.collect()
+    }
+
+    fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
+        Ok(match request {
+            Request::Overview => Answer::Overview(overview()),
+            Request::Keys(_, rows) => Answer::Keys(page(self.poisoned(keys(), |row| &mut row.name), rows)),
+            Request::Key(key) => Answer::Key(key_detail(*key)),
+            Request::Holders(_, rows) => Answer::Holders(page(self.poisoned(holders(), |row| &mut row.name), rows)),
+            Request::People(_, rows) => Answer::People(page(people(), rows)),
+            Request::Person(person) => Answer::Person(person_detail(*person)),
+            Request::FindPerson(email) => {
+                let found = people().into_iter().next().unwrap();
+                Answer::Found(PersonRow { id: PersonId(8), name: "Newcomer".into(), email: email.clone(), ..found })
+            }
+            Request::Schedules(..) => Answer::Schedules(Page { revision: 1, total: 0, rows: Vec::new(), next: None }),
+            Request::Search(_) => Answer::History(history()),
+            Request::Preview(command, _) => Answer::Preview(effects(command)),
+            Request::Do { command, .. } => match self.refusals.pop() {
+                Some(refusal) => return Err(refusal),
+                None => Answer::Done(Done { revision: 18_205, made: None, effects: effects(command) }),
+            },
+            other => panic!("nobody plays {other:?}"),
+        })
+    }
+
+    fn poisoned<R>(&self, mut rows: Vec<R>, name: impl Fn(&mut R) -> &mut String) -> Vec<R> {
+        if let Some(poison) = &self.poison {
+            rows.iter_mut().for_each(|row| name(row).clone_from(poison));
+        }
+        rows
+    }
+}
+
+/// What the data moved on under.
+pub fn moved_on() -> Failure {
+    Failure::Refused(Refusal::MovedOn)
+}
+
+fn page<R: super::list::Row>(rows: Vec<R>, asked: &Rows) -> Page<R> {
+    let needle = keyward_protocol::name::fold(&asked.search);
+    let matches = |row: &R| row.texts().iter().any(|text| keyward_protocol::name::fold(text).contains(&needle));
+    let rows: Vec<R> = rows.into_iter().filter(matches).collect();
+    Page { revision: 18_204, total: rows.len() as u64, rows, next: None }
+}
+
+fn overview() -> Overview {
+    let property = PropertyRow {
+        id: PropertyId(1),
+        name: "1800 Main St".into(),
+        zone: "America/New_York".into(),
+        doors: 238,
+        keys: 5,
+        system_keys: 1,
+        lockdowns: 0,
+        level: Some(Level::Full),
+    };
+    Overview {
+        name: "Harbor Living".into(),
+        revision: 18_204,
+        now: noon(),
+        me: PersonId(1),
+        my_name: "Dana".into(),
+        people: 400,
+        locks: 30,
+        door_codes: DoorCodes::There,
+        properties: vec![property],
+    }
+}
+
+fn keys() -> Vec<KeyRow> {
+    let key = |id, name: &str, doors, people, may_share, hours: Option<&str>, system| KeyRow {
+        id: KeyId(id),
+        name: name.into(),
+        doors,
+        people,
+        guests: people / 100,
+        may_share,
+        hours: hours.map(str::to_owned),
+        system,
+    };
+    vec![
+        key(1, "Key A", 2, 1, true, Some("always"), false),
+        key(2, "Key B", 2, 41, false, Some("business hours"), false),
+        key(3, "Employee All Access 24/7", 214, 11, false, Some("always"), false),
+        key(4, "Residences", 6, 1_362, true, None, false),
+        key(5, "Café 東京", 1, 0, true, Some("always"), false),
+        key(6, "Deliveries", 4, 0, false, Some("always"), true),
+    ]
+}
+
+fn key_detail(key: KeyId) -> KeyDetail {
+    use keyward_protocol::entry::{KeyDoor, Opening, ScheduleRef};
+    let opening = Opening { schedule: ScheduleRef::Always, code: true };
+    let open = |(door, name): &(u32, &str)| KeyOpens {
+        door: DoorId(*door),
+        name: (*name).into(),
+        by_rule: false,
+        openings: vec![opening],
+    };
+    let row = keys().into_iter().find(|row| row.id == key).unwrap();
+    let doors = [(1, "Main entrance"), (2, "Garage")];
+    let listed = doors.iter().map(|(door, _)| KeyDoor { door: DoorId(*door), opening }).collect();
+    let opens = doors.iter().map(open).collect();
+    KeyDetail { revision: 18_204, property: PropertyId(1), row, listed, rules: Vec::new(), opens }
+}
+
+fn holders() -> Vec<HolderRow> {
+    let holder = |id, name: &str, until: Option<&str>| HolderRow {
+        giving: GivingId(id),
+        person: PersonId(id),
+        name: name.into(),
+        email: format!("{}@mail.example", name.to_lowercase()),
+        suspended: id == 3,
+        terms: Terms {
+            may_share: id == 1,
+            from: None,
+            until: until.map(|at| Moment::parse(at).unwrap()),
+            ended: false,
+        },
+        guests: Vec::new(),
+    };
+    vec![
+        holder(1, "Tracy", None),
+        holder(2, "Lee", Some("2026-12-31T00:00:00-05:00")),
+        holder(3, "Ana", None),
+        holder(4, "Sam", None),
+    ]
+}
+
+fn people() -> Vec<PersonRow> {
+    let row = |holder: HolderRow| PersonRow {
+        id: holder.person,
+        name: holder.name,
+        email: holder.email,
+        suspended: false,
+        portfolio_manager: false,
+        keys: 1,
+        shares: 0,
+    };
+    holders().into_iter().map(row).collect()
+}
+
+fn person_detail(person: PersonId) -> PersonDetail {
+    let code = |id: u64, door, name: &str| CodeRow {
+        id: CodeId(id),
+        property: PropertyId(1),
+        door: DoorId(door),
+        name: name.into(),
+        made_at: noon(),
+    };
+    PersonDetail {
+        revision: 18_204,
+        row: people().into_iter().find(|row| row.id == person).unwrap(),
+        phone: None,
+        note: None,
+        cards: Vec::new(),
+        holds: Vec::new(),
+        guest_of: Vec::new(),
+        codes: vec![code(1, 1, "Main entrance"), code(2, 2, "Garage")],
+        levels: Vec::new(),
+    }
+}
+
+/// Revoking takes the code of one door and ends a share; everything else takes nothing.
+fn effects(command: &Command) -> Effects {
+    let mut effects = Effects {
+        revision: 18_204,
+        digest: [7; 32],
+        totals: Totals::default(),
+        doors_lost: Vec::new(),
+        doors_gained: Vec::new(),
+        codes_deleted: Vec::new(),
+        codes_made: Vec::new(),
+        shares_ended: Vec::new(),
+        sight_lost: Vec::new(),
+        people: vec![(PersonId(1), "Tracy".into()), (PersonId(9), "Visitor".into())],
+        doors: vec![(DoorId(1), "Main entrance".into()), (DoorId(2), "Garage".into())],
+    };
+    let at = |person, door| At { property: PropertyId(1), person, door: DoorId(door) };
+    match command {
+        Command::Revoke { key: KeyId(4), person } => {
+            effects.doors_lost = vec![at(*person, 2)];
+            effects.totals = Totals { doors_lost: 1, people_losing: 1, ..Totals::default() };
+        }
+        Command::Revoke { person, .. } => {
+            effects.doors_lost = vec![at(*person, 2)];
+            effects.codes_deleted = vec![at(*person, 2)];
+            effects.shares_ended = vec![(ShareId(1), PersonId(9))];
+            effects.totals =
+                Totals { doors_lost: 1, codes_deleted: 1, shares_ended: 1, people_losing: 2, ..Totals::default() };
+        }
+        Command::Give { person, .. } => {
+            effects.doors_gained = vec![at(*person, 1)];
+            effects.codes_made = vec![at(*person, 1)];
+            effects.totals = Totals { doors_gained: 1, codes_made: 1, ..Totals::default() };
+        }
+        _ => {}
+    }
+    effects
+}
+
+fn live_rows() -> Vec<LiveRow> {
+    let row = |back: i64, denied: Option<Reason>, who: Who, key: Option<u32>| LiveRow {
+        time: noon().plus_micros(-back * 1_000),
+        revision: 18_204,
+        door: DoorId(1),
+        who,
+        key: key.map(KeyId),
+        another_key: false,
+        lock: None,
+        shown: Shown::Code,
+        denied,
+    };
+    vec![
+        row(13_793, Some(Reason::OutsideSchedule), Who::Person(PersonId(2)), None),
+        row(11_050, Some(Reason::UnknownCredential), Who::Nobody, None),
+        row(3_887, None, Who::Guest { person: PersonId(9), host: PersonId(1) }, Some(4)),
+        row(129, None, Who::Person(PersonId(1)), Some(1)),
+    ]
+}
+
+fn names() -> Names {
+    Names {
+        people: vec![(PersonId(1), "Tracy".into()), (PersonId(2), "Lee".into()), (PersonId(9), "Visitor".into())],
+        doors: vec![(DoorId(1), "Main entrance".into())],
+        keys: vec![(KeyId(1), "Key A".into()), (KeyId(4), "Residences".into())],
+        carriers: Vec::new(),
+    }
+}
+
+fn history() -> History {
+    let rows = live_rows().into_iter().rev().take(1).collect();
+    History { rows, names: names(), next: None, searched_to: None, damaged: 0 }
+}
+
+/// Some rows of the live log.
+pub fn batch() -> Event {
+    let second = noon().as_micros() / 1_000_000;
+    let counts = vec![DoorSecond { door: Some(DoorId(1)), second, granted: 1_331, denied: 17 }];
+    let (rows, names) = (live_rows(), names());
+    let batch = LiveBatch { sequence: 1, counts, rows, sampled_one_in: 1_240, passed_over: 1_329, dropped: 3, names };
+    Event::Told(Told::Live(FEED, Box::new(batch)))
+}

@@ -1,0 +1,174 @@
+//! The connection to the server: one task owns it, takes [`Order`]s and tells what comes of them.
+//!
+//! The screen never waits for it. The task reconnects by itself, opens live views again, and never repeats a request: a
+//! question that had no answer is told as lost, a change as unknown.
+
+pub mod backoff;
+mod scrub;
+mod task;
+
+use std::{io, thread, time::Duration};
+
+use keyward_protocol::{
+    client::{ClientError, ManageError},
+    entry::Refusal,
+    message::{
+        manage::{Answer, Request},
+        watch::{LiveBatch, Subscribe},
+    },
+};
+use tokio::sync::mpsc;
+
+pub use self::scrub::Scrub;
+use crate::servers::Known;
+
+/// So many orders may wait for the task.
+const ORDERS_MAX: usize = 1_024;
+/// So much that was told may wait for the screen; after that the task waits, and the server drops and counts (L6).
+const TOLD_MAX: usize = 256;
+
+/// One request, among all of this run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Ticket(pub u64);
+
+/// One live view, among all of this run.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct WatchId(pub u32);
+
+/// What the screen wants of the connection.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Order {
+    /// Ask, once.
+    Ask(Ticket, Request),
+    /// Watch, until told otherwise; again after each reconnect.
+    Watch(WatchId, Subscribe),
+    /// Stop watching.
+    Unwatch(WatchId),
+    /// Connect anew, without waiting any longer.
+    Reconnect,
+}
+
+/// What the connection tells.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Told {
+    /// How the connection is from now on.
+    Link(LinkTold),
+    /// What came of a request. Each is told once.
+    Answer(Ticket, Box<Result<Answer, Failure>>),
+    /// More of a live view.
+    Live(WatchId, Box<LiveBatch>),
+}
+
+/// How the connection is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LinkTold {
+    /// An attempt is made.
+    Connecting,
+    /// It stands, and a packet and its acknowledgement take so long.
+    Up(Duration),
+    /// It is lost, or could not be made: why, and how long until the next attempt.
+    Down(String, Duration),
+}
+
+/// Why there is no answer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Failure {
+    /// Nothing was sent, and so nothing was changed.
+    NotConnected,
+    /// A question had no whole answer.
+    Lost(String),
+    /// A change had no whole answer: whether it was made is not known.
+    Unknown(String),
+    /// The server refuses; nothing was changed.
+    Refused(Refusal),
+    /// The server can't read the request; nothing was changed.
+    Unreadable(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::NotConnected => f.write_str("not connected: nothing was changed"),
+            Failure::Lost(why) => write!(f, "no answer: {why}"),
+            Failure::Unknown(why) => write!(f, "unknown whether it was done, look before doing it again ({why})"),
+            Failure::Refused(refusal) => write!(f, "{refusal}"),
+            Failure::Unreadable(why) => write!(f, "the server can't read the request: {why}"),
+        }
+    }
+}
+
+/// Whether a request changes something: then no answer leaves open whether it did.
+fn changes(request: &Request) -> bool {
+    matches!(request, Request::Do { .. })
+}
+
+/// What an exchange came to.
+fn outcome(changes: bool, exchanged: Result<Answer, ManageError>) -> Result<Answer, Failure> {
+    let open = |why: String| if changes { Failure::Unknown(why) } else { Failure::Lost(why) };
+    match exchanged {
+        Ok(Answer::Refused(mut refusal)) => {
+            refusal.scrub();
+            Err(Failure::Refused(refusal))
+        }
+        Ok(Answer::Unreadable(mut why)) => {
+            why.scrub();
+            Err(Failure::Unreadable(why))
+        }
+        Ok(mut answer) => {
+            answer.scrub();
+            Ok(answer)
+        }
+        // These are known before anything is done.
+        Err(ManageError::Connection(error @ (ClientError::Rejected { .. } | ClientError::TooLarge(_)))) if changes => {
+            Err(Failure::Unreadable(error.to_string()))
+        }
+        Err(error) => Err(open(error.to_string())),
+    }
+}
+
+/// The screen's end of the connection.
+#[derive(Debug)]
+pub struct Remote {
+    orders: mpsc::Sender<Order>,
+}
+
+impl Remote {
+    /// Starts the task on a thread of its own; it ends when this is dropped, or nobody listens any more.
+    ///
+    /// # Errors
+    ///
+    /// The thread can't be started.
+    pub fn start(server: Known) -> io::Result<(Remote, mpsc::Receiver<Told>)> {
+        let (orders, taken) = mpsc::channel(ORDERS_MAX);
+        let (told, heard) = mpsc::channel(TOLD_MAX);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let work = move || runtime.block_on(task::run(server, taken, told));
+        thread::Builder::new().name("remote".to_owned()).spawn(work)?;
+        Ok((Remote { orders }, heard))
+    }
+
+    /// Gives an order, without waiting. One that finds no room is handed back.
+    ///
+    /// # Errors
+    ///
+    /// The order, when too many wait already.
+    pub fn order(&self, order: Order) -> Result<(), Box<Order>> {
+        self.orders.try_send(order).map_err(|error| Box::new(error.into_inner()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_is_lost_and_a_change_is_unknown_unless_the_server_said_no() {
+        let lost = || Err(ManageError::Connection(ClientError::TimedOut));
+        assert_eq!(outcome(false, lost()), Err(Failure::Lost("no answer in time".into())));
+        assert_eq!(outcome(true, lost()), Err(Failure::Unknown("no answer in time".into())));
+        let refused = Ok(Answer::Refused(Refusal::MovedOn));
+        assert_eq!(outcome(true, refused), Err(Failure::Refused(Refusal::MovedOn)));
+        let too_large = Err(ManageError::Connection(ClientError::TooLarge(9)));
+        assert!(matches!(outcome(true, too_large), Err(Failure::Unreadable(_))));
+    }
+}

@@ -1,0 +1,298 @@
+//! What lies over the screen: help, palette, forms and reviews.
+
+use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped};
+use crate::app::{
+    App, Dialog,
+    form::{Entry, Form, Pick},
+    palette::Palette,
+    review::{Focus, Kind, Line, Phase, Review},
+};
+
+/// With fewer rows a review leaves out what is only said beside its list.
+const REVIEW_ROOMY: u16 = 12;
+/// So many offers of a picker are shown, where there is room.
+const OFFERS_MAX: u16 = 8;
+/// Room for labels of fields.
+const LABEL: u16 = 11;
+
+/// What to do next where no server is known.
+pub const WELCOME: &str = "\
+keyward: access control for buildings. No server is known yet.
+
+  keyward login TOKEN   join a server, with the token that somebody gave you
+  keyward demo          see it work: a server, a building and its locks
+
+  keyward open --identity DIR --address HOST:PORT
+                        use an identity that `keyward-server issue` made
+
+  keyward server list   the servers that are known
+  keyward --help        everything else
+
+To run a server of your own, start with `keyward-server --help`.";
+
+/// What to do next.
+pub fn welcome(band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, "WELCOME");
+    let (left, inner) = painter.inner();
+    for (text, line) in WELCOME.lines().zip(0..height) {
+        painter.put(left + 1, first + line, inner.saturating_sub(1), text, painter.theme.text);
+    }
+}
+
+/// Draws a dialog.
+pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>) {
+    match dialog {
+        Dialog::Help { top } => help(app, *top, band, painter),
+        Dialog::Palette(palette) => self::palette(palette, band, painter),
+        Dialog::Form(form) => self::form(app, form, band, painter),
+        Dialog::Review(review) => self::review(app, review, band, painter),
+    }
+}
+
+/// The chords of a dialog, those first that survive longest.
+pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
+    match dialog {
+        Dialog::Help { .. } => &["Esc close", "Up Down scroll"],
+        Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
+        Dialog::Form(_) => &["Esc cancel", "Enter next", "Tab next", "Up Down choose", "Left Right change"],
+        Dialog::Review(review) => match review.phase() {
+            Phase::Doing(_) => &["being done ..."],
+            Phase::Stopped(_) => &["Esc close"],
+            _ if review.safe_way().is_some() => &["Esc cancel", "Tab confirm", "m move instead", "Up Down scroll"],
+            _ => &["Esc cancel", "Tab confirm or cancel", "Up Down scroll"],
+        },
+    }
+}
+
+fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, "HELP");
+    let (left, inner) = painter.inner();
+    for (binding, line) in app.bindings().iter().skip(top).zip(0..height) {
+        let forbidden = app.screen().forbidden(binding.action, &app.shell);
+        let style = if forbidden.is_some() { painter.theme.quiet } else { painter.theme.text };
+        let text = match forbidden {
+            Some(reason) => format!("{} ({reason})", binding.help),
+            None => binding.help.to_owned(),
+        };
+        painter.put(left + 1, first + line, 8, binding.shown, painter.theme.strong);
+        painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
+    }
+}
+
+fn palette(palette: &Palette, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, palette.title);
+    let (left, inner) = painter.inner();
+    if height == 0 {
+        return;
+    }
+    head::input(": ", palette.typed(), "", left + 1, first, painter);
+    let rows = usize::from(height.saturating_sub(1));
+    let top = (palette.at() + 1).saturating_sub(rows);
+    for (choice, line) in palette.matching().skip(top).zip(1..height) {
+        let y = first + line;
+        let end = left + inner.saturating_sub(1);
+        painter.put(left + 1, y, inner.saturating_sub(12), &choice.text, painter.theme.text);
+        painter.put_right(end, y, &choice.note, painter.theme.quiet);
+        if usize::from(line) == palette.at() + 1 - top {
+            painter.put(left, y, 1, painter.glyphs.cursor, painter.theme.strong);
+            painter.overlay(left, y, inner, painter.theme.cursor);
+        }
+    }
+}
+
+fn form(app: &App, form: &Form, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, &form.title);
+    let (left, inner) = painter.inner();
+    let end = first + height;
+    let mut y = first;
+    for (place, field) in form.fields.iter().enumerate() {
+        let focus = form.focus() == place;
+        let label = if focus { painter.theme.strong } else { painter.theme.quiet };
+        painter.put(left, y, 1, if focus { painter.glyphs.cursor } else { " " }, painter.theme.strong);
+        painter.put(left + 1, y, LABEL, field.label, label);
+        let (x, room) = (left + 1 + LABEL + 1, inner.saturating_sub(LABEL + 3));
+        match &field.entry {
+            Entry::Line(input, said) if focus => head::input("", input.value(), said, x, y, painter),
+            Entry::Line(input, said) if input.value().is_empty() => {
+                painter.put(x, y, room, said, painter.theme.quiet);
+            }
+            Entry::Line(input, _) => _ = painter.put(x, y, room, input.value(), painter.theme.text),
+            Entry::Choice(words, at) => {
+                let word = words.get(*at).copied().unwrap_or_default();
+                let text = if focus { format!("< {word} >") } else { word.to_owned() };
+                painter.put(x, y, room, &text, painter.theme.text);
+            }
+            Entry::Pick(pick) => y = self::pick(app, pick, focus, (x, y, room, end), painter),
+        }
+        y += 1;
+        if y >= end {
+            return;
+        }
+    }
+    let focus = form.focus() >= form.fields.len();
+    let style = if focus { painter.theme.cursor } else { painter.theme.text };
+    painter.put(left + 1, (y + 1).min(end - 1), inner, &format!("[ {} ]", form.button), style);
+    if let Some(problem) = &form.problem {
+        painter.put(left + 1, (y + 2).min(end - 1), inner.saturating_sub(1), problem, painter.theme.alert);
+    }
+}
+
+/// A picker, with what it offers under it while it has the focus; says in which row it ends.
+fn pick(app: &App, pick: &Pick, focus: bool, place: (u16, u16, u16, u16), painter: &mut Painter<'_>) -> u16 {
+    let (x, y, room, end) = place;
+    let hidden = app.shell.people_hidden && pick.is_of_people();
+    let shown = |text: &str| if hidden { HIDDEN.to_owned() } else { text.to_owned() };
+    if let Some(chosen) = pick.chosen() {
+        painter.put(x, y, room, &format!("{}  {}", shown(&chosen.name), shown(&chosen.note)), painter.theme.text);
+        return y;
+    }
+    if !focus {
+        painter.put(x, y, room, NOT_CHOSEN, painter.theme.quiet);
+        return y;
+    }
+    head::input("", pick.typed(), "type a part of the name", x, y, painter);
+    let (offered, at) = pick.offered();
+    let rows = OFFERS_MAX.min(end.saturating_sub(y + 3));
+    let top = (at + 1).saturating_sub(usize::from(rows));
+    if offered.is_empty() && rows > 0 {
+        let said = if pick.is_waiting() { "..." } else { "nothing matches" };
+        painter.put(x, y + 1, room, said, painter.theme.quiet);
+        return y + 1;
+    }
+    let mut last = y;
+    for (offer, line) in offered.iter().skip(top).zip(1..=rows) {
+        last = y + line;
+        painter.put(x, last, room / 2, &shown(&offer.name), painter.theme.text);
+        painter.put(x + room / 2 + 1, last, room - room / 2 - 1, &shown(&offer.note), painter.theme.quiet);
+        if usize::from(line) == at + 1 - top {
+            painter.overlay(x, last, room, painter.theme.cursor);
+        }
+    }
+    last
+}
+
+const NOT_CHOSEN: &str = "(not chosen yet)";
+
+fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, &review.title);
+    let (left, inner) = painter.inner();
+    let room = inner.saturating_sub(1);
+    let theme = painter.theme;
+    let mut say = |line: u16, text: &str, style| {
+        if line < height {
+            painter.put(left + 1, first + line, room, text, style);
+        }
+    };
+    let moved_on = "The data moved on since you looked: this is what would follow now.";
+    if height >= REVIEW_ROOMY {
+        say(0, &review.about, theme.text);
+        say(1, if review.moved_on() { moved_on } else { "" }, theme.alert);
+    }
+    let (begin, list_rows) = review_list(height);
+    let bottom = begin + list_rows;
+    match review.phase() {
+        Phase::Asking => say(begin, "The server works out what would follow ...", theme.quiet),
+        Phase::Stopped(why) => say(begin, why, theme.alert),
+        Phase::Doing(_) => say(bottom + 2, "It is being done ...", theme.strong),
+        Phase::Reading => {}
+    }
+    if matches!(review.phase(), Phase::Reading | Phase::Doing(_)) {
+        say(bottom, &totals(review), theme.strong);
+    }
+    if *review.phase() == Phase::Reading {
+        if let Some(way) = review.safe_way() {
+            say(bottom + 1, &format!("[m] {}", way.text), theme.text);
+        }
+        confirmation(review, (left + 1, first + bottom + 2), painter);
+    }
+    let (lines, top) = review.lines();
+    if matches!(review.phase(), Phase::Reading | Phase::Doing(_)) {
+        for (line, row) in lines.iter().skip(top).zip(0..list_rows) {
+            effect(app, line, (left + 1, first + begin + row, room), painter);
+        }
+        if lines.is_empty() {
+            painter.put(left + 1, first + begin, room, "Nobody loses anything, and no code changes.", theme.quiet);
+        }
+        let rest = lines.len().saturating_sub(top + usize::from(list_rows));
+        if rest > 0 {
+            let text = format!("  {} more", grouped(rest as u64));
+            painter.put_right(left + room, first + bottom, &text, theme.quiet);
+        }
+    }
+    if let Some(revision) = review.revision().filter(|_| height >= REVIEW_ROOMY) {
+        let text = format!("worked out at rev {revision}");
+        painter.put_right(left + room, first + height.saturating_sub(1), &text, theme.quiet);
+    }
+}
+
+/// Where the list of a review lies in so many rows: (the first, how many).
+fn review_list(height: u16) -> (u16, u16) {
+    if height >= REVIEW_ROOMY { (2, height - 7) } else { (0, height.saturating_sub(3)) }
+}
+
+/// How many lines of a review's list are seen in so many rows.
+pub fn review_rows(height: u16) -> u16 {
+    review_list(height).1
+}
+
+fn totals(review: &Review) -> String {
+    let totals = review.totals();
+    let count = |number: u64, one: &str, more: &str| match number {
+        0 => None,
+        1 => Some(one.to_owned()),
+        some => Some(format!("{} {more}", grouped(some))),
+    };
+    let parts = [
+        count(totals.people_losing, "1 person loses", "people lose"),
+        count(totals.codes_deleted, "1 code deleted", "codes deleted"),
+        count(totals.doors_lost, "1 door lost", "doors lost"),
+        count(totals.shares_ended, "1 share ended", "shares ended"),
+        count(totals.sight_lost, "1 log lost", "logs lost"),
+        count(totals.codes_made, "1 new code", "new codes"),
+        count(totals.doors_gained, "1 door gained", "doors gained"),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { "TOTAL  nothing lost".to_owned() } else { format!("TOTAL  {}", parts.join(", ")) }
+}
+
+/// The button or the input, and Cancel.
+fn confirmation(review: &Review, (x, y): (u16, u16), painter: &mut Painter<'_>) {
+    let theme = painter.theme;
+    let chosen = |focus: Focus| if review.focus() == focus { theme.cursor } else { theme.text };
+    match review.phrase() {
+        None => {
+            let used = painter.put(x, y, u16::MAX, "[ Do it ]", chosen(Focus::Confirm));
+            painter.put(x + used + 2, y, u16::MAX, "[ Cancel ]", chosen(Focus::Cancel));
+        }
+        Some(phrase) => {
+            let used = painter.put(x, y, u16::MAX, "[ Cancel ]", chosen(Focus::Cancel));
+            let prompt = match painter.width() >= 60 {
+                true => format!("Type  {phrase}  to confirm: > "),
+                false => format!("Type {phrase}: "),
+            };
+            if review.focus() == Focus::Confirm {
+                head::input(&prompt, review.typed(), "", x + used + 2, y, painter);
+            } else {
+                painter.put(x + used + 2, y, u16::MAX, &prompt, theme.text);
+            }
+        }
+    }
+}
+
+fn effect(app: &App, line: &Line, (x, y, room): (u16, u16, u16), painter: &mut Painter<'_>) {
+    const WORDS: u16 = 11;
+    let theme = painter.theme;
+    let person = if app.shell.people_hidden && !line.person.is_empty() { HIDDEN } else { line.person.as_str() };
+    match line.kind {
+        Kind::Step if app.shell.people_hidden => _ = painter.put(x, y, room, HIDDEN, theme.strong),
+        Kind::Step => _ = painter.put(x, y, room, &line.text, theme.strong),
+        Kind::More => _ = painter.put(x, y, room, &line.text, theme.alert),
+        kind => {
+            painter.put(x, y, WORDS, kind.words(), if kind.loses() { theme.alert } else { theme.text });
+            let rest = room.saturating_sub(WORDS + 1);
+            let (left, text) = if person.is_empty() { (0, 0) } else { (rest / 3, rest / 3 + 1) };
+            painter.put(x + WORDS + 1, y, left, person, theme.text);
+            painter.put(x + WORDS + 1 + text, y, rest.saturating_sub(text), &line.text, theme.text);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The screens, each drawn from its own state.
+
+pub mod keys;
+pub mod logs;
