@@ -1,5 +1,7 @@
 //! The command line of `keyward-server`.
 
+mod administer;
+
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
@@ -8,8 +10,9 @@ use std::{
     process::ExitCode,
 };
 
+use administer::{Administrator, CarrierCommand, PortfolioCommand, UNEXPECTED};
 use clap::{Parser, Subcommand, ValueEnum};
-use keyward_protocol::id::{LockId, PortfolioId};
+use keyward_protocol::id::LockId;
 
 use crate::{
     access_log,
@@ -17,15 +20,12 @@ use crate::{
     clock, control,
     disk::Disk,
     domain::site::Site,
-    engine::{self, Books, Engine, Layout, Medium, Publisher, Repair, Severity},
+    engine::{self, Books, Layout, Medium, Repair, Severity},
     evaluate,
-    identity::Authority,
     progress::Progress,
     service::{self, Options, Server},
 };
 
-/// The portfolio that `init` makes.
-const FIRST: PortfolioId = PortfolioId(1);
 /// A command that could not be done.
 const EXIT_FAILED: u8 = 1;
 
@@ -120,6 +120,16 @@ enum Commands {
         #[command(subcommand)]
         what: Issue,
     },
+    /// Make and list portfolios: what customers run, each apart from the others.
+    Portfolio {
+        #[command(subcommand)]
+        what: PortfolioCommand,
+    },
+    /// Make, list and renew carriers: delivery partners of the whole server.
+    Carrier {
+        #[command(subcommand)]
+        what: CarrierCommand,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -129,6 +139,9 @@ enum Issue {
         /// The data directory.
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+        /// Whose; may be left out where there is one portfolio.
+        #[arg(long, value_name = "NAME")]
+        portfolio: Option<String>,
         /// The lock's name, unique in the portfolio.
         #[arg(long)]
         name: String,
@@ -147,6 +160,9 @@ enum Issue {
         /// The data directory.
         #[arg(long, value_name = "DIR")]
         data: PathBuf,
+        /// Whose; may be left out where there is one portfolio.
+        #[arg(long, value_name = "NAME")]
+        portfolio: Option<String>,
         /// Who, by email.
         #[arg(long)]
         email: String,
@@ -188,12 +204,14 @@ pub fn run() -> ExitCode {
         },
         Commands::Repair { data, backup, yes } => repair(&data, backup.as_deref(), yes).map_err(failed),
         Commands::CheckConfig { data, listen, log } => Ok(check_config(&data, listen, log)),
-        Commands::Issue { what: Issue::Lock { data, name, property, doors, out } } => {
-            issue_lock(&data, name, property, doors, &out).map_err(failed)
+        Commands::Issue { what: Issue::Lock { data, portfolio, name, property, doors, out } } => {
+            issue_lock(&data, portfolio.as_deref(), name, property, doors, &out).map_err(failed)
         }
-        Commands::Issue { what: Issue::Operator { data, email, out } } => {
-            issue_operator(&data, email, &out).map_err(failed)
+        Commands::Issue { what: Issue::Operator { data, portfolio, email, out } } => {
+            issue_operator(&data, portfolio.as_deref(), email, &out).map_err(failed)
         }
+        Commands::Portfolio { what } => administer::portfolio(what).map_err(failed),
+        Commands::Carrier { what } => administer::carrier(what).map_err(failed),
     };
     match done {
         Ok(exit) => ExitCode::from(exit),
@@ -304,35 +322,38 @@ async fn stopped() {
     }
 }
 
-/// Has the running server do it, or does it here while none runs.
-fn administer(data: &Path, request: control::Request) -> Result<control::Identity, String> {
-    let layout = Layout::new(data);
-    if let Some(answer) = control::ask(&layout.control(), &request) {
-        return answer;
+fn issue(administrator: &Administrator, request: control::Request) -> Result<control::Identity, String> {
+    match administrator.ask(request)? {
+        control::Answered::Identity(made) => Ok(made),
+        control::Answered::Told(_) => Err(UNEXPECTED.to_owned()),
     }
-    let (books, _) = Books::open(&layout).map_err(|error| error.to_string())?;
-    let authority = Authority::open(layout.secrets()).map_err(|error| error.to_string())?;
-    let publisher = Publisher::new(&books, clock::now(), (0, 0), None);
-    let (engine, running) = Engine::start(books, publisher, clock::system());
-    let done = service::administer(&engine, &authority, request);
-    running.stop();
-    done
 }
 
-fn issue_lock(data: &Path, name: String, property: String, doors: Vec<String>, out: &Path) -> Result<u8, String> {
+fn issue_lock(
+    data: &Path,
+    portfolio: Option<&str>,
+    name: String,
+    property: String,
+    doors: Vec<String>,
+    out: &Path,
+) -> Result<u8, String> {
     check_new(out)?;
-    let request = control::Request::IssueLock { portfolio: FIRST.0, name: name.clone(), property, doors };
-    let made = administer(data, request)?;
+    let administrator = Administrator::of(data);
+    let portfolio = administrator.portfolio(portfolio)?;
+    let request = control::Request::IssueLock { portfolio, name: name.clone(), property, doors };
+    let made = issue(&administrator, request)?;
     write_identity(out, &made)?;
     let lock = LockId(made.lock.unwrap_or_default());
     println!("{lock} `{name}`: its certificate and key are in {}", out.display());
     Ok(0)
 }
 
-fn issue_operator(data: &Path, email: String, out: &Path) -> Result<u8, String> {
+fn issue_operator(data: &Path, portfolio: Option<&str>, email: String, out: &Path) -> Result<u8, String> {
     check_new(out)?;
-    let request = control::Request::IssueOperator { portfolio: FIRST.0, email: email.clone() };
-    write_identity(out, &administer(data, request)?)?;
+    let administrator = Administrator::of(data);
+    let portfolio = administrator.portfolio(portfolio)?;
+    let request = control::Request::IssueOperator { portfolio, email: email.clone() };
+    write_identity(out, &issue(&administrator, request)?)?;
     println!("{email}: the certificate and key are in {}", out.display());
     Ok(0)
 }

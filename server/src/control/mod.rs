@@ -8,6 +8,8 @@
 //! {"Ok":{"lock":null,"ca_pem":"...","certificate_pem":"...","key_pem":"..."}}      or {"Err":"why not"}
 //! ```
 
+mod task;
+
 use std::{
     fs,
     io::{self, BufRead, BufReader, Write},
@@ -26,16 +28,20 @@ use tokio::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
+pub use task::{CarrierRow, PortfolioRow, Task, Told, choose};
+
 use crate::identity::Issued;
 
 /// The version of the lines.
 const VERSION: u32 = 1;
-/// The longest line either way.
-const LINE_BYTES_MAX: u64 = 64 << 10;
+/// The longest line that asks: it may hold a site file.
+const LINE_BYTES_MAX: u64 = 64 << 20;
 /// A request must come, and its answer be taken, within this time.
 const PACE: Duration = Duration::from_secs(5);
 /// How long the administrator's command waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for a [`Task`]: a large site has millions of door codes.
+const TASK_PATIENCE: Duration = Duration::from_secs(600);
 
 /// What the administrator asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +65,18 @@ pub enum Request {
         /// Who, by email.
         email: String,
     },
+    /// Do something to all of the server.
+    Task(Task),
+}
+
+/// What was done.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Answered {
+    /// A certificate was made.
+    Identity(Identity),
+    /// A [`Task`] was done.
+    Told(Told),
 }
 
 /// A certificate that was made. Holds a secret key: not printed.
@@ -94,16 +112,17 @@ impl Identity {
 }
 
 impl Request {
-    /// The portfolio it is about.
+    /// The portfolio it is about; none where it is about all of the server.
     pub fn portfolio(&self) -> PortfolioId {
         match self {
             Request::IssueLock { portfolio, .. } | Request::IssueOperator { portfolio, .. } => PortfolioId(*portfolio),
+            Request::Task(_) => PortfolioId::NONE,
         }
     }
 }
 
 /// An answer: what was made, or why nothing was.
-pub type Answer = Result<Identity, String>;
+pub type Answer = Result<Answered, String>;
 
 /// Answers the administrator; may take its time.
 pub type Answerer = Arc<dyn Fn(Request) -> Answer + Send + Sync>;
@@ -195,7 +214,8 @@ pub fn ask(path: &Path, request: &Request) -> Option<Answer> {
     let stream = std::os::unix::net::UnixStream::connect(path).ok()?;
     let told = |error: io::Error| format!("the running server does not answer on its control socket: {error}");
     let conversation = || -> io::Result<Zeroizing<String>> {
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let patience = if matches!(request, Request::Task(_)) { TASK_PATIENCE } else { PATIENCE };
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(PACE))?;
         let mut line = serde_json::to_vec(&Asked { version: VERSION, ask: request })?;
         line.push(b'\n');
@@ -232,12 +252,47 @@ mod tests {
         let answer = r#"{"Ok":{"lock":7,"ca_pem":"ca","certificate_pem":"certificate","key_pem":"key"}}"#;
         assert_eq!(serde_json::to_string(&identity(request())).unwrap(), answer);
         assert!(matches!(serde_json::from_str::<Answer>(r#"{"Err":"why not"}"#), Ok(Err(why)) if why == "why not"));
+        let tasks = [
+            (Task::ListPortfolios, r#""list_portfolios""#),
+            (Task::ListCarriers, r#""list_carriers""#),
+            (Task::RenewCarrier { name: "UPS".to_owned() }, r#"{"renew_carrier":{"name":"UPS"}}"#),
+            (Task::CreateCarrier { name: "UPS".to_owned() }, r#"{"create_carrier":{"name":"UPS"}}"#),
+            (
+                Task::CreatePortfolio { site: "s".to_owned(), text: "t".to_owned() },
+                r#"{"create_portfolio":{"site":"s","text":"t"}}"#,
+            ),
+            (
+                Task::BeginPortfolio { name: "P".to_owned(), manager: "M".to_owned(), email: "m@p".to_owned() },
+                r#"{"begin_portfolio":{"name":"P","manager":"M","email":"m@p"}}"#,
+            ),
+        ];
+        for (task, text) in tasks {
+            let line = format!(r#"{{"version":1,"ask":{{"task":{text}}}}}"#);
+            assert_eq!(read(&line), Ok(Request::Task(task)));
+        }
+        let row = PortfolioRow { id: 1, name: "P".to_owned(), properties: 2, people: 3, locks: 4 };
+        let answers = [
+            (
+                Told::Portfolios(vec![row]),
+                r#"{"portfolios":[{"id":1,"name":"P","properties":2,"people":3,"locks":4}]}"#,
+            ),
+            (
+                Told::Carriers(vec![CarrierRow::new("UPS", 1)]),
+                r#"{"carriers":[{"name":"UPS","identity":"0000000000000001"}]}"#,
+            ),
+        ];
+        for (told, text) in answers {
+            let line = format!(r#"{{"Ok":{text}}}"#);
+            let Ok(Ok(Answered::Told(read))) = serde_json::from_str::<Answer>(&line) else { panic!("{line}") };
+            assert_eq!(read, told);
+            assert_eq!(serde_json::to_string::<Answer>(&Ok(Answered::Told(told))).unwrap(), line);
+        }
     }
 
     fn identity(request: Request) -> Answer {
         assert_eq!(request, self::request());
         let (ca_pem, certificate_pem) = ("ca".to_owned(), "certificate".to_owned());
-        Ok(Identity { lock: Some(7), ca_pem, certificate_pem, key_pem: "key".to_owned() })
+        Ok(Answered::Identity(Identity { lock: Some(7), ca_pem, certificate_pem, key_pem: "key".to_owned() }))
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -251,7 +306,7 @@ mod tests {
         let serving = tokio::spawn(socket.serve(Arc::new(identity)));
         let asking = path.clone();
         let answer = tokio::task::spawn_blocking(move || ask(&asking, &request())).await.unwrap();
-        let Some(Ok(answer)) = answer else { panic!("no answer") };
+        let Some(Ok(Answered::Identity(answer))) = answer else { panic!("no answer") };
         assert_eq!((answer.lock, answer.key_pem.as_str()), (Some(7), "key"));
         let mut stream = UnixStream::connect(&path).await.unwrap();
         stream.write_all(b"{\"shut_down\":{}}\n").await.unwrap();

@@ -1,5 +1,7 @@
 //! The books: the Directory with everything that makes its changes durable, journal, vaults and snapshots.
 
+mod portfolios;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
@@ -8,7 +10,7 @@ use std::{
     sync::Arc,
 };
 
-use keyward_protocol::{code::Digits, id::*, message::audit::hex, name, time::Moment};
+use keyward_protocol::{code::Digits, id::*, message::audit::hex, time::Moment};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
@@ -23,7 +25,7 @@ use crate::{
         audit::{Acted, Attempt},
         command::Command,
         decide::{self, Decided, Refusal},
-        directory::{Carrier, Directory, Portfolio},
+        directory::{Directory, Portfolio},
         effects,
         event::{Actor, Cause, Change},
         permission::{self, Sight},
@@ -38,6 +40,8 @@ use crate::{
     },
     vault::{self, MakeError, RootError, RootSecret, Tagger, Vault, VaultError, Wanted},
 };
+
+pub use portfolios::CarrierStep;
 
 /// Why there are no books to open, or none can be made.
 #[derive(Debug, thiserror::Error)]
@@ -197,6 +201,8 @@ pub struct Committed {
     pub people: BTreeSet<(PortfolioId, PersonId)>,
     /// Portfolios whose revision moved.
     pub portfolios: BTreeSet<PortfolioId>,
+    /// Portfolios that begin with it.
+    pub begun: Vec<PortfolioId>,
     /// The server has other carriers than before.
     pub carriers: bool,
     /// Codes that the vault made.
@@ -307,15 +313,7 @@ impl Books {
         let portfolio = PortfolioId(1);
         let fresh = Portfolio::new(portfolio, String::new());
         let mut random = StdRng::from_seed(random_bytes());
-        let mut mobiles = BTreeSet::new();
-        let causes = site.causes(now, || {
-            loop {
-                let mobile = rand::Rng::next_u64(&mut random);
-                if mobile != 0 && mobiles.insert(mobile) {
-                    break mobile;
-                }
-            }
-        });
+        let causes = portfolios::causes_of(site, now, &mut random);
         // Judged before anything is made: a site that is refused leaves nothing behind.
         let decided = progress
             .during("working out what the site comes to", "", |_| decide::decide_causes(&fresh, causes, now, None))
@@ -457,6 +455,8 @@ impl Books {
             _lock: lock,
         };
         books.note_all_dues();
+        let journal_is_whole = journal_report.anchor == journal::AnchorFound::Agrees;
+        report.warnings.extend(books.clear_vaults(&root, journal_is_whole));
         Ok((books, report))
     }
 
@@ -483,6 +483,11 @@ impl Books {
     /// What makes the tags of a portfolio's codes.
     pub fn tagger(&self, portfolio: PortfolioId) -> Option<Tagger> {
         self.vaults.tagger(portfolio)
+    }
+
+    /// What makes the tags of every portfolio's codes.
+    pub fn taggers(&self) -> BTreeMap<PortfolioId, Tagger> {
+        self.vaults.taggers()
     }
 
     /// A portfolio's vault, if it was read and could be.
@@ -621,24 +626,6 @@ impl Books {
         self.enter(portfolio, asker, decided, now)
     }
 
-    /// Makes a carrier of the server.
-    pub fn make_carrier(&mut self, text: &str) -> Result<CarrierId, Refusal> {
-        let name = name::clean(text).map_err(|error| Refusal::Invalid(error.to_string()))?;
-        let same = |carrier: &&Carrier| name::fold(&carrier.name) == name::fold(&name);
-        if let Some(known) = self.directory.carriers.values().find(same) {
-            return Ok(known.id);
-        }
-        let last = self.directory.carriers.keys().next_back().map_or(0, |id| id.0);
-        let mobile = rand::Rng::next_u64(&mut self.random).max(1);
-        let carrier = Carrier { id: CarrierId(last + 1), name, mobile };
-        self.entries.push(Entry::Carrier(carrier.clone()).encode());
-        self.pending.changes += 1;
-        let id = carrier.id;
-        self.directory.carriers.insert(id, carrier);
-        self.pending.carriers = true;
-        Ok(id)
-    }
-
     /// The digits of a live code.
     pub fn reveal(&self, portfolio: PortfolioId, code: CodeId) -> Result<Digits, Refusal> {
         let vault = self.vaults.get(portfolio)?;
@@ -710,6 +697,9 @@ impl Books {
         self.entries.clear();
         self.directory = self.durable.clone();
         let undone = std::mem::take(&mut self.pending);
+        for portfolio in undone.begun {
+            self.remove_vault(portfolio);
+        }
         for (portfolio, codes) in undone.made {
             if let Ok(vault) = self.vaults.get_mut(portfolio) {
                 vault.forget(&codes)?;

@@ -16,6 +16,7 @@ mod vaults;
 mod verify;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -29,7 +30,7 @@ use std::{
 use arc_swap::ArcSwap;
 use keyward_protocol::{code::Digits, id::*, time::Moment};
 
-pub use books::{Books, Committed, Medium, OpenReport, ReplayError, Shown, StartError, WriteError};
+pub use books::{Books, CarrierStep, Committed, Medium, OpenReport, ReplayError, Shown, StartError, WriteError};
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use repair::{Repair, RepairError};
@@ -44,11 +45,13 @@ use crate::{
         audit::{Attempt, By},
         command::Command,
         decide::Refusal,
-        directory::Directory,
+        directory::{Carrier, Directory},
         effects::Effects,
         event::{Actor, Cause},
+        site::Site,
     },
     index::publish::Published,
+    vault::Tagger,
 };
 
 /// What a step came to.
@@ -120,6 +123,14 @@ enum Request {
         reply: Reply<()>,
     },
     Stop,
+    Portfolio {
+        site: Box<Site>,
+        reply: Reply<PortfolioId>,
+    },
+    CarrierStep {
+        step: CarrierStep,
+        reply: Reply<Carrier>,
+    },
 }
 
 /// How many commands may wait for the engine.
@@ -152,6 +163,7 @@ pub struct Engine {
     directory: Arc<ArcSwap<Directory>>,
     published: Arc<Published>,
     head: Arc<AtomicU64>,
+    taggers: Arc<ArcSwap<BTreeMap<PortfolioId, Tagger>>>,
 }
 
 /// Ends the engine and waits for it.
@@ -176,6 +188,7 @@ impl Engine {
         let renewed = clock();
         let door_codes = Arc::new(ArcSwap::from_pointee(DoorCodes::BeingRead));
         let head = Arc::new(AtomicU64::new(books.sequence()));
+        let taggers = Arc::new(ArcSwap::from_pointee(books.taggers()));
         let writer = Writer {
             head: Arc::clone(&head),
             door_codes: Arc::clone(&door_codes),
@@ -184,6 +197,7 @@ impl Engine {
             clock,
             queue,
             directory: Arc::clone(&directory),
+            taggers: Arc::clone(&taggers),
             unsnapshotted: 0,
             renewed,
             failed,
@@ -194,7 +208,7 @@ impl Engine {
             .spawn(move || writer.run())
             .expect("a thread can be started while the server starts");
         let running = Running { requests: requests.clone(), thread: Some(thread) };
-        (Engine { requests, door_codes, directory, published, head }, running)
+        (Engine { requests, door_codes, directory, published, head, taggers }, running)
     }
 
     /// The Directory at a durable revision: for lists, previews and explanations, off the engine.
@@ -238,6 +252,21 @@ impl Engine {
     /// Makes a carrier of the server (V3); the one with that name, where there is one.
     pub fn make_carrier(&self, name: &str) -> Result<CarrierId, Refusal> {
         self.wait(|reply| Request::Carrier { name: name.to_owned(), reply })
+    }
+
+    /// Makes a further portfolio from a site, with its own vault (M9).
+    pub fn make_portfolio(&self, site: Site) -> Result<PortfolioId, Refusal> {
+        self.wait(|reply| Request::Portfolio { site: Box::new(site), reply })
+    }
+
+    /// Makes a carrier of the server, or gives one a new identity: then the old one opens nothing (V3).
+    pub fn step_carrier(&self, step: CarrierStep) -> Result<Carrier, Refusal> {
+        self.wait(|reply| Request::CarrierStep { step, reply })
+    }
+
+    /// What makes the tags of a portfolio's codes. There before anything of a portfolio is published.
+    pub fn tagger(&self, portfolio: PortfolioId) -> Option<Tagger> {
+        self.taggers.load().get(&portfolio).cloned()
     }
 
     /// The digits of a live code for somebody who may be shown them (C8): told once the audit trail has it.
@@ -317,6 +346,7 @@ struct Writer {
     queue: Receiver<Request>,
     directory: Arc<ArcSwap<Directory>>,
     door_codes: Arc<ArcSwap<DoorCodes>>,
+    taggers: Arc<ArcSwap<BTreeMap<PortfolioId, Tagger>>>,
     unsnapshotted: u64,
     /// When openings were last compiled for every property.
     renewed: Moment,
@@ -428,6 +458,14 @@ impl Writer {
                     Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),
                     Err(refusal) => reply(Err(refusal)),
                 },
+                Request::Portfolio { site, reply } => match self.books.make_portfolio(&site, now) {
+                    Ok(made) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| made)))),
+                    Err(refusal) => reply(Err(refusal)),
+                },
+                Request::CarrierStep { step, reply } => match self.books.step_carrier(&step) {
+                    Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),
+                    Err(refusal) => reply(Err(refusal)),
+                },
                 Request::Reveal { portfolio, code, reply } => reply(self.books.reveal(portfolio, code)),
                 Request::Stop => {}
             }
@@ -447,6 +485,9 @@ impl Writer {
             // Without a change, what was written is for the audit trail alone.
             if committed.changes > 0 {
                 self.unsnapshotted += committed.changes;
+                if !committed.begun.is_empty() {
+                    self.taggers.store(Arc::new(self.books.taggers()));
+                }
                 self.publisher.publish(&self.books, &committed, now);
                 self.directory.store(Arc::new(self.books.directory().clone()));
                 let destroyed = self.books.destroy(&committed);

@@ -121,6 +121,8 @@ pub struct Repair {
     root: RootSecret,
     new_root: bool,
     vaults: BTreeMap<PortfolioId, NewVault>,
+    /// Vaults that are no portfolio's, and may be a lost one's.
+    nobodys: Vec<PathBuf>,
     authority: bool,
     resumed: bool,
     /// Held as long as the plan is: no server starts meanwhile.
@@ -200,6 +202,7 @@ impl Repair {
             root: RootSecret::generate()?,
             new_root: false,
             vaults: BTreeMap::new(),
+            nobodys: Vec::new(),
             authority: false,
             resumed: layout.repairing().join(MOVES).exists(),
             _lock: lock,
@@ -213,6 +216,7 @@ impl Repair {
         for portfolio in plan.directory.portfolios.clone().values() {
             plan.plan_vault(portfolio)?;
         }
+        plan.plan_nobodys_vaults();
         plan.plan_authority();
         Ok(plan)
     }
@@ -368,7 +372,7 @@ impl Repair {
                     for entry in &frame.entries {
                         let told = match Entry::decode(entry) {
                             Ok(Entry::Change(change)) => tell_change(&self.directory, &change),
-                            Ok(Entry::Carrier(carrier)) => format!("the carrier {} was made", carrier.name),
+                            Ok(Entry::Carrier(carrier)) => format!("the carrier {} was made or renewed", carrier.name),
                             Ok(Entry::Restored(_)) => "a restored Directory".to_owned(),
                             // It tells of the change before it, or of something that changed nothing.
                             Ok(Entry::Acted(_)) => continue,
@@ -412,9 +416,12 @@ impl Repair {
         // A backup's vault may hold what was deleted since: only books that are whole can tell.
         let is_current = self.end_is_known && self.books.as_ref().is_none_or(|books| books.lost == 0);
         if self.backup.is_some() && !is_current {
-            let why =
-                "the backup's vault is not used: changes are lost, or may be, and it may hold codes that were deleted";
-            self.left.push(why.to_owned());
+            let why = format!(
+                "the backup's vault of `{}` is not used: changes are lost, or may be, and it may hold codes that were \
+                 deleted",
+                portfolio.name
+            );
+            self.left.push(why);
         }
         let older = is_current.then(|| self.backup_vault(portfolio.id)).flatten();
         let from_backup = older.as_ref().map(|older| older.examine(&live, &quarantined)).transpose()?;
@@ -429,7 +436,8 @@ impl Repair {
                 let lost: Vec<CodeId> = examined.lost.iter().copied().filter(gone).collect();
                 let recovered = examined.lost.len() - lost.len();
                 if recovered > 0 {
-                    self.steps.push(format!("vault: {recovered} door codes are taken over from the backup"));
+                    let of = &portfolio.name;
+                    self.steps.push(format!("vault of `{of}`: {recovered} door codes are taken over from the backup"));
                     self.vaults.insert(portfolio.id, NewVault::Recovered);
                 }
                 lost
@@ -461,6 +469,19 @@ impl Repair {
             ));
         }
         Ok(())
+    }
+
+    /// A start removes them, unless they may be of a portfolio that is lost: then they are kept, where no start looks.
+    fn plan_nobodys_vaults(&mut self) {
+        if self.end_is_known && self.books.as_ref().is_none_or(|books| books.lost == 0) {
+            return;
+        }
+        let there = self.layout.vaults_there("").unwrap_or_default();
+        for (_, path) in there.into_iter().filter(|(id, _)| !self.directory.portfolios.contains_key(id)) {
+            let what = "is of no portfolio that is there, and may be a lost one's: taken out";
+            self.steps.push(format!("vault: `{}` {what}", path.display()));
+            self.nobodys.push(path);
+        }
     }
 
     fn backup_vault(&self, portfolio: PortfolioId) -> Option<Vault> {
@@ -819,6 +840,10 @@ impl Repair {
             self.stage_vault(*portfolio, new, &staged)?;
             let name = staged.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             moves.replace(layout, Root::Data, name, aside);
+        }
+        for path in &self.nobodys {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            moves.take_out(layout, Root::Data, name, aside);
         }
         if let Some(backup) = self.backup.as_ref().filter(|_| self.authority) {
             for name in ["authority.key", "authority.pem"] {

@@ -220,6 +220,12 @@ fn vaults(layout: &Layout, directory: &Directory, report: &mut Report) {
     for portfolio in directory.portfolios.values() {
         vault(&layout.vault(portfolio.id), &root, portfolio, report);
     }
+    let there = layout.vaults_there("").unwrap_or_default();
+    for (_, path) in there.iter().filter(|(id, _)| !directory.portfolios.contains_key(id)) {
+        let what = format!("`{}` is no portfolio's: one was being made, or the journal has lost it", path.display());
+        let cure = "the next start removes it where the anchor shows that the journal has its end; else keep it";
+        report.add(Severity::Note, "vault", what, cure);
+    }
 }
 
 fn vault(path: &Path, root: &RootSecret, portfolio: &Arc<Portfolio>, report: &mut Report) {
@@ -235,7 +241,8 @@ fn vault(path: &Path, root: &RootSecret, portfolio: &Arc<Portfolio>, report: &mu
         }
     };
     let there = live.len() - examined.lost.len();
-    report.add(Severity::Whole, "vault", format!("{there} live door codes, each as the journal committed to it"), "");
+    let what = format!("{there} live door codes of `{}`, each as the journal committed to it", portfolio.name);
+    report.add(Severity::Whole, "vault", what, "");
     for (code, door, person, _) in live.iter().filter(|(code, ..)| examined.lost.contains(code)) {
         let property = portfolio.property_with_door(*door);
         let door = property.and_then(|property| property.doors.get(door)).map(|door| door.name.clone());

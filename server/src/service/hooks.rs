@@ -14,10 +14,10 @@ use crate::{
 
 /// Everything that the network asks of this server.
 pub fn hooks(engine: Engine, log: AccessLog, journal: PathBuf, clock: Clock, judge: Judge) -> Hooks<Judge> {
-    let budgets = judge.budgets();
+    let portfolios = judge.portfolios();
     Hooks {
         judge,
-        manage: Arc::new(Manage::new(engine.clone(), log.clone(), journal, budgets, clock)),
+        manage: Arc::new(Manage::new(engine.clone(), log.clone(), journal, portfolios, clock)),
         watch: Arc::new(Watch::new(engine.clone(), log)),
         directory: Arc::new(Admission { engine }),
     }

@@ -25,9 +25,9 @@ use tokio::sync::oneshot;
 use super::{
     audit,
     cursor::Seal,
-    judge::AllBudgets,
     lockout::{Alert, Budgets},
     past::Past,
+    portfolios::Portfolios,
     watch,
 };
 use crate::{
@@ -55,7 +55,7 @@ pub struct Manage {
     journal: Arc<PathBuf>,
     /// One page of the audit trail is read at a time: it is files that are read for one manager.
     trail: Arc<tokio::sync::Mutex<()>>,
-    budgets: AllBudgets,
+    portfolios: Arc<Portfolios>,
     past: Arc<Past>,
     seal: Arc<Seal>,
     met: Arc<Met>,
@@ -89,10 +89,10 @@ impl Met {
 
 impl Manage {
     /// Answers from this engine's Directory, this log, this journal and these budgets, by this clock.
-    pub fn new(engine: Engine, log: AccessLog, journal: PathBuf, budgets: AllBudgets, clock: Clock) -> Manage {
+    pub fn new(engine: Engine, log: AccessLog, journal: PathBuf, portfolios: Arc<Portfolios>, clock: Clock) -> Manage {
         let (journal, trail, seal) = (Arc::new(journal), Arc::default(), Arc::new(Seal::new()));
         let past = Arc::new(Past::of(Arc::clone(&journal)));
-        Manage { engine, log, journal, trail, budgets, past, seal, met: Arc::default(), clock }
+        Manage { engine, log, journal, trail, portfolios, past, seal, met: Arc::default(), clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
@@ -153,7 +153,7 @@ impl Manage {
             }
             look => {
                 let (engine, clock, met) = (self.engine.clone(), self.clock.clone(), Arc::clone(&self.met));
-                let budgets = Arc::clone(&self.budgets);
+                let portfolios = Arc::clone(&self.portfolios);
                 // Lists may be long: not on a thread that serves locks.
                 let past = Arc::clone(&self.past);
                 // Looking back takes long: others wait here for that, and hold no thread meanwhile.
@@ -162,7 +162,7 @@ impl Manage {
                 let reading = if looks_back { Some(Arc::clone(&self.trail).lock_owned().await) } else { None };
                 let look_up = move || {
                     let _reading = reading;
-                    look_up(&engine, &clock, &met, &budgets, &past, who, look)
+                    look_up(&engine, &clock, &met, &portfolios, &past, who, look)
                 };
                 let looked = tokio::task::spawn_blocking(look_up).await;
                 looked.unwrap_or_else(|_| Answer::Refused(stopping()))
@@ -318,7 +318,7 @@ fn look_up(
     engine: &Engine,
     clock: &Clock,
     met: &Met,
-    budgets: &AllBudgets,
+    portfolios: &Portfolios,
     past: &Past,
     who: (PortfolioId, PersonId),
     request: Request,
@@ -336,7 +336,8 @@ fn look_up(
             read.failed.get(&who.0).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
         }
     };
-    let budgets = budgets.get(&who.0);
+    let kept = portfolios.load_full();
+    let budgets = kept.get(&who.0).map(|kept| &kept.budgets);
     // Only who may ask is worth the time that it takes to look back.
     let look_back = |at: Option<Moment>| at.filter(|at| *at < now).map(|at| past.at(engine, who.0, at)).transpose();
     let (from, until) = moments(&request);

@@ -1,5 +1,6 @@
 //! A running server: the engine, the access log and the network, put together and shut down in order.
 
+mod administer;
 pub mod audit;
 mod cursor;
 mod hooks;
@@ -7,6 +8,7 @@ mod judge;
 pub mod lockout;
 mod manage;
 mod past;
+mod portfolios;
 mod watch;
 
 use std::{
@@ -23,9 +25,8 @@ use keyward_protocol::{
 };
 use zeroize::Zeroizing;
 
-use judge::AllBudgets;
 pub use judge::Judge;
-use lockout::Budgets;
+use portfolios::Portfolios;
 
 use crate::{
     access_log::{self, AccessLog},
@@ -137,8 +138,6 @@ impl Server {
         let authority = Arc::new(Authority::open(layout.secrets())?);
         let tls = authority.server_tls(now)?;
         let listener = Listener::bind(net::Config { address: options.address, tls, limits: Limits::default() })?;
-        let taggers: BTreeMap<PortfolioId, _> =
-            books.directory().portfolios.keys().filter_map(|id| Some((*id, books.tagger(*id)?))).collect();
         let (shelf, set_aside) = Keeper::open(&layout.index(), books.lineage());
         if let Some(file) = set_aside {
             tracing::warn!(file = %file.display(), "the persisted index was damaged: it is set aside and may be deleted");
@@ -149,11 +148,9 @@ impl Server {
         let (engine, running) = Engine::start(books, publisher, Arc::clone(&options.clock));
         let producers = (0..shards).map(|shard| log.producer(shard)).collect();
         let clock = Arc::clone(&options.clock);
-        let directory = engine.directory();
-        let of = |portfolio: &Arc<Portfolio>| (portfolio.id, Budgets::new(portfolio.next.door));
-        let budgets: AllBudgets = Arc::new(directory.portfolios.values().map(of).collect());
-        remember(&log, &budgets, now);
-        let judge = Judge::new(engine.clone(), taggers, Arc::clone(&budgets), producers, options.mode, options.clock);
+        let portfolios = Arc::new(Portfolios::new(engine.clone()));
+        remember(&log, &portfolios, now);
+        let judge = Judge::new(engine.clone(), portfolios, producers, options.mode, options.clock);
         let control = control::Socket::bind(&layout.control()).inspect_err(|error| {
             let path = layout.control();
             tracing::warn!(%error, path = %path.display(), "no control socket: `issue` works while the server is stopped");
@@ -192,7 +189,7 @@ impl Server {
     /// Serves until `shutdown` resolves; then no more connections, frames in hand are finished, the log is flushed and
     /// the engine ends.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let alarm = tokio::spawn(sound_alarm(self.engine.clone(), self.judge.budgets(), Arc::clone(&self.clock)));
+        let alarm = tokio::spawn(sound_alarm(self.engine.clone(), self.judge.portfolios(), Arc::clone(&self.clock)));
         let hooks = hooks::hooks(self.engine.clone(), self.log.clone(), self.journal, self.clock, self.judge);
         let (engine, authority) = (self.engine, self.authority);
         let answerer: control::Answerer = Arc::new(move |request| administer(&engine, &authority, request));
@@ -219,14 +216,14 @@ impl Server {
 
 /// Works the budgets for wrong codes out from the log's last days (U7). A long log is read on: codes are told to retry
 /// until it is, and everything else is answered.
-fn remember(log: &AccessLog, budgets: &AllBudgets, now: Moment) {
+fn remember(log: &AccessLog, portfolios: &Portfolios, now: Moment) {
     const PATIENCE: Duration = Duration::from_secs(1);
-    let (log, all) = (log.clone(), Arc::clone(budgets));
+    let (log, all) = (log.clone(), portfolios.load_full());
     let read = move |done: std::sync::mpsc::Sender<()>| {
         let span = access_log::Span::Times(now.plus_seconds(-lockout::REMEMBERED_SECONDS)..Moment::MAX);
         let visited = log.visit(&span, |portfolio, _, record| {
-            if let Some(budgets) = all.get(&portfolio) {
-                budgets.remember(record);
+            if let Some(kept) = all.get(&portfolio) {
+                kept.budgets.remember(record);
             }
         });
         match visited {
@@ -235,7 +232,7 @@ fn remember(log: &AccessLog, budgets: &AllBudgets, now: Moment) {
                 tracing::error!("the access log has places that can't be read: wrong codes tried there are forgotten");
             }
         }
-        all.values().for_each(Budgets::remembered);
+        all.values().for_each(|kept| kept.budgets.remembered());
         _ = done.send(());
     };
     let (done, is_done) = std::sync::mpsc::channel();
@@ -246,11 +243,12 @@ fn remember(log: &AccessLog, budgets: &AllBudgets, now: Moment) {
 }
 
 /// Says in the server's messages when a door's budget for wrong codes has run out (U7), off the way of a check.
-async fn sound_alarm(engine: Engine, budgets: AllBudgets, clock: Clock) {
+async fn sound_alarm(engine: Engine, portfolios: Arc<Portfolios>, clock: Clock) {
     let mut known: BTreeMap<PortfolioId, u64> = BTreeMap::new();
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        for (portfolio, budgets) in budgets.iter() {
+        for (portfolio, kept) in portfolios.load_full().iter() {
+            let budgets = &kept.budgets;
             let times = budgets.times_ran_out();
             if known.insert(*portfolio, times).unwrap_or(0) == times {
                 continue;
@@ -282,8 +280,9 @@ pub fn administer(engine: &Engine, authority: &Authority, request: control::Requ
             let issued = issue_operator(&directory, authority, portfolio, &email, now);
             (None, issued.map_err(|error| error.to_string())?)
         }
+        control::Request::Task(task) => return administer::perform(engine, task).map(control::Answered::Told),
     };
-    Ok(control::Identity::new(lock, authority.certificate_pem(), &issued))
+    Ok(control::Answered::Identity(control::Identity::new(lock, authority.certificate_pem(), &issued)))
 }
 
 fn lock_scope(portfolio: &Portfolio, property: &str, doors: &[String]) -> Result<LockScope, String> {

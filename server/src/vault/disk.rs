@@ -113,7 +113,8 @@ pub(super) fn flush_directory_of(path: &Path) -> io::Result<()> {
     disk::Disk::new().sync_directory(parent_of(path))
 }
 
-fn staged_path(path: &Path) -> PathBuf {
+/// The name that a vault at `path` has while its file is being made.
+pub fn staged_path(path: &Path) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(".new");
     name.into()

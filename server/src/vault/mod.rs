@@ -50,6 +50,7 @@ use crate::parallel;
 use disk::{Disk, FileDisk};
 use slot::{HEADER_AREA_BYTES, Keys, SECRET_AT, SECRET_BYTES, SLOT_BYTES, Secret, SecretHalf, Slot, SlotBytes};
 
+pub use disk::staged_path;
 pub use root::{RootError, RootSecret};
 pub use tag::{TAG_BYTES, Tag, Tagger};
 
