@@ -27,6 +27,7 @@ use crate::{
 mod flows;
 mod matrix;
 mod past;
+mod portfolios;
 mod trail;
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
@@ -75,8 +76,12 @@ impl Running {
     }
 
     async fn lock(&self, name: &str, scope: LockScope) -> (LockId, Connection) {
+        self.lock_of(PORTFOLIO, name, scope).await
+    }
+
+    async fn lock_of(&self, portfolio: PortfolioId, name: &str, scope: LockScope) -> (LockId, Connection) {
         let made =
-            issue_lock(&self.inside.engine, &self.inside.authority, PORTFOLIO, name, scope, clock::now()).unwrap();
+            issue_lock(&self.inside.engine, &self.inside.authority, portfolio, name, scope, clock::now()).unwrap();
         let identity = self.identity(&made.issued);
         (made.lock, connect(self, &identity).await)
     }

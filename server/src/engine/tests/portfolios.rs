@@ -124,4 +124,13 @@ fn what_a_crash_left_of_a_portfolio_goes_at_a_start_and_what_may_be_a_lost_ones_
     assert_eq!(server.report.warnings.len(), 3, "{:?}", server.report.warnings);
     server.stop();
     assert!(layout.vault(nobodys).exists() && layout.vault(other).exists());
+    // A repair takes them out of the way as they are.
+    std::fs::remove_file(layout.anchor()).unwrap();
+    let aside = Repair::plan(&layout, None).unwrap().carry_out(now).unwrap();
+    for id in [nobodys, other] {
+        assert!(!layout.vault(id).exists() && aside.join(layout.vault(id).file_name().unwrap()).exists());
+    }
+    let server = Server::open(&layout, now);
+    assert!(server.report.warnings.is_empty(), "{:?}", server.report.warnings);
+    server.stop();
 }
