@@ -10,7 +10,7 @@ use std::{
     process::ExitCode,
 };
 
-use administer::{Administrator, CarrierCommand, PortfolioCommand, UNEXPECTED};
+use administer::{Administrator, CarrierCommand, PortfolioCommand, UNEXPECTED, VaultCommand};
 use clap::{Parser, Subcommand, ValueEnum};
 use keyward_protocol::id::LockId;
 
@@ -130,6 +130,11 @@ enum Commands {
         #[command(subcommand)]
         what: CarrierCommand,
     },
+    /// Look after the vaults, in which door codes are sealed.
+    Vault {
+        #[command(subcommand)]
+        what: VaultCommand,
+    },
 }
 
 #[derive(Subcommand, Debug)]
@@ -212,6 +217,7 @@ pub fn run() -> ExitCode {
         }
         Commands::Portfolio { what } => administer::portfolio(what).map_err(failed),
         Commands::Carrier { what } => administer::carrier(what).map_err(failed),
+        Commands::Vault { what } => administer::vault(what).map_err(failed),
     };
     match done {
         Ok(exit) => ExitCode::from(exit),

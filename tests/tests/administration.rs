@@ -67,6 +67,16 @@ async fn portfolios_and_carriers_are_made_while_the_server_runs_and_while_it_doe
     done(&site, &lock(&["--portfolio", "pine living"], "Gateway", "Takes parcels", to));
     let theirs = Connection::connect(serving.address, &identity(&out), Duration::from_secs(5)).await.unwrap();
     assert!(opens(&theirs, &ups).await && opens(&theirs, &dhl).await);
+    // Another root, meanwhile: locks are answered as before, and the old root is nowhere.
+    let secret = || std::fs::read(site.root.join("data.secrets/root.key")).unwrap()[16..48].to_vec();
+    let old = secret();
+    let told = done(&site, &["vault", "rotate"]);
+    assert!(
+        told.starts_with("done: 2 vaults with ") && told.contains("root.key") && told.contains("destroy"),
+        "{told}"
+    );
+    assert_ne!(secret(), old);
+    assert!(opens(&own, &dhl).await && opens(&theirs, &dhl).await);
     // A renewed carrier's old identity opens nothing at once, anywhere.
     let renewed = carriers(&done(&site, &["carrier", "renew", "ups"]));
     for lock in [&own, &theirs] {
@@ -80,6 +90,7 @@ async fn portfolios_and_carriers_are_made_while_the_server_runs_and_while_it_doe
     };
     assert!(refused(&site, &begin("Oak", "olga")).contains("`olga` is no email address"));
     assert!(done(&site, &begin("Oak", "olga@oak.example")).starts_with("Oak: 0 properties, 1 person, 0 locks\n"));
+    assert!(done(&site, &["vault", "rotate"]).starts_with("done: 3 vaults with "));
     let listed = done(&site, &["portfolio", "list"]);
     let names: Vec<&str> = listed.lines().filter_map(|line| Some(line.split_once(':')?.0)).collect();
     assert_eq!(names, ["Oak", "Parcels", "Pine Living"]);

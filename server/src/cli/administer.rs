@@ -74,6 +74,19 @@ pub enum CarrierCommand {
     },
 }
 
+/// `keyward-server vault`.
+#[derive(Subcommand, Debug)]
+pub enum VaultCommand {
+    /// Seal every door code under a new root and destroy the old one, whether the server runs or not.
+    ///
+    /// Door codes stay the same. Copies of the vaults that were made before can be read with a copy of the old root only.
+    Rotate {
+        /// The data directory.
+        #[arg(long, value_name = "DIR")]
+        data: PathBuf,
+    },
+}
+
 /// Where what is asked is done.
 pub struct Administrator {
     layout: Layout,
@@ -180,6 +193,24 @@ pub fn carrier(command: CarrierCommand) -> Result<u8, String> {
         println!("{}  {}", row.identity, row.name);
     }
     print!("{afterwards}");
+    Ok(0)
+}
+
+/// `vault rotate`.
+pub fn vault(command: VaultCommand) -> Result<u8, String> {
+    let VaultCommand::Rotate { data } = command;
+    let Told::Rotated { vaults, codes } = Administrator::of(&data).perform(Task::RotateVaults)? else {
+        return Err(UNEXPECTED.to_owned());
+    };
+    let (vaults, codes) = (count(vaults, "vault", "vaults"), count(codes, "door code", "door codes"));
+    let layout = Layout::new(&data);
+    println!("done: {vaults} with {codes} under a new root, and the old root is destroyed");
+    println!();
+    println!("Back up now, apart from each other: {}, and {}.", layout.data().display(), layout.root().display());
+    println!(
+        "Backups of the data from before can be read with the old root's backup only: keep that for as long as you"
+    );
+    println!("would go back to one of them, then destroy it. Whoever has both can read codes that were deleted since.");
     Ok(0)
 }
 

@@ -255,6 +255,7 @@ mod tests {
         let tasks = [
             (Task::ListPortfolios, r#""list_portfolios""#),
             (Task::ListCarriers, r#""list_carriers""#),
+            (Task::RotateVaults, r#""rotate_vaults""#),
             (Task::RenewCarrier { name: "UPS".to_owned() }, r#"{"renew_carrier":{"name":"UPS"}}"#),
             (Task::CreateCarrier { name: "UPS".to_owned() }, r#"{"create_carrier":{"name":"UPS"}}"#),
             (
@@ -281,7 +282,8 @@ mod tests {
                 r#"{"carriers":[{"name":"UPS","identity":"0000000000000001"}]}"#,
             ),
         ];
-        for (told, text) in answers {
+        let rotated = (Told::Rotated { vaults: 2, codes: 7 }, r#"{"rotated":{"vaults":2,"codes":7}}"#);
+        for (told, text) in answers.into_iter().chain([rotated]) {
             let line = format!(r#"{{"Ok":{text}}}"#);
             let Ok(Ok(Answered::Told(read))) = serde_json::from_str::<Answer>(&line) else { panic!("{line}") };
             assert_eq!(read, told);

@@ -8,6 +8,8 @@
 //! {"version":1,"ask":{"task":"list_carriers"}}
 //! {"Ok":{"portfolios":[{"id":1,"name":"...","properties":2,"people":40,"locks":3}]}}
 //! {"Ok":{"carriers":[{"name":"...","identity":"00000000000000ff"}]}}
+//! {"version":1,"ask":{"task":"rotate_vaults"}}
+//! {"Ok":{"rotated":{"vaults":2,"codes":4012}}}
 //! ```
 
 use std::fmt;
@@ -49,6 +51,8 @@ pub enum Task {
     },
     /// Say which carriers there are.
     ListCarriers,
+    /// Seal every vault under a new root.
+    RotateVaults,
 }
 
 /// What was done, or is there.
@@ -59,6 +63,13 @@ pub enum Told {
     Portfolios(Vec<PortfolioRow>),
     /// The carrier that was made or renewed, or all of them.
     Carriers(Vec<CarrierRow>),
+    /// Every vault is sealed under a new root.
+    Rotated {
+        /// How many vaults.
+        vaults: u64,
+        /// How many live door codes stand in them.
+        codes: u64,
+    },
 }
 
 /// A portfolio, for whoever runs the server.

@@ -1,6 +1,7 @@
 //! The books: the Directory with everything that makes its changes durable, journal, vaults and snapshots.
 
 mod portfolios;
+mod rotation;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,6 +17,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     Asker, Done, Layout, repair,
     replay::{AllError, Replay},
+    rotation::{self as rotations, CutShort},
     trail::{Due, Trail},
     vaults::{Lost, Vaults, VaultsRead},
 };
@@ -42,6 +44,7 @@ use crate::{
 };
 
 pub use portfolios::CarrierStep;
+pub use rotation::Rotated;
 
 /// Why there are no books to open, or none can be made.
 #[derive(Debug, thiserror::Error)]
@@ -437,8 +440,18 @@ impl Books {
                 .warnings
                 .push("the journal's anchor is missing or damaged: its end can't be checked this time".into());
         }
+        let ids = || directory.portfolios.keys().copied();
+        match rotations::settle(&medium.disk, layout, ids())? {
+            Some(CutShort::Finished) => {
+                report.warnings.push("a rotation of the root was cut short: it is finished".into())
+            }
+            Some(CutShort::Undone) => {
+                report.warnings.push("a rotation of the root was cut short before it was in force: do it again".into());
+            }
+            None => {}
+        }
         let root = RootSecret::read(&layout.root())?;
-        let vaults = Vaults::open(&medium.disk, layout, &root, directory.portfolios.keys().copied())?;
+        let vaults = Vaults::open(&medium.disk, layout, &root, ids())?;
         let mut books = Books {
             disk: medium.disk.clone(),
             layout: layout.clone(),

@@ -52,6 +52,8 @@ struct Recorded {
     secrets: BTreeMap<(PortfolioId, CodeId), BTreeSet<Vec<u8>>>,
     /// The shelf after each session.
     shelves: Vec<Image>,
+    /// The boundary after the first rotation.
+    rotated: usize,
 }
 
 impl Recorded {
@@ -68,11 +70,11 @@ impl Recorded {
             play.session(&session, true).unwrap();
             shelves.push(Image::read(&layout.index()));
         }
-        let boundaries = play.boundaries;
+        let (boundaries, rotated) = (play.boundaries, play.rotated.unwrap());
         let frames = frames(&layout, &boundaries);
         let events = recorder.take();
         let secrets = secrets(&before, &events);
-        Recorded { before, events, boundaries, frames, secrets, shelves }
+        Recorded { before, events, boundaries, frames, secrets, shelves, rotated }
     }
 
     /// Shows each moment's machine with how far boundaries were acknowledged and records answered by then.
@@ -171,7 +173,11 @@ impl Recorded {
         {
             return Err(format!("there are the vaults of {vaults:?}"));
         }
-        // Each vault opens again as it was left.
+        // Whatever became of a rotation, there is one root, and each vault opens under it again as it was left.
+        let left = [layout.next_root(), layout.old_root()].iter().any(|path| path.exists());
+        if left || !layout.vaults_there(".next").unwrap().is_empty() {
+            return Err("half a rotation is left".into());
+        }
         let root = RootSecret::read(&layout.root()).unwrap();
         for id in vaults {
             drop(Vault::open(&layout.vault(id), &root, id).map_err(|error| error.to_string())?);
@@ -348,6 +354,7 @@ fn what_an_acknowledgement_deleted_is_destroyed_on_the_disk_by_then() {
     let run = Recorded::new();
     let mut machine = Machine::new(&run.before);
     let mut destroyed = 0;
+    let first_root = &run.before.files[Path::new("data.secrets/root.key")][16..48];
     for event in &run.events {
         match event {
             Event::Did(did) => machine.apply(did),
@@ -355,6 +362,9 @@ fn what_an_acknowledgement_deleted_is_destroyed_on_the_disk_by_then() {
             Event::Mark(Mark::Acknowledged(boundary)) => {
                 let live = &run.boundaries[*boundary].codes;
                 for image in [machine.killed(None), machine.powerless(None, None)] {
+                    // Of the root that a rotation replaced nothing is left either.
+                    let with_root = image.files.values().any(|bytes| holds(bytes, first_root));
+                    assert_eq!(with_root, *boundary < run.rotated, "boundary {boundary}");
                     for (code, parts) in run.secrets.iter().filter(|(code, _)| !live.contains_key(code)) {
                         let holds = |bytes: &Vec<u8>| parts.iter().any(|part| holds(bytes, part));
                         let holder = image.files.iter().find(|(_, bytes)| holds(bytes));

@@ -7,6 +7,8 @@ use std::{
 
 use keyward_protocol::id::PortfolioId;
 
+use crate::vault;
+
 const VAULT_PREFIX: &str = "vault-";
 const VAULT_SUFFIX: &str = ".kwv";
 
@@ -78,6 +80,21 @@ impl Layout {
     /// The root under which door codes are sealed.
     pub fn root(&self) -> PathBuf {
         self.secrets.join("root.key")
+    }
+
+    /// The root that a rotation is about to put in its place.
+    pub fn next_root(&self) -> PathBuf {
+        self.secrets.join("root.key.next")
+    }
+
+    /// The root that a rotation replaced, until it is destroyed.
+    pub fn old_root(&self) -> PathBuf {
+        self.secrets.join("root.key.old")
+    }
+
+    /// One portfolio's vault under the root that a rotation puts in its place.
+    pub fn next_vault(&self, portfolio: PortfolioId) -> PathBuf {
+        vault::next_path(&self.vault(portfolio))
     }
 
     /// One portfolio's vault.

@@ -10,6 +10,7 @@ mod layout;
 mod publisher;
 mod repair;
 mod replay;
+mod rotation;
 mod shelf;
 mod trail;
 mod vaults;
@@ -30,11 +31,14 @@ use std::{
 use arc_swap::ArcSwap;
 use keyward_protocol::{code::Digits, id::*, time::Moment};
 
-pub use books::{Books, CarrierStep, Committed, Medium, OpenReport, ReplayError, Shown, StartError, WriteError};
+pub use books::{
+    Books, CarrierStep, Committed, Medium, OpenReport, ReplayError, Rotated, Shown, StartError, WriteError,
+};
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use repair::{Repair, RepairError};
 pub use replay::{PastError, portfolio_at};
+pub use rotation::{CutShort, found as root_found};
 pub use shelf::Keeper;
 pub use vaults::{Lost, VaultsRead};
 pub use verify::{Finding, Severity, verify};
@@ -130,6 +134,9 @@ enum Request {
     CarrierStep {
         step: CarrierStep,
         reply: Reply<Carrier>,
+    },
+    Rotate {
+        reply: Reply<Rotated>,
     },
 }
 
@@ -262,6 +269,11 @@ impl Engine {
     /// Makes a carrier of the server, or gives one a new identity: then the old one opens nothing (V3).
     pub fn step_carrier(&self, step: CarrierStep) -> Result<Carrier, Refusal> {
         self.wait(|reply| Request::CarrierStep { step, reply })
+    }
+
+    /// Seals every vault under a new root and destroys the old one. Checks are answered meanwhile, changes wait.
+    pub fn rotate(&self) -> Result<Rotated, Refusal> {
+        self.wait(|reply| Request::Rotate { reply })
     }
 
     /// What makes the tags of a portfolio's codes. There before anything of a portfolio is published.
@@ -466,6 +478,11 @@ impl Writer {
                     Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),
                     Err(refusal) => reply(Err(refusal)),
                 },
+                // Codes that the batch made before it are carried over like any other.
+                Request::Rotate { reply } => {
+                    let rotated = self.books.rotate();
+                    reply(self.done(rotated));
+                }
                 Request::Reveal { portfolio, code, reply } => reply(self.books.reveal(portfolio, code)),
                 Request::Stop => {}
             }

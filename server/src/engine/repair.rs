@@ -33,6 +33,7 @@ use super::{
     Layout,
     books::{self, ReplayError, StartError},
     replay::Replay,
+    rotation,
     vaults::Expected,
 };
 use crate::{
@@ -386,9 +387,9 @@ impl Repair {
     }
 
     fn plan_root(&mut self) -> Result<(), RepairError> {
-        let damaged = match RootSecret::read(&self.layout.root()) {
-            Ok(root) => {
-                self.root = root;
+        let damaged = match rotation::found(&self.layout) {
+            Ok(found) => {
+                self.root = found.root;
                 return Ok(());
             }
             Err(error @ RootError::Damaged(_)) => error,
@@ -398,9 +399,9 @@ impl Repair {
             Err(error) => return Err(error.into()),
         };
         self.new_root = true;
-        match self.backup.as_ref().and_then(|backup| RootSecret::read(&backup.root()).ok()) {
-            Some(root) => {
-                self.root = root;
+        match self.backup.as_ref().and_then(|backup| rotation::found(backup).ok()) {
+            Some(found) => {
+                self.root = found.root;
                 self.steps.push(format!("root: {damaged}. The backup's is put in its place"));
             }
             None => self.steps.push(format!(
@@ -425,7 +426,7 @@ impl Repair {
         }
         let older = is_current.then(|| self.backup_vault(portfolio.id)).flatten();
         let from_backup = older.as_ref().map(|older| older.examine(&live, &quarantined)).transpose()?;
-        let path = self.layout.vault(portfolio.id);
+        let path = rotation::vault(&self.layout, &self.root, portfolio.id);
         let lost = match Vault::open(&path, &self.root, portfolio.id) {
             Ok(vault) => {
                 let examined = vault.examine(&live, &quarantined)?;
@@ -486,11 +487,19 @@ impl Repair {
 
     fn backup_vault(&self, portfolio: PortfolioId) -> Option<Vault> {
         let backup = self.backup.as_ref()?;
-        let path = backup.vault(portfolio);
-        let opened = Vault::open(&path, &self.root, portfolio);
-        opened
-            .or_else(|_| Vault::open(&path, &RootSecret::read(&backup.root())?, portfolio).map_err(RepairError::from))
-            .ok()
+        let (path, root) = self.backup_place(backup, portfolio);
+        Vault::open(&path, root.as_ref().unwrap_or(&self.root), portfolio).ok()
+    }
+
+    /// A backup's vault, and its root where it is not the one that stands here.
+    fn backup_place(&self, backup: &Layout, portfolio: PortfolioId) -> (PathBuf, Option<RootSecret>) {
+        let path = rotation::vault(backup, &self.root, portfolio);
+        match rotation::found(backup) {
+            Ok(found) if Vault::open(&path, &self.root, portfolio).is_err() => {
+                (rotation::vault(backup, &found.root, portfolio), Some(found.root))
+            }
+            _ => (path, None),
+        }
     }
 
     fn plan_authority(&mut self) {
@@ -770,6 +779,10 @@ impl Repair {
         let aside = format!("damaged-{}", stamp(now, "%Y%m%dT%H%M%SZ"));
         let aside = self.unused(&aside);
         if !self.resumed {
+            if !self.new_root {
+                // What is copied and moved below stands under its own name.
+                rotation::settle(disk, &self.layout, self.directory.portfolios.keys().copied())?;
+            }
             for stage in &stages {
                 // What a repair left that was stopped before it moved anything: only copies.
                 if stage.exists() {
@@ -914,16 +927,13 @@ impl Repair {
                 }
             }
             (NewVault::Backup, Some(backup)) => {
-                copy(&backup.vault(portfolio), staged)?;
+                let (path, root) = self.backup_place(backup, portfolio);
+                copy(&path, staged)?;
+                let mut vault = Vault::open(staged, root.as_ref().unwrap_or(&self.root), portfolio)?;
                 // It may be sealed under the backup's root: then it is rewritten under the one that stands.
-                let mut vault = match Vault::open(staged, &self.root, portfolio) {
-                    Err(VaultError::WrongRoot) => {
-                        let mut vault = Vault::open(staged, &RootSecret::read(&backup.root())?, portfolio)?;
-                        vault.rotate(&self.root)?;
-                        vault
-                    }
-                    opened => opened?,
-                };
+                if root.is_some() {
+                    vault.rotate(&self.root)?;
+                }
                 // What was deleted since is destroyed before anything can ask for it.
                 vault.reconcile(&live, &quarantined)?;
             }

@@ -31,6 +31,11 @@ pub fn perform(engine: &Engine, task: Task) -> Result<Told, String> {
         }
         Task::CreateCarrier { name } => step_carrier(engine, CarrierStep::Create(name)),
         Task::RenewCarrier { name } => step_carrier(engine, CarrierStep::Renew(name)),
+        Task::RotateVaults => {
+            let rotated = engine.rotate().map_err(|error| error.to_string())?;
+            tracing::info!(vaults = rotated.vaults, codes = rotated.codes, "the vaults have a new root");
+            Ok(Told::Rotated { vaults: rotated.vaults, codes: rotated.codes })
+        }
         Task::ListCarriers => Ok(Told::Carriers(engine.directory().carriers.values().map(carrier).collect())),
     }
 }

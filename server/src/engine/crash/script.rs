@@ -48,6 +48,8 @@ pub(super) enum Step {
     Renew(&'static str),
     /// A further portfolio, like the first but for its name.
     Portfolio(&'static str),
+    /// Another root for every vault.
+    Rotate,
     /// Commands in that portfolio.
     Elsewhere(fn(&Portfolio) -> Vec<Command>),
     /// The clock goes on by so many hours, with the next step.
@@ -96,6 +98,8 @@ pub(super) struct Play<M: Fn(Mark)> {
     mark: M,
     pub boundaries: Vec<Boundary>,
     pub answered: u64,
+    /// The boundary after the first rotation.
+    pub rotated: Option<usize>,
     asked: Vec<Asked>,
 }
 
@@ -146,7 +150,7 @@ fn key(name: &str, doors: &[u32]) -> KeySpec {
 
 /// Each session ends in order and the next one starts from the files.
 pub(super) fn sessions() -> Vec<Session> {
-    use Step::{Attempts, Carrier, Change, Elsewhere, Later, Portfolio, Renew};
+    use Step::{Attempts, Carrier, Change, Elsewhere, Later, Portfolio, Renew, Rotate};
     vec![
         vec![
             Change(|p| vec![give(B, who(p, ANA))]),
@@ -182,6 +186,7 @@ pub(super) fn sessions() -> Vec<Session> {
             Elsewhere(|p| vec![Command::Revoke { key: A, person: who(p, TRACY) }]),
             Portfolio("Oak"),
             Renew("UPS"),
+            Rotate,
             // A whole batch in one flush: makes and destroys.
             Change(|p| {
                 let (ana, tracy, sam) = (who(p, ANA), who(p, TRACY), who(p, SAM));
@@ -212,6 +217,7 @@ pub(super) fn sessions() -> Vec<Session> {
             Change(|p| vec![give(B, who(p, ANA))]),
             Change(|_| vec![Command::RemoveDoor(DoorId(3))]),
             Attempts(1),
+            Rotate,
             Change(|p| vec![Command::DeletePerson(who(p, TRACY))]),
             Change(|_| vec![Command::SetDeliveries(MAIN, false)]),
             Attempts(8),
@@ -223,7 +229,7 @@ impl<M: Fn(Mark)> Play<M> {
     pub fn new(layout: &Layout, disk: Disk, mark: M) -> Play<M> {
         let now = Arc::new(AtomicI64::new(begin().as_micros()));
         let layout = layout.clone();
-        Play { layout, disk, now, mark, boundaries: Vec::new(), answered: 0, asked: Vec::new() }
+        Play { layout, disk, now, mark, boundaries: Vec::new(), answered: 0, rotated: None, asked: Vec::new() }
     }
 
     /// Starts a server, plays a session's steps, and stops it in order.
@@ -329,6 +335,11 @@ impl<M: Fn(Mark)> Play<M> {
                 let text = crate::testing::SITE.replacen("Harbor", name, 1);
                 let made = server.engine.make_portfolio(Site::parse("site.toml", &text).unwrap());
                 made.map_err(|refusal| stopped_by(&refusal))?;
+                self.note(server)
+            }
+            Step::Rotate => {
+                server.engine.rotate().map_err(|refusal| stopped_by(&refusal))?;
+                self.rotated.get_or_insert(self.boundaries.len());
                 self.note(server)
             }
             Step::Elsewhere(commands) => {
