@@ -74,6 +74,9 @@ enum Commands {
         /// When an attempt counts as recorded.
         #[arg(long, value_enum, default_value_t = LogMode::Strict)]
         log: LogMode,
+        /// Seal the vaults under a new root whenever it is so many days old, as `vault rotate` does. Back the root up as often.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=365))]
+        rotate_root: Option<u16>,
     },
     /// Look through a data directory while no server runs: what is there, whether it is whole, and what to do.
     ///
@@ -114,6 +117,9 @@ enum Commands {
         /// When an attempt counts as recorded.
         #[arg(long, value_enum, default_value_t = LogMode::Strict)]
         log: LogMode,
+        /// Seal the vaults under a new root whenever it is so many days old, as `vault rotate` does. Back the root up as often.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=365))]
+        rotate_root: Option<u16>,
     },
     /// Make a certificate with its key, whether the server runs or not.
     Issue {
@@ -202,13 +208,13 @@ pub fn run() -> ExitCode {
             evaluate_files(&site, &checks, explain).map_err(|message| (message, evaluate::EXIT_INVALID))
         }
         Commands::Init { site, data } => init(&site, &data),
-        Commands::Serve { data, listen, log } => serve(&data, listen, log).map_err(failed),
+        Commands::Serve { data, listen, log, rotate_root } => serve(&data, listen, log, rotate_root).map_err(failed),
         Commands::Verify { data, audit } => match (audit, data) {
             (Some(export), _) => verify_export(&export).map_err(failed),
             (None, data) => verify(&data.unwrap_or_default()).map_err(failed),
         },
         Commands::Repair { data, backup, yes } => repair(&data, backup.as_deref(), yes).map_err(failed),
-        Commands::CheckConfig { data, listen, log } => Ok(check_config(&data, listen, log)),
+        Commands::CheckConfig { data, listen, log, rotate_root: _ } => Ok(check_config(&data, listen, log)),
         Commands::Issue { what: Issue::Lock { data, portfolio, name, property, doors, out } } => {
             issue_lock(&data, portfolio.as_deref(), name, property, doors, &out).map_err(failed)
         }
@@ -250,7 +256,7 @@ fn init(site: &Path, data: &Path) -> Result<u8, (String, u8)> {
     Ok(0)
 }
 
-fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
+fn serve(data: &Path, listen: SocketAddr, log: LogMode, rotate_root: Option<u16>) -> Result<u8, String> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     let mode = log.mode();
@@ -260,6 +266,7 @@ fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
         let options = Options { address: listen, mode, clock: clock::system() };
         let server = Server::bind_on(&Medium::default(), &Layout::new(data), options, Progress::on_stderr());
         let server = server.map_err(|error| error.to_string())?;
+        rotate_root.into_iter().for_each(|days| server.rotate_root_every(days));
         let report = server.report();
         for warning in &report.warnings {
             tracing::warn!("{warning}");

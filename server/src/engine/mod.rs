@@ -138,6 +138,9 @@ enum Request {
     Rotate {
         reply: Reply<Rotated>,
     },
+    RotateEvery {
+        micros: i64,
+    },
 }
 
 /// How many commands may wait for the engine.
@@ -151,6 +154,9 @@ const SNAPSHOT_EVERY: u64 = 1_000;
 /// Compiled openings are renewed when the server's clock has gone so far, on or back: long before it reaches an end
 /// of what was compiled. Not time that passes elsewhere: a clock that is set, or a machine that slept, leaps.
 const RENEW_EVERY_MICROS: u64 = 6 * 3_600 * 1_000_000;
+
+/// After a rotation that was refused it is tried again.
+const ROTATE_AGAIN_MICROS: i64 = 3_600 * 1_000_000;
 
 /// How the door codes are. They come after everything else of a start: until then a code is answered `retry`, and
 /// commands wait.
@@ -207,6 +213,7 @@ impl Engine {
             taggers: Arc::clone(&taggers),
             unsnapshotted: 0,
             renewed,
+            rotation: None,
             failed,
             full: false,
         };
@@ -276,6 +283,11 @@ impl Engine {
         self.wait(|reply| Request::Rotate { reply })
     }
 
+    /// From now on rotates by itself whenever the root in force is so old, by the age of its file.
+    pub fn rotate_every(&self, days: u16) {
+        self.send(Request::RotateEvery { micros: i64::from(days) * 24 * 3_600 * 1_000_000 });
+    }
+
     /// What makes the tags of a portfolio's codes. There before anything of a portfolio is published.
     pub fn tagger(&self, portfolio: PortfolioId) -> Option<Tagger> {
         self.taggers.load().get(&portfolio).cloned()
@@ -317,6 +329,10 @@ impl Engine {
             reply(Err(stopped()));
         }
     }
+}
+
+fn later(moment: Moment, micros: i64) -> Moment {
+    Moment::from_micros(moment.as_micros().saturating_add(micros))
 }
 
 fn stopped() -> Refusal {
@@ -362,6 +378,8 @@ struct Writer {
     unsnapshotted: u64,
     /// When openings were last compiled for every property.
     renewed: Moment,
+    /// How old a root may get, and from when on it is to be replaced.
+    rotation: Option<(i64, Moment)>,
     failed: Failed,
     /// The disk had no room the last time that something was to be written.
     full: bool,
@@ -436,6 +454,11 @@ impl Writer {
             self.publisher.renew(&self.books, now);
             self.renewed = now;
         }
+        if let Some((micros, due)) = self.rotation
+            && now >= due
+        {
+            self.rotate_by_itself(micros, now);
+        }
         let mut acknowledgements: Vec<Acknowledge> = Vec::new();
         // Ends that are due are in the books before anything else is decided, so that effects see data only.
         if let Err(refusal) = self.books.apply_due(now) {
@@ -483,6 +506,9 @@ impl Writer {
                     let rotated = self.books.rotate();
                     reply(self.done(rotated));
                 }
+                Request::RotateEvery { micros } => {
+                    self.rotation = Some((micros, later(self.books.root_made(), micros)))
+                }
                 Request::Reveal { portfolio, code, reply } => reply(self.books.reveal(portfolio, code)),
                 Request::Stop => {}
             }
@@ -512,6 +538,21 @@ impl Writer {
             }
         }
         acknowledgements.into_iter().for_each(|acknowledge| acknowledge(Ok(())));
+    }
+
+    fn rotate_by_itself(&mut self, every_micros: i64, now: Moment) {
+        let rotated = self.books.rotate();
+        let next_micros = match self.done(rotated) {
+            Ok(Rotated { vaults, codes }) => {
+                tracing::info!(vaults, codes, "the vaults have a new root: back it up");
+                every_micros
+            }
+            Err(refusal) => {
+                tracing::warn!(%refusal, "the root is tried to be rotated again in an hour");
+                ROTATE_AGAIN_MICROS
+            }
+        };
+        self.rotation = Some((every_micros, later(now, next_micros)));
     }
 
     /// The audit trail has what somebody was refused (M7), unless it is the server that could not.

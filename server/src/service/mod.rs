@@ -175,6 +175,11 @@ impl Server {
         &self.report
     }
 
+    /// From now on seals the vaults under a new root whenever the one in force is so old.
+    pub fn rotate_root_every(&self, days: u16) {
+        self.engine.rotate_every(days);
+    }
+
     /// A handle that reaches inside while it serves.
     pub fn inside(&self) -> Inside {
         Inside {

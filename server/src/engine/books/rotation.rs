@@ -1,6 +1,8 @@
 //! Rotating the root: see [`rotation`].
 
-use keyward_protocol::{entry::Refusal, id::PortfolioId};
+use std::time::UNIX_EPOCH;
+
+use keyward_protocol::{entry::Refusal, id::PortfolioId, time::Moment};
 
 use super::{Books, WriteError, disk_is_full};
 use crate::{
@@ -56,6 +58,14 @@ impl Books {
             Err(RootError::Io { error, .. }) => Err(error.into()),
             Err(error) => Err(std::io::Error::other(error.to_string()).into()),
         }
+    }
+
+    /// When the root in force was made, by its file; the beginning of time where nobody knows.
+    pub fn root_made(&self) -> Moment {
+        let modified = std::fs::metadata(self.layout.root()).and_then(|found| found.modified()).ok();
+        let since = modified.and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+        let micros = since.and_then(|since| i64::try_from(since.as_micros()).ok());
+        micros.map_or(Moment::MIN, Moment::from_micros)
     }
 
     /// Every vault anew under a new root, beside the one in use, on disk.

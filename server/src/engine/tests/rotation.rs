@@ -88,6 +88,33 @@ fn codes_stay_the_same_deleted_ones_stay_gone_and_the_old_root_is_destroyed() {
     assert!(verify(&layout).unwrap().iter().all(|finding| finding.severity == Severity::Whole));
 }
 
+// C8
+#[test]
+fn a_root_that_is_old_enough_is_replaced_by_itself() {
+    const DAY: i64 = 24 * 3_600 * 1_000_000;
+    let (_dir, layout) = layout();
+    let server = Server::create(&layout);
+    let made = fs::metadata(layout.root()).unwrap().modified().unwrap();
+    let made = made.duration_since(std::time::UNIX_EPOCH).unwrap().as_micros() as i64;
+    let root = || RootSecret::read(&layout.root()).unwrap();
+    let first = root();
+    server.now.store(made, Ordering::SeqCst);
+    server.engine.rotate_every(7);
+    let codes = all_codes(&server);
+    // Whatever is answered comes after what was due before it was asked.
+    let on_day = |day: i64| {
+        server.now.store(made + day * DAY, Ordering::SeqCst);
+        server.run(Command::SetHolidays(PropertyId(1), Vec::new()));
+        root()
+    };
+    assert!(on_day(6).is(&first));
+    let second = on_day(7);
+    assert!(!second.is(&first) && on_day(8).is(&second) && on_day(13).is(&second));
+    assert!(!on_day(14).is(&second));
+    assert_eq!(all_codes(&server), codes);
+    server.stop();
+}
+
 /// What a crash may leave of a rotation, by the operation that was the last; the crash matrix goes through them too.
 #[test]
 fn half_a_rotation_is_told_by_verify_and_check_config_and_put_right_by_a_start_or_a_repair() {
