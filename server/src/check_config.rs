@@ -11,11 +11,12 @@ use std::{
 
 use crate::{
     access_log::Mode,
-    engine::{Layout, StartError},
+    engine::{self, CutShort, Layout, StartError},
     identity::Authority,
     net::BindError,
-    vault::RootSecret,
 };
+
+const CUT_SHORT: &str = "a rotation of the root was cut short";
 
 /// How a setting stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,8 +133,13 @@ fn found(layout: &Layout, all: &mut Report) -> bool {
 fn secrets(layout: &Layout, all: &mut Report) {
     let before = all.0.len();
     is_private(layout.secrets(), 0o700, all);
-    if let Err(error) = RootSecret::read(&layout.root()) {
-        all.wrong("secrets", error.to_string(), "");
+    match engine::root_found(layout).map(|found| found.cut_short) {
+        Ok(None) => {}
+        Ok(Some(CutShort::Finished)) => all.note("secrets", CUT_SHORT.to_owned(), "the start finishes it"),
+        Ok(Some(CutShort::Undone)) => {
+            all.note("secrets", CUT_SHORT.to_owned(), "the start undoes it; do it again then")
+        }
+        Err(error) => all.wrong("secrets", error.to_string(), ""),
     }
     match Authority::open(layout.secrets()) {
         Ok(_) => is_private(&layout.secrets().join("authority.key"), 0o600, all),

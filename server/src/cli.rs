@@ -1,33 +1,31 @@
 //! The command line of `keyward-server`.
 
+mod administer;
+mod joining;
+
 use std::{
     fs::{self, File},
     io::{self, BufRead, BufReader, BufWriter, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
-    sync::Arc,
 };
 
-use arc_swap::ArcSwap;
+use administer::{CarrierCommand, PortfolioCommand, VaultCommand};
 use clap::{Parser, Subcommand, ValueEnum};
-use keyward_protocol::id::{PortfolioId, TokenId};
+use joining::{AuthorityCommand, IdentityCommand, TokenCommand};
 
 use crate::{
     access_log,
     check_config::{self, Standing},
     clock,
-    control::{self, JoinRole},
     domain::site::Site,
-    engine::{self, Books, Engine, Layout, Medium, Publisher, Repair, Severity},
+    engine::{self, Books, Layout, Medium, Repair, Severity},
     evaluate,
-    identity::Authority,
     progress::Progress,
-    service::{self, Administrator, Options, Server},
+    service::{self, Options, Server},
 };
 
-/// The portfolio that `init` makes.
-const FIRST: PortfolioId = PortfolioId(1);
 /// A command that could not be done.
 const EXIT_FAILED: u8 = 1;
 
@@ -76,6 +74,9 @@ enum Commands {
         /// When an attempt counts as recorded.
         #[arg(long, value_enum, default_value_t = LogMode::Strict)]
         log: LogMode,
+        /// Seal the vaults under a new root whenever it is so many days old, as `vault rotate` does. Back the root up as often.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=365))]
+        rotate_root: Option<u16>,
     },
     /// Look through a data directory while no server runs: what is there, whether it is whole, and what to do.
     ///
@@ -116,131 +117,39 @@ enum Commands {
         /// When an attempt counts as recorded.
         #[arg(long, value_enum, default_value_t = LogMode::Strict)]
         log: LogMode,
+        /// Seal the vaults under a new root whenever it is so many days old, as `vault rotate` does. Back the root up as often.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..=365))]
+        rotate_root: Option<u16>,
     },
     /// Tokens that locks, operators and holders join with, once each. Works whether the server runs or not.
     Token {
         #[command(subcommand)]
-        what: Token,
+        what: TokenCommand,
     },
     /// The keys that joined: who they are, and whether they are taken. Works whether the server runs or not.
     Identity {
         #[command(subcommand)]
-        what: Identity,
+        what: IdentityCommand,
     },
     /// The authority that signs every certificate.
     Authority {
         #[command(subcommand)]
         what: AuthorityCommand,
     },
-}
-
-#[derive(Subcommand, Debug)]
-enum Token {
-    /// Make a token, and print it: whoever has it may join with it, once.
-    Create {
+    /// Make and list portfolios: what customers run, each apart from the others.
+    Portfolio {
         #[command(subcommand)]
-        role: TokenFor,
+        what: PortfolioCommand,
     },
-    /// The tokens that were not used.
-    List {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+    /// Make, list and renew carriers: delivery partners of the whole server.
+    Carrier {
+        #[command(subcommand)]
+        what: CarrierCommand,
     },
-    /// Take a token back.
-    Revoke {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
-        /// Its number, as `token list` shows it.
-        token: u32,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-enum TokenFor {
-    /// For a lock or gateway; one that is not known is registered.
-    Lock {
-        /// The lock's name, unique in the portfolio.
-        #[arg(long)]
-        name: String,
-        /// The property it belongs to; left out for a lock that is registered, whose earlier key is then replaced.
-        #[arg(long)]
-        property: Option<String>,
-        /// A door it may ask about; may be given again. Every door of the property unless told.
-        #[arg(long = "door", value_name = "DOOR", requires = "property")]
-        doors: Vec<String>,
-        #[command(flatten)]
-        terms: TokenTerms,
-    },
-    /// For a manager's client: `keyward login TOKEN`.
-    Operator {
-        /// Who, by email.
-        #[arg(long)]
-        email: String,
-        #[command(flatten)]
-        terms: TokenTerms,
-    },
-    /// For the app of somebody who holds Keys, or is a guest.
-    Holder {
-        /// Who, by email.
-        #[arg(long)]
-        email: String,
-        #[command(flatten)]
-        terms: TokenTerms,
-    },
-}
-
-#[derive(clap::Args, Debug)]
-struct TokenTerms {
-    /// The data directory.
-    #[arg(long, value_name = "DIR")]
-    data: PathBuf,
-    /// Where the server is found from outside, told in the token; where it listens unless told.
-    #[arg(long, value_name = "HOST:PORT")]
-    address: Option<String>,
-    /// How long the token is good for, in minutes; at most 7 days.
-    #[arg(long, value_name = "N", default_value_t = 60, value_parser = clap::value_parser!(i64).range(1..=10_080))]
-    minutes: i64,
-    /// Print the token alone.
-    #[arg(long)]
-    quiet: bool,
-}
-
-#[derive(Subcommand, Debug)]
-enum Identity {
-    /// Every key that joined.
-    List {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
-    },
-    /// Refuse a key from now on, in open connections too.
-    Disable {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
-        /// Its number, as `identity list` shows it.
-        identity: u32,
-    },
-    /// Take a key again.
-    Enable {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
-        /// Its number, as `identity list` shows it.
-        identity: u32,
-    },
-}
-
-#[derive(Subcommand, Debug)]
-enum AuthorityCommand {
-    /// Put a new authority in the place of the one that signs. Nobody has to be visited: certificates change over as they
-    /// are renewed.
-    Rotate {
-        /// The data directory.
-        #[arg(long, value_name = "DIR")]
-        data: PathBuf,
+    /// Look after the vaults, in which door codes are sealed.
+    Vault {
+        #[command(subcommand)]
+        what: VaultCommand,
     },
 }
 
@@ -269,18 +178,19 @@ pub fn run() -> ExitCode {
             evaluate_files(&site, &checks, explain).map_err(|message| (message, evaluate::EXIT_INVALID))
         }
         Commands::Init { site, data } => init(&site, &data),
-        Commands::Serve { data, listen, log } => serve(&data, listen, log).map_err(failed),
+        Commands::Serve { data, listen, log, rotate_root } => serve(&data, listen, log, rotate_root).map_err(failed),
         Commands::Verify { data, audit } => match (audit, data) {
             (Some(export), _) => verify_export(&export).map_err(failed),
             (None, data) => verify(&data.unwrap_or_default()).map_err(failed),
         },
         Commands::Repair { data, backup, yes } => repair(&data, backup.as_deref(), yes).map_err(failed),
-        Commands::CheckConfig { data, listen, log } => Ok(check_config(&data, listen, log)),
-        Commands::Token { what } => token(what).map_err(failed),
-        Commands::Identity { what } => identity(what).map_err(failed),
-        Commands::Authority { what: AuthorityCommand::Rotate { data } } => {
-            tell(administer(&data, control::Request::RotateAuthority {})).map_err(failed)
-        }
+        Commands::CheckConfig { data, listen, log, rotate_root: _ } => Ok(check_config(&data, listen, log)),
+        Commands::Token { what } => joining::token(what).map_err(failed),
+        Commands::Identity { what } => joining::identity(what).map_err(failed),
+        Commands::Authority { what } => joining::authority(what).map_err(failed),
+        Commands::Portfolio { what } => administer::portfolio(what).map_err(failed),
+        Commands::Carrier { what } => administer::carrier(what).map_err(failed),
+        Commands::Vault { what } => administer::vault(what).map_err(failed),
     };
     match done {
         Ok(exit) => ExitCode::from(exit),
@@ -315,7 +225,7 @@ fn init(site: &Path, data: &Path) -> Result<u8, (String, u8)> {
     Ok(0)
 }
 
-fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
+fn serve(data: &Path, listen: SocketAddr, log: LogMode, rotate_root: Option<u16>) -> Result<u8, String> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     let mode = log.mode();
@@ -325,6 +235,7 @@ fn serve(data: &Path, listen: SocketAddr, log: LogMode) -> Result<u8, String> {
         let options = Options { address: listen, mode, clock: clock::system() };
         let server = Server::bind_on(&Medium::default(), &Layout::new(data), options, Progress::on_stderr());
         let server = server.map_err(|error| error.to_string())?;
+        rotate_root.into_iter().for_each(|days| server.rotate_root_every(days));
         let report = server.report();
         for warning in &report.warnings {
             tracing::warn!("{warning}");
@@ -391,108 +302,6 @@ async fn stopped() {
         }
         Err(_) => _ = tokio::signal::ctrl_c().await,
     }
-}
-
-/// Has the running server do it, or does it here while none runs.
-fn administer(data: &Path, request: control::Request) -> control::Answer {
-    let layout = Layout::new(data);
-    if let Some(answer) = control::ask(&layout.control(), &request) {
-        return answer;
-    }
-    let (books, _) = Books::open(&layout).map_err(|error| error.to_string())?;
-    let authority = Authority::open(layout.secrets()).map_err(|error| error.to_string())?;
-    let publisher = Publisher::new(&books, clock::now(), (0, 0), None);
-    let (engine, running) = Engine::start(books, publisher, clock::system());
-    let administrator = Administrator {
-        engine,
-        authority: Arc::new(ArcSwap::from_pointee(authority)),
-        secrets: layout.secrets().to_owned(),
-        address: None,
-        connections: None,
-        clock: clock::system(),
-    };
-    let done = service::administer(&administrator, request);
-    running.stop();
-    done
-}
-
-fn token(what: Token) -> Result<u8, String> {
-    let portfolio = FIRST.0;
-    let (role, terms) = match what {
-        Token::List { data } => return tell(administer(&data, control::Request::Tokens { portfolio })),
-        Token::Revoke { data, token } => {
-            return tell(administer(&data, control::Request::RevokeToken { portfolio, token }));
-        }
-        Token::Create { role: TokenFor::Lock { name, property, doors, terms } } => {
-            (JoinRole::Lock { name, property, doors }, terms)
-        }
-        Token::Create { role: TokenFor::Operator { email, terms } } => (JoinRole::Operator { email }, terms),
-        Token::Create { role: TokenFor::Holder { email, terms } } => (JoinRole::Holder { email }, terms),
-    };
-    let TokenTerms { data, address, minutes, quiet } = terms;
-    let made = administer(&data, control::Request::MakeToken { portfolio, role, address, seconds: minutes * 60 })?;
-    match &made {
-        control::Reply::Token { text, .. } if quiet => println!("{text}"),
-        _ => return tell(Ok(made)),
-    }
-    Ok(0)
-}
-
-fn identity(what: Identity) -> Result<u8, String> {
-    let portfolio = FIRST.0;
-    let set = |identity, disabled| control::Request::DisableIdentity { portfolio, identity, disabled };
-    tell(match what {
-        Identity::List { data } => administer(&data, control::Request::Identities { portfolio }),
-        Identity::Disable { data, identity } => administer(&data, set(identity, true)),
-        Identity::Enable { data, identity } => administer(&data, set(identity, false)),
-    })
-}
-
-/// Shows what was done or found.
-fn tell(answer: control::Answer) -> Result<u8, String> {
-    match &answer? {
-        control::Reply::Token { token, role, name, until, text } => {
-            println!("{text}");
-            println!();
-            println!("{}: lets {role} `{name}` join, once, until {until}.", TokenId(*token));
-            println!("Whoever has it can use it: hand it over, don't post it.");
-            if role == "operator" {
-                let at = if text.contains('@') { "" } else { " --address HOST:PORT" };
-                println!("On the manager's machine: keyward login{at} TOKEN");
-            }
-        }
-        control::Reply::Tokens(tokens) => {
-            tokens.iter().for_each(|line| {
-                let over = if line.over { ", over" } else { "" };
-                println!("{:<6} {:<9} {}  until {}{over}", line.token, line.role, line.name, line.until);
-            });
-            if tokens.is_empty() {
-                println!("no token waits to be used");
-            }
-        }
-        control::Reply::Identities(identities) => {
-            for line in identities {
-                let now = match (&line.connected_from, line.disabled) {
-                    (_, true) => "disabled".to_owned(),
-                    (Some(from), false) => format!("connected from {from}"),
-                    (None, false) => "not connected".to_owned(),
-                };
-                let until = line.certificate_until.as_deref().map(|until| format!(", certificate until {until}"));
-                let (name, label, joined) = (&line.name, &line.label, &line.joined);
-                println!(
-                    "{:<6} {:<9} {name} on {label}, joined {joined}, {now}{}",
-                    line.identity,
-                    line.role,
-                    until.unwrap_or_default()
-                );
-            }
-            if identities.is_empty() {
-                println!("nobody has joined");
-            }
-        }
-        control::Reply::Done(what) => println!("{what}"),
-    }
-    Ok(0)
 }
 
 fn evaluate_files(site: &Path, checks: &Path, explain: bool) -> Result<u8, String> {

@@ -8,6 +8,8 @@
 //! {"Ok":{"tokens":[...]}}      or {"Err":"why not"}
 //! ```
 
+mod task;
+
 use std::{
     fs,
     io::{self, BufRead, BufReader, Write},
@@ -25,14 +27,18 @@ use tokio::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
+pub use task::{CarrierRow, PortfolioRow, Task, Told, choose};
+
 /// The version of the lines.
 const VERSION: u32 = 1;
-/// The longest line either way.
-const LINE_BYTES_MAX: u64 = 64 << 10;
+/// The longest line that asks: it may hold a site file.
+const LINE_BYTES_MAX: u64 = 64 << 20;
 /// A request must come, and its answer be taken, within this time.
 const PACE: Duration = Duration::from_secs(5);
 /// How long the administrator's command waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for a [`Task`]: a large site has millions of door codes.
+const TASK_PATIENCE: Duration = Duration::from_secs(600);
 
 /// What the administrator asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,6 +83,8 @@ pub enum Request {
     },
     /// Put a new authority in the place of the one that signs certificates.
     RotateAuthority {},
+    /// Do something to all of the server.
+    Task(Task),
 }
 
 /// Who is to join.
@@ -127,6 +135,9 @@ pub enum Reply {
     Identities(Vec<IdentityLine>),
     /// It was done, in words.
     Done(String),
+    /// A [`Task`] was done.
+    #[serde(untagged)]
+    Told(Told),
 }
 
 /// A token that was not used.
@@ -268,7 +279,8 @@ pub fn ask(path: &Path, request: &Request) -> Option<Answer> {
     let stream = std::os::unix::net::UnixStream::connect(path).ok()?;
     let told = |error: io::Error| format!("the running server does not answer on its control socket: {error}");
     let conversation = || -> io::Result<Zeroizing<String>> {
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let patience = if matches!(request, Request::Task(_)) { TASK_PATIENCE } else { PATIENCE };
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(PACE))?;
         let mut line = serde_json::to_vec(&Asked { version: VERSION, ask: request })?;
         line.push(b'\n');
@@ -306,6 +318,43 @@ mod tests {
         assert_eq!(read(r#"{"version":1,"ask":{"rotate_authority":{}}}"#), Ok(Request::RotateAuthority {}));
         assert_eq!(serde_json::to_string(&done(request())).unwrap(), r#"{"Ok":{"done":"it is done"}}"#);
         assert!(matches!(serde_json::from_str::<Answer>(r#"{"Err":"why not"}"#), Ok(Err(why)) if why == "why not"));
+        let tasks = [
+            (Task::ListPortfolios, r#""list_portfolios""#),
+            (Task::ListCarriers, r#""list_carriers""#),
+            (Task::RotateVaults, r#""rotate_vaults""#),
+            (Task::RenewCarrier { name: "UPS".to_owned() }, r#"{"renew_carrier":{"name":"UPS"}}"#),
+            (Task::CreateCarrier { name: "UPS".to_owned() }, r#"{"create_carrier":{"name":"UPS"}}"#),
+            (
+                Task::CreatePortfolio { site: "s".to_owned(), text: "t".to_owned() },
+                r#"{"create_portfolio":{"site":"s","text":"t"}}"#,
+            ),
+            (
+                Task::BeginPortfolio { name: "P".to_owned(), manager: "M".to_owned(), email: "m@p".to_owned() },
+                r#"{"begin_portfolio":{"name":"P","manager":"M","email":"m@p"}}"#,
+            ),
+        ];
+        for (task, text) in tasks {
+            let line = format!(r#"{{"version":1,"ask":{{"task":{text}}}}}"#);
+            assert_eq!(read(&line), Ok(Request::Task(task)));
+        }
+        let row = PortfolioRow { id: 1, name: "P".to_owned(), properties: 2, people: 3, locks: 4 };
+        let answers = [
+            (
+                Told::Portfolios(vec![row]),
+                r#"{"portfolios":[{"id":1,"name":"P","properties":2,"people":3,"locks":4}]}"#,
+            ),
+            (
+                Told::Carriers(vec![CarrierRow::new("UPS", 1)]),
+                r#"{"carriers":[{"name":"UPS","identity":"0000000000000001"}]}"#,
+            ),
+        ];
+        let rotated = (Told::Rotated { vaults: 2, codes: 7 }, r#"{"rotated":{"vaults":2,"codes":7}}"#);
+        for (told, text) in answers.into_iter().chain([rotated]) {
+            let line = format!(r#"{{"Ok":{text}}}"#);
+            let read = serde_json::from_str::<Answer>(&line).unwrap().unwrap_or_else(|why| panic!("{why}"));
+            assert!(read == Reply::Told(told.clone()), "{line}");
+            assert_eq!(serde_json::to_string::<Answer>(&Ok(Reply::Told(told))).unwrap(), line);
+        }
     }
 
     fn done(request: Request) -> Answer {

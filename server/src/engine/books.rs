@@ -1,5 +1,8 @@
 //! The books: the Directory with everything that makes its changes durable, journal, vaults and snapshots.
 
+mod portfolios;
+mod rotation;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
@@ -9,12 +12,13 @@ use std::{
     sync::Arc,
 };
 
-use keyward_protocol::{code::Digits, id::*, message::audit::hex, name, time::Moment};
+use keyward_protocol::{code::Digits, id::*, message::audit::hex, time::Moment};
 use rand::{SeedableRng, rngs::StdRng};
 
 use super::{
     Asker, Done, Layout, repair,
     replay::{AllError, Replay},
+    rotation::{self as rotations, CutShort},
     trail::{Due, Trail},
     vaults::{Lost, Vaults, VaultsRead},
 };
@@ -24,7 +28,7 @@ use crate::{
         audit::{Acted, Attempt},
         command::Command,
         decide::{self, Decided, Refusal},
-        directory::{Carrier, Directory, Party, Portfolio},
+        directory::{Directory, Party, Portfolio},
         effects,
         event::{Actor, Cause, Change},
         joining::{self, Joiner},
@@ -40,6 +44,9 @@ use crate::{
     },
     vault::{self, MakeError, RootError, RootSecret, Tagger, Vault, VaultError, Wanted},
 };
+
+pub use portfolios::CarrierStep;
+pub use rotation::Rotated;
 
 /// Why there are no books to open, or none can be made.
 #[derive(Debug, thiserror::Error)]
@@ -199,6 +206,8 @@ pub struct Committed {
     pub people: BTreeSet<(PortfolioId, PersonId)>,
     /// Portfolios whose revision moved.
     pub portfolios: BTreeSet<PortfolioId>,
+    /// Portfolios that begin with it.
+    pub begun: Vec<PortfolioId>,
     /// The server has other carriers than before.
     pub carriers: bool,
     /// Codes that the vault made.
@@ -309,15 +318,7 @@ impl Books {
         let portfolio = PortfolioId(1);
         let fresh = Portfolio::new(portfolio, String::new());
         let mut random = StdRng::from_seed(random_bytes());
-        let mut mobiles = BTreeSet::new();
-        let causes = site.causes(now, || {
-            loop {
-                let mobile = rand::Rng::next_u64(&mut random);
-                if mobile != 0 && mobiles.insert(mobile) {
-                    break mobile;
-                }
-            }
-        });
+        let causes = portfolios::causes_of(site, now, &mut random);
         // Judged before anything is made: a site that is refused leaves nothing behind.
         let decided = progress
             .during("working out what the site comes to", "", |_| decide::decide_causes(&fresh, causes, now, None))
@@ -441,8 +442,18 @@ impl Books {
                 .warnings
                 .push("the journal's anchor is missing or damaged: its end can't be checked this time".into());
         }
+        let ids = || directory.portfolios.keys().copied();
+        match rotations::settle(&medium.disk, layout, ids())? {
+            Some(CutShort::Finished) => {
+                report.warnings.push("a rotation of the root was cut short: it is finished".into())
+            }
+            Some(CutShort::Undone) => {
+                report.warnings.push("a rotation of the root was cut short before it was in force: do it again".into());
+            }
+            None => {}
+        }
         let root = RootSecret::read(&layout.root())?;
-        let vaults = Vaults::open(&medium.disk, layout, &root, directory.portfolios.keys().copied())?;
+        let vaults = Vaults::open(&medium.disk, layout, &root, ids())?;
         let mut books = Books {
             disk: medium.disk.clone(),
             layout: layout.clone(),
@@ -459,6 +470,8 @@ impl Books {
             _lock: lock,
         };
         books.note_all_dues();
+        let journal_is_whole = journal_report.anchor == journal::AnchorFound::Agrees;
+        report.warnings.extend(books.clear_vaults(&root, journal_is_whole));
         Ok((books, report))
     }
 
@@ -485,6 +498,11 @@ impl Books {
     /// What makes the tags of a portfolio's codes.
     pub fn tagger(&self, portfolio: PortfolioId) -> Option<Tagger> {
         self.vaults.tagger(portfolio)
+    }
+
+    /// What makes the tags of every portfolio's codes.
+    pub fn taggers(&self) -> BTreeMap<PortfolioId, Tagger> {
+        self.vaults.taggers()
     }
 
     /// A portfolio's vault, if it was read and could be.
@@ -651,24 +669,6 @@ impl Books {
         self.enter(portfolio, asker, decided, now)
     }
 
-    /// Makes a carrier of the server.
-    pub fn make_carrier(&mut self, text: &str) -> Result<CarrierId, Refusal> {
-        let name = name::clean(text).map_err(|error| Refusal::Invalid(error.to_string()))?;
-        let same = |carrier: &&Carrier| name::fold(&carrier.name) == name::fold(&name);
-        if let Some(known) = self.directory.carriers.values().find(same) {
-            return Ok(known.id);
-        }
-        let last = self.directory.carriers.keys().next_back().map_or(0, |id| id.0);
-        let mobile = rand::Rng::next_u64(&mut self.random).max(1);
-        let carrier = Carrier { id: CarrierId(last + 1), name, mobile };
-        self.entries.push(Entry::Carrier(carrier.clone()).encode());
-        self.pending.changes += 1;
-        let id = carrier.id;
-        self.directory.carriers.insert(id, carrier);
-        self.pending.carriers = true;
-        Ok(id)
-    }
-
     /// The digits of a live code.
     pub fn reveal(&self, portfolio: PortfolioId, code: CodeId) -> Result<Digits, Refusal> {
         let vault = self.vaults.get(portfolio)?;
@@ -740,6 +740,9 @@ impl Books {
         self.entries.clear();
         self.directory = self.durable.clone();
         let undone = std::mem::take(&mut self.pending);
+        for portfolio in undone.begun {
+            self.remove_vault(portfolio);
+        }
         for (portfolio, codes) in undone.made {
             if let Ok(vault) = self.vaults.get_mut(portfolio) {
                 vault.forget(&codes)?;

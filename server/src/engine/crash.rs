@@ -15,7 +15,7 @@ mod script;
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -29,7 +29,7 @@ use crate::{
     vault::{self, RevealError, RootSecret, Vault},
 };
 use images::{Event, Image, Machine, Mark, Recorder};
-use script::{Boundary, PORTFOLIO, Play, Session, answers, log_numbers};
+use script::{Boundary, Play, Session, answers, log_numbers};
 
 /// Mixed images at each operation: what a power cut kept of what was not flushed is drawn.
 const MIXED: u64 = 3;
@@ -48,10 +48,12 @@ struct Recorded {
     boundaries: Vec<Boundary>,
     /// The Directory after each frame of the journal, with the boundary that it is.
     frames: Vec<(Vec<u8>, Option<usize>)>,
-    /// Salt and seal of every code that ever stood in the vault.
-    secrets: BTreeMap<CodeId, BTreeSet<Vec<u8>>>,
+    /// Salt and seal of every code that ever stood in a vault.
+    secrets: BTreeMap<(PortfolioId, CodeId), BTreeSet<Vec<u8>>>,
     /// The shelf after each session.
     shelves: Vec<Image>,
+    /// The boundary after the first rotation.
+    rotated: usize,
 }
 
 impl Recorded {
@@ -68,11 +70,11 @@ impl Recorded {
             play.session(&session, true).unwrap();
             shelves.push(Image::read(&layout.index()));
         }
-        let boundaries = play.boundaries;
+        let (boundaries, rotated) = (play.boundaries, play.rotated.unwrap());
         let frames = frames(&layout, &boundaries);
         let events = recorder.take();
-        let secrets = secrets(&layout, &before, &events);
-        Recorded { before, events, boundaries, frames, secrets, shelves }
+        let secrets = secrets(&before, &events);
+        Recorded { before, events, boundaries, frames, secrets, shelves, rotated }
     }
 
     /// Shows each moment's machine with how far boundaries were acknowledged and records answered by then.
@@ -117,12 +119,8 @@ impl Recorded {
         if let Some(boundary) = self.frames.get(frame).and_then(|(_, boundary)| *boundary) {
             let boundary = &self.boundaries[boundary];
             let publisher = published(&books, boundary.now, None);
-            boundary.compare(&answers(
-                &publisher.published(),
-                &books.tagger(PORTFOLIO).unwrap(),
-                boundary.now,
-                &boundary.asked,
-            ))?;
+            let tagger = |id| books.tagger(id);
+            boundary.compare(&answers(&publisher.published(), &tagger, boundary.now, &boundary.asked))?;
         }
         let numbers = log_numbers(&layout, books.lineage())?;
         let expected: Vec<u32> = (1..).take(numbers.len()).collect();
@@ -134,38 +132,56 @@ impl Recorded {
 
     /// Live codes are there with their digits; nothing of any other code is, neither to the vault nor in any byte.
     fn check_codes(&self, root: &Path, layout: &Layout, books: &Books) -> Result<(), String> {
-        let portfolio = &books.directory().portfolios[&PORTFOLIO];
-        let live: BTreeSet<CodeId> =
-            portfolio.properties.values().flat_map(|property| property.codes.keys().copied()).collect();
-        let known: BTreeMap<CodeId, &Digits> = self
+        let portfolios = &books.directory().portfolios;
+        let live: BTreeSet<(PortfolioId, CodeId)> = portfolios
+            .iter()
+            .flat_map(|(id, of)| of.properties.values().flat_map(|of| of.codes.keys().map(|code| (*id, *code))))
+            .collect();
+        let known: BTreeMap<(PortfolioId, CodeId), &Digits> = self
             .boundaries
             .iter()
             .flat_map(|boundary| boundary.codes.iter().map(|(id, code)| (*id, &code.1)))
             .collect();
-        let vault = books.vault(PORTFOLIO).unwrap();
         for (code, digits) in &known {
-            match (live.contains(code), vault.reveal(*code)) {
+            let Some(vault) = books.vault(code.0) else { continue };
+            match (live.contains(code), vault.reveal(code.1)) {
                 (true, Ok(found)) if found == **digits => {}
                 (false, Err(RevealError::Unknown(_) | RevealError::Destroyed(_))) => {}
-                (lives, found) => return Err(format!("{code} lives: {lives}, and the vault says {found:?}")),
+                (lives, found) => return Err(format!("{code:?} lives: {lives}, and the vault says {found:?}")),
             }
         }
-        let quarantined: BTreeSet<CodeId> =
-            portfolio.properties.values().flat_map(|property| property.deleted_codes.keys().copied()).collect();
-        if let Some((orphan, ..)) = vault.tags().find(|(code, ..)| !live.contains(code) && !quarantined.contains(code))
-        {
-            return Err(format!("{orphan} is in the vault, and nobody knows it"));
+        for (id, portfolio) in portfolios {
+            let quarantined: BTreeSet<CodeId> =
+                portfolio.properties.values().flat_map(|property| property.deleted_codes.keys().copied()).collect();
+            let known = |code: CodeId| live.contains(&(*id, code)) || quarantined.contains(&code);
+            if let Some((orphan, ..)) = books.vault(*id).unwrap().tags().find(|(code, ..)| !known(*code)) {
+                return Err(format!("{orphan} is in the vault, and nobody knows it"));
+            }
         }
         let files = Image::read(root);
         for (code, parts) in self.secrets.iter().filter(|(code, _)| !live.contains(code)) {
             let holder = files.files.iter().find(|(_, bytes)| parts.iter().any(|part| holds(bytes, part)));
             if let Some((path, _)) = holder {
-                return Err(format!("{code} was deleted, and what could bring it back stands in `{}`", path.display()));
+                return Err(format!(
+                    "{code:?} was deleted, and what could bring it back stands in `{}`",
+                    path.display()
+                ));
             }
         }
-        // The vault opens again as it was left.
+        let vaults: Vec<PortfolioId> = layout.vaults_there("").unwrap().into_iter().map(|(id, _)| id).collect();
+        if vaults != portfolios.keys().copied().collect::<Vec<_>>() || !layout.vaults_there(".new").unwrap().is_empty()
+        {
+            return Err(format!("there are the vaults of {vaults:?}"));
+        }
+        // Whatever became of a rotation, there is one root, and each vault opens under it again as it was left.
+        let left = [layout.next_root(), layout.old_root()].iter().any(|path| path.exists());
+        if left || !layout.vaults_there(".next").unwrap().is_empty() {
+            return Err("half a rotation is left".into());
+        }
         let root = RootSecret::read(&layout.root()).unwrap();
-        drop(Vault::open(&layout.vault(PORTFOLIO), &root, PORTFOLIO).map_err(|error| error.to_string())?);
+        for id in vaults {
+            drop(Vault::open(&layout.vault(id), &root, id).map_err(|error| error.to_string())?);
+        }
         Ok(())
     }
 }
@@ -194,14 +210,17 @@ fn frames(layout: &Layout, boundaries: &[Boundary]) -> Vec<(Vec<u8>, Option<usiz
     after.into_values().map(|directory| (named(&directory), directory)).map(|(named, found)| (found, named)).collect()
 }
 
-/// What ever stood in the vault's file.
-fn secrets(layout: &Layout, before: &Image, events: &[Event]) -> BTreeMap<CodeId, BTreeSet<Vec<u8>>> {
-    let path = PathBuf::from("data").join(layout.vault(PORTFOLIO).file_name().unwrap());
+/// What ever stood in the vaults' files.
+fn secrets(before: &Image, events: &[Event]) -> BTreeMap<(PortfolioId, CodeId), BTreeSet<Vec<u8>>> {
     let mut machine = Machine::new(before);
-    let mut found: BTreeMap<CodeId, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    let mut found: BTreeMap<(PortfolioId, CodeId), BTreeSet<Vec<u8>>> = BTreeMap::new();
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_prefix("vault-")?.split('.').next()?.parse().ok();
     let mut note = |machine: &Machine| {
-        for (code, parts) in vault::secrets_in(machine.live_content(&path)) {
-            found.entry(code).or_default().extend(parts);
+        for (path, content) in machine.live_files() {
+            let Some(portfolio) = number(path).map(PortfolioId) else { continue };
+            for (code, parts) in vault::secrets_in(content) {
+                found.entry((portfolio, code)).or_default().extend(parts);
+            }
         }
     };
     note(&machine);
@@ -294,7 +313,7 @@ fn a_full_disk_refuses_and_everything_goes_on_when_there_is_room() {
     let before = Image::read(base.path());
     let refused = AtomicUsize::new(0);
     // Before anything was written a start has no room for the log: that one is refused in words.
-    let failures = each_on_every_core(70, |at| {
+    let failures = each_on_every_core(100, |at| {
         let operation = at + 8;
         let room = room();
         before.lay_out(room.path());
@@ -311,8 +330,8 @@ fn a_full_disk_refuses_and_everything_goes_on_when_there_is_room() {
         if encode_directory(books.directory()) != last.directory || !report.lost.is_empty() || report.torn_bytes > 0 {
             return Err(context(format!("the books differ after a start: {report:?}")));
         }
-        let reveals = |(code, (_, digits)): (&CodeId, &(DoorId, Digits))| {
-            books.reveal(PORTFOLIO, *code).is_ok_and(|found| found == *digits)
+        let reveals = |(code, (_, digits)): (&(PortfolioId, CodeId), &(DoorId, Digits))| {
+            books.reveal(code.0, code.1).is_ok_and(|found| found == *digits)
         };
         if !last.codes.iter().all(reveals) {
             return Err(context("a code is not what it was".into()));
@@ -335,6 +354,7 @@ fn what_an_acknowledgement_deleted_is_destroyed_on_the_disk_by_then() {
     let run = Recorded::new();
     let mut machine = Machine::new(&run.before);
     let mut destroyed = 0;
+    let first_root = &run.before.files[Path::new("data.secrets/root.key")][16..48];
     for event in &run.events {
         match event {
             Event::Did(did) => machine.apply(did),
@@ -342,12 +362,15 @@ fn what_an_acknowledgement_deleted_is_destroyed_on_the_disk_by_then() {
             Event::Mark(Mark::Acknowledged(boundary)) => {
                 let live = &run.boundaries[*boundary].codes;
                 for image in [machine.killed(None), machine.powerless(None, None)] {
+                    // Of the root that a rotation replaced nothing is left either.
+                    let with_root = image.files.values().any(|bytes| holds(bytes, first_root));
+                    assert_eq!(with_root, *boundary < run.rotated, "boundary {boundary}");
                     for (code, parts) in run.secrets.iter().filter(|(code, _)| !live.contains_key(code)) {
                         let holds = |bytes: &Vec<u8>| parts.iter().any(|part| holds(bytes, part));
                         let holder = image.files.iter().find(|(_, bytes)| holds(bytes));
                         assert!(
                             holder.is_none(),
-                            "boundary {boundary}: {code} stands in {:?}",
+                            "boundary {boundary}: {code:?} stands in {:?}",
                             holder.map(|(name, _)| name)
                         );
                         destroyed += 1;
@@ -390,13 +413,15 @@ fn fail(
         {
             return Err(format!("frame {known} was acknowledged, there are {}", frames.len()));
         }
-        let portfolio = &books.directory().portfolios[&PORTFOLIO];
-        let live = |code: CodeId| portfolio.properties.values().any(|property| property.codes.contains_key(&code));
+        let live = |(portfolio, code): &(PortfolioId, CodeId)| {
+            let of = &books.directory().portfolios[portfolio];
+            of.properties.values().any(|property| property.codes.contains_key(code))
+        };
         for (code, (_, digits)) in boundaries.iter().flat_map(|boundary| &boundary.codes) {
-            match (live(*code), books.reveal(PORTFOLIO, *code)) {
+            match (live(code), books.reveal(code.0, code.1)) {
                 (true, Ok(found)) if found == *digits => {}
                 (false, Err(_)) => {}
-                (lives, found) => return Err(format!("{code} lives: {lives}, and the vault says {found:?}")),
+                (lives, found) => return Err(format!("{code:?} lives: {lives}, and the vault says {found:?}")),
             }
         }
     }
@@ -439,8 +464,8 @@ fn whatever_becomes_of_the_shelf_the_index_is_one_built_from_nothing() {
         let (keeper, _) = Keeper::open(&layout.index(), books.lineage());
         let publisher = published(&books, boundary.now, keeper);
         used.fetch_add(publisher.started().loaded as usize, Ordering::SeqCst);
-        let tagger = books.tagger(PORTFOLIO).unwrap();
-        boundary.compare(&answers(&publisher.published(), &tagger, boundary.now, &boundary.asked)).map_err(context)
+        let found = answers(&publisher.published(), &|id| books.tagger(id), boundary.now, &boundary.asked);
+        boundary.compare(&found).map_err(context)
     });
     assert_none(&failures);
     println!("{used:?} indexes were taken from a shelf");

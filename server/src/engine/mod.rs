@@ -10,12 +10,14 @@ mod layout;
 mod publisher;
 mod repair;
 mod replay;
+mod rotation;
 mod shelf;
 mod trail;
 mod vaults;
 mod verify;
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     sync::{
         Arc,
@@ -29,11 +31,14 @@ use std::{
 use arc_swap::ArcSwap;
 use keyward_protocol::{code::Digits, id::*, time::Moment};
 
-pub use books::{Books, Committed, Medium, OpenReport, ReplayError, Shown, StartError, WriteError};
+pub use books::{
+    Books, CarrierStep, Committed, Medium, OpenReport, ReplayError, Rotated, Shown, StartError, WriteError,
+};
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use repair::{Repair, RepairError};
 pub use replay::{PastError, portfolio_at};
+pub use rotation::{CutShort, found as root_found};
 pub use shelf::Keeper;
 pub use vaults::{Lost, VaultsRead};
 pub use verify::{Finding, Severity, verify};
@@ -44,12 +49,14 @@ use crate::{
         audit::{Attempt, By},
         command::Command,
         decide::Refusal,
-        directory::{Directory, Party},
+        directory::{Carrier, Directory, Party},
         effects::Effects,
         event::{Actor, Cause},
         joining::Joiner,
+        site::Site,
     },
     index::publish::Published,
+    vault::Tagger,
 };
 
 /// What a step came to.
@@ -127,6 +134,20 @@ enum Request {
         reply: Reply<Party>,
     },
     Stop,
+    Portfolio {
+        site: Box<Site>,
+        reply: Reply<PortfolioId>,
+    },
+    CarrierStep {
+        step: CarrierStep,
+        reply: Reply<Carrier>,
+    },
+    Rotate {
+        reply: Reply<Rotated>,
+    },
+    RotateEvery {
+        micros: i64,
+    },
 }
 
 /// How many commands may wait for the engine.
@@ -140,6 +161,9 @@ const SNAPSHOT_EVERY: u64 = 1_000;
 /// Compiled openings are renewed when the server's clock has gone so far, on or back: long before it reaches an end
 /// of what was compiled. Not time that passes elsewhere: a clock that is set, or a machine that slept, leaps.
 const RENEW_EVERY_MICROS: u64 = 6 * 3_600 * 1_000_000;
+
+/// After a rotation that was refused it is tried again.
+const ROTATE_AGAIN_MICROS: i64 = 3_600 * 1_000_000;
 
 /// How the door codes are. They come after everything else of a start: until then a code is answered `retry`, and
 /// commands wait.
@@ -159,6 +183,7 @@ pub struct Engine {
     directory: Arc<ArcSwap<Directory>>,
     published: Arc<Published>,
     head: Arc<AtomicU64>,
+    taggers: Arc<ArcSwap<BTreeMap<PortfolioId, Tagger>>>,
 }
 
 /// Ends the engine and waits for it.
@@ -183,6 +208,7 @@ impl Engine {
         let renewed = clock();
         let door_codes = Arc::new(ArcSwap::from_pointee(DoorCodes::BeingRead));
         let head = Arc::new(AtomicU64::new(books.sequence()));
+        let taggers = Arc::new(ArcSwap::from_pointee(books.taggers()));
         let writer = Writer {
             head: Arc::clone(&head),
             door_codes: Arc::clone(&door_codes),
@@ -191,8 +217,10 @@ impl Engine {
             clock,
             queue,
             directory: Arc::clone(&directory),
+            taggers: Arc::clone(&taggers),
             unsnapshotted: 0,
             renewed,
+            rotation: None,
             failed,
             full: false,
         };
@@ -201,7 +229,7 @@ impl Engine {
             .spawn(move || writer.run())
             .expect("a thread can be started while the server starts");
         let running = Running { requests: requests.clone(), thread: Some(thread) };
-        (Engine { requests, door_codes, directory, published, head }, running)
+        (Engine { requests, door_codes, directory, published, head, taggers }, running)
     }
 
     /// The Directory at a durable revision: for lists, previews and explanations, off the engine.
@@ -252,6 +280,31 @@ impl Engine {
         self.wait(|reply| Request::Join { portfolio, joiner, from, reply })
     }
 
+    /// Makes a further portfolio from a site, with its own vault (M9).
+    pub fn make_portfolio(&self, site: Site) -> Result<PortfolioId, Refusal> {
+        self.wait(|reply| Request::Portfolio { site: Box::new(site), reply })
+    }
+
+    /// Makes a carrier of the server, or gives one a new identity: then the old one opens nothing (V3).
+    pub fn step_carrier(&self, step: CarrierStep) -> Result<Carrier, Refusal> {
+        self.wait(|reply| Request::CarrierStep { step, reply })
+    }
+
+    /// Seals every vault under a new root and destroys the old one. Checks are answered meanwhile, changes wait.
+    pub fn rotate(&self) -> Result<Rotated, Refusal> {
+        self.wait(|reply| Request::Rotate { reply })
+    }
+
+    /// From now on rotates by itself whenever the root in force is so old, by the age of its file.
+    pub fn rotate_every(&self, days: u16) {
+        self.send(Request::RotateEvery { micros: i64::from(days) * 24 * 3_600 * 1_000_000 });
+    }
+
+    /// What makes the tags of a portfolio's codes. There before anything of a portfolio is published.
+    pub fn tagger(&self, portfolio: PortfolioId) -> Option<Tagger> {
+        self.taggers.load().get(&portfolio).cloned()
+    }
+
     /// The digits of a live code for somebody who may be shown them (C8): told once the audit trail has it.
     pub fn show(&self, portfolio: PortfolioId, asker: impl Into<Asker>, code: CodeId) -> Result<Shown, Refusal> {
         let asker = asker.into();
@@ -288,6 +341,10 @@ impl Engine {
             reply(Err(stopped()));
         }
     }
+}
+
+fn later(moment: Moment, micros: i64) -> Moment {
+    Moment::from_micros(moment.as_micros().saturating_add(micros))
 }
 
 fn stopped() -> Refusal {
@@ -329,9 +386,12 @@ struct Writer {
     queue: Receiver<Request>,
     directory: Arc<ArcSwap<Directory>>,
     door_codes: Arc<ArcSwap<DoorCodes>>,
+    taggers: Arc<ArcSwap<BTreeMap<PortfolioId, Tagger>>>,
     unsnapshotted: u64,
     /// When openings were last compiled for every property.
     renewed: Moment,
+    /// How old a root may get, and from when on it is to be replaced.
+    rotation: Option<(i64, Moment)>,
     failed: Failed,
     /// The disk had no room the last time that something was to be written.
     full: bool,
@@ -406,6 +466,11 @@ impl Writer {
             self.publisher.renew(&self.books, now);
             self.renewed = now;
         }
+        if let Some((micros, due)) = self.rotation
+            && now >= due
+        {
+            self.rotate_by_itself(micros, now);
+        }
         let mut acknowledgements: Vec<Acknowledge> = Vec::new();
         // Ends that are due are in the books before anything else is decided, so that effects see data only.
         if let Err(refusal) = self.books.apply_due(now) {
@@ -446,6 +511,22 @@ impl Writer {
                     Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),
                     Err(refusal) => reply(Err(refusal)),
                 },
+                Request::Portfolio { site, reply } => match self.books.make_portfolio(&site, now) {
+                    Ok(made) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| made)))),
+                    Err(refusal) => reply(Err(refusal)),
+                },
+                Request::CarrierStep { step, reply } => match self.books.step_carrier(&step) {
+                    Ok(carrier) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| carrier)))),
+                    Err(refusal) => reply(Err(refusal)),
+                },
+                // Codes that the batch made before it are carried over like any other.
+                Request::Rotate { reply } => {
+                    let rotated = self.books.rotate();
+                    reply(self.done(rotated));
+                }
+                Request::RotateEvery { micros } => {
+                    self.rotation = Some((micros, later(self.books.root_made(), micros)))
+                }
                 Request::Reveal { portfolio, code, reply } => reply(self.books.reveal(portfolio, code)),
                 Request::Stop => {}
             }
@@ -465,6 +546,9 @@ impl Writer {
             // Without a change, what was written is for the audit trail alone.
             if committed.changes > 0 {
                 self.unsnapshotted += committed.changes;
+                if !committed.begun.is_empty() {
+                    self.taggers.store(Arc::new(self.books.taggers()));
+                }
                 self.publisher.publish(&self.books, &committed, now);
                 self.directory.store(Arc::new(self.books.directory().clone()));
                 let destroyed = self.books.destroy(&committed);
@@ -472,6 +556,21 @@ impl Writer {
             }
         }
         acknowledgements.into_iter().for_each(|acknowledge| acknowledge(Ok(())));
+    }
+
+    fn rotate_by_itself(&mut self, every_micros: i64, now: Moment) {
+        let rotated = self.books.rotate();
+        let next_micros = match self.done(rotated) {
+            Ok(Rotated { vaults, codes }) => {
+                tracing::info!(vaults, codes, "the vaults have a new root: back it up");
+                every_micros
+            }
+            Err(refusal) => {
+                tracing::warn!(%refusal, "the root is tried to be rotated again in an hour");
+                ROTATE_AGAIN_MICROS
+            }
+        };
+        self.rotation = Some((every_micros, later(now, next_micros)));
     }
 
     /// The audit trail has what somebody was refused (M7), unless it is the server that could not.

@@ -151,7 +151,9 @@ impl Publisher {
             committed.portfolios.clone()
         };
         let carriers = directory.carriers.values().map(|carrier| (carrier.mobile, carrier.id));
-        let carriers = committed.carriers.then(|| Arc::new(carriers.collect()));
+        // A portfolio that begins gets the carriers that are there.
+        let with_carriers = committed.carriers || !committed.begun.is_empty();
+        let carriers = with_carriers.then(|| Arc::new(carriers.collect()));
         for id in portfolios {
             let Some(portfolio) = directory.portfolios.get(&id) else { continue };
             let mut next = self.current.get(&id).cloned().unwrap_or_default();

@@ -33,6 +33,7 @@ use super::{
     Layout,
     books::{self, ReplayError, StartError},
     replay::Replay,
+    rotation,
     vaults::Expected,
 };
 use crate::{
@@ -121,6 +122,8 @@ pub struct Repair {
     root: RootSecret,
     new_root: bool,
     vaults: BTreeMap<PortfolioId, NewVault>,
+    /// Vaults that are no portfolio's, and may be a lost one's.
+    nobodys: Vec<PathBuf>,
     authority: bool,
     resumed: bool,
     /// Held as long as the plan is: no server starts meanwhile.
@@ -200,6 +203,7 @@ impl Repair {
             root: RootSecret::generate()?,
             new_root: false,
             vaults: BTreeMap::new(),
+            nobodys: Vec::new(),
             authority: false,
             resumed: layout.repairing().join(MOVES).exists(),
             _lock: lock,
@@ -213,6 +217,7 @@ impl Repair {
         for portfolio in plan.directory.portfolios.clone().values() {
             plan.plan_vault(portfolio)?;
         }
+        plan.plan_nobodys_vaults();
         plan.plan_authority();
         Ok(plan)
     }
@@ -368,7 +373,7 @@ impl Repair {
                     for entry in &frame.entries {
                         let told = match Entry::decode(entry) {
                             Ok(Entry::Change(change)) => tell_change(&self.directory, &change),
-                            Ok(Entry::Carrier(carrier)) => format!("the carrier {} was made", carrier.name),
+                            Ok(Entry::Carrier(carrier)) => format!("the carrier {} was made or renewed", carrier.name),
                             Ok(Entry::Restored(_)) => "a restored Directory".to_owned(),
                             // It tells of the change before it, or of something that changed nothing.
                             Ok(Entry::Acted(_)) => continue,
@@ -382,9 +387,9 @@ impl Repair {
     }
 
     fn plan_root(&mut self) -> Result<(), RepairError> {
-        let damaged = match RootSecret::read(&self.layout.root()) {
-            Ok(root) => {
-                self.root = root;
+        let damaged = match rotation::found(&self.layout) {
+            Ok(found) => {
+                self.root = found.root;
                 return Ok(());
             }
             Err(error @ RootError::Damaged(_)) => error,
@@ -394,9 +399,9 @@ impl Repair {
             Err(error) => return Err(error.into()),
         };
         self.new_root = true;
-        match self.backup.as_ref().and_then(|backup| RootSecret::read(&backup.root()).ok()) {
-            Some(root) => {
-                self.root = root;
+        match self.backup.as_ref().and_then(|backup| rotation::found(backup).ok()) {
+            Some(found) => {
+                self.root = found.root;
                 self.steps.push(format!("root: {damaged}. The backup's is put in its place"));
             }
             None => self.steps.push(format!(
@@ -412,13 +417,16 @@ impl Repair {
         // A backup's vault may hold what was deleted since: only books that are whole can tell.
         let is_current = self.end_is_known && self.books.as_ref().is_none_or(|books| books.lost == 0);
         if self.backup.is_some() && !is_current {
-            let why =
-                "the backup's vault is not used: changes are lost, or may be, and it may hold codes that were deleted";
-            self.left.push(why.to_owned());
+            let why = format!(
+                "the backup's vault of `{}` is not used: changes are lost, or may be, and it may hold codes that were \
+                 deleted",
+                portfolio.name
+            );
+            self.left.push(why);
         }
         let older = is_current.then(|| self.backup_vault(portfolio.id)).flatten();
         let from_backup = older.as_ref().map(|older| older.examine(&live, &quarantined)).transpose()?;
-        let path = self.layout.vault(portfolio.id);
+        let path = rotation::vault(&self.layout, &self.root, portfolio.id);
         let lost = match Vault::open(&path, &self.root, portfolio.id) {
             Ok(vault) => {
                 let examined = vault.examine(&live, &quarantined)?;
@@ -429,7 +437,8 @@ impl Repair {
                 let lost: Vec<CodeId> = examined.lost.iter().copied().filter(gone).collect();
                 let recovered = examined.lost.len() - lost.len();
                 if recovered > 0 {
-                    self.steps.push(format!("vault: {recovered} door codes are taken over from the backup"));
+                    let of = &portfolio.name;
+                    self.steps.push(format!("vault of `{of}`: {recovered} door codes are taken over from the backup"));
                     self.vaults.insert(portfolio.id, NewVault::Recovered);
                 }
                 lost
@@ -463,13 +472,34 @@ impl Repair {
         Ok(())
     }
 
+    /// A start removes them, unless they may be of a portfolio that is lost: then they are kept, where no start looks.
+    fn plan_nobodys_vaults(&mut self) {
+        if self.end_is_known && self.books.as_ref().is_none_or(|books| books.lost == 0) {
+            return;
+        }
+        let there = self.layout.vaults_there("").unwrap_or_default();
+        for (_, path) in there.into_iter().filter(|(id, _)| !self.directory.portfolios.contains_key(id)) {
+            let what = "is of no portfolio that is there, and may be a lost one's: taken out";
+            self.steps.push(format!("vault: `{}` {what}", path.display()));
+            self.nobodys.push(path);
+        }
+    }
+
     fn backup_vault(&self, portfolio: PortfolioId) -> Option<Vault> {
         let backup = self.backup.as_ref()?;
-        let path = backup.vault(portfolio);
-        let opened = Vault::open(&path, &self.root, portfolio);
-        opened
-            .or_else(|_| Vault::open(&path, &RootSecret::read(&backup.root())?, portfolio).map_err(RepairError::from))
-            .ok()
+        let (path, root) = self.backup_place(backup, portfolio);
+        Vault::open(&path, root.as_ref().unwrap_or(&self.root), portfolio).ok()
+    }
+
+    /// A backup's vault, and its root where it is not the one that stands here.
+    fn backup_place(&self, backup: &Layout, portfolio: PortfolioId) -> (PathBuf, Option<RootSecret>) {
+        let path = rotation::vault(backup, &self.root, portfolio);
+        match rotation::found(backup) {
+            Ok(found) if Vault::open(&path, &self.root, portfolio).is_err() => {
+                (rotation::vault(backup, &found.root, portfolio), Some(found.root))
+            }
+            _ => (path, None),
+        }
     }
 
     fn plan_authority(&mut self) {
@@ -757,6 +787,10 @@ impl Repair {
         let aside = format!("damaged-{}", stamp(now, "%Y%m%dT%H%M%SZ"));
         let aside = self.unused(&aside);
         if !self.resumed {
+            if !self.new_root {
+                // What is copied and moved below stands under its own name.
+                rotation::settle(disk, &self.layout, self.directory.portfolios.keys().copied())?;
+            }
             for stage in &stages {
                 // What a repair left that was stopped before it moved anything: only copies.
                 if stage.exists() {
@@ -828,6 +862,10 @@ impl Repair {
             let name = staged.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             moves.replace(layout, Root::Data, name, aside);
         }
+        for path in &self.nobodys {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            moves.take_out(layout, Root::Data, name, aside);
+        }
         if let Some(backup) = self.backup.as_ref().filter(|_| self.authority) {
             for name in ["authority.key", "authority.pem"] {
                 copy(&backup.secrets().join(name), &secrets.join(name))?;
@@ -897,16 +935,13 @@ impl Repair {
                 }
             }
             (NewVault::Backup, Some(backup)) => {
-                copy(&backup.vault(portfolio), staged)?;
+                let (path, root) = self.backup_place(backup, portfolio);
+                copy(&path, staged)?;
+                let mut vault = Vault::open(staged, root.as_ref().unwrap_or(&self.root), portfolio)?;
                 // It may be sealed under the backup's root: then it is rewritten under the one that stands.
-                let mut vault = match Vault::open(staged, &self.root, portfolio) {
-                    Err(VaultError::WrongRoot) => {
-                        let mut vault = Vault::open(staged, &RootSecret::read(&backup.root())?, portfolio)?;
-                        vault.rotate(&self.root)?;
-                        vault
-                    }
-                    opened => opened?,
-                };
+                if root.is_some() {
+                    vault.rotate(&self.root)?;
+                }
                 // What was deleted since is destroyed before anything can ask for it.
                 vault.reconcile(&live, &quarantined)?;
             }

@@ -1,5 +1,8 @@
 //! The writer end to end, without a network: what is acknowledged is in force and survives a restart.
 
+mod portfolios;
+mod rotation;
+
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use keyward_protocol::{

@@ -83,6 +83,21 @@ impl Vaults {
         Ok(Vaults(vaults))
     }
 
+    /// Takes in the vault of a portfolio that begins.
+    pub fn add(&mut self, portfolio: PortfolioId, vault: Vault) {
+        self.0.insert(portfolio, Held { tagger: vault.tagger(), state: State::Read(vault) });
+    }
+
+    /// Lets go of the vault of a portfolio that never began.
+    pub fn remove(&mut self, portfolio: PortfolioId) {
+        self.0.remove(&portfolio);
+    }
+
+    /// What makes the tags of every portfolio's codes.
+    pub fn taggers(&self) -> BTreeMap<PortfolioId, Tagger> {
+        self.0.iter().map(|(id, held)| (*id, held.tagger.clone())).collect()
+    }
+
     /// Reads those that were not read yet, and puts them right by what the books say. `progress` is told how many slots
     /// of how many, vault by vault.
     pub fn read(&mut self, directory: &Directory, progress: &(dyn Fn(u64, u64) + Sync)) -> VaultsRead {

@@ -15,6 +15,7 @@ use super::{
     Layout,
     books::{StartError, unless_repairing},
     replay::Replay,
+    rotation::{self, CutShort},
     vaults::Expected,
 };
 use crate::{
@@ -210,15 +211,29 @@ fn secrets(layout: &Layout, report: &mut Report) {
 }
 
 fn vaults(layout: &Layout, directory: &Directory, report: &mut Report) {
-    let root = match RootSecret::read(&layout.root()) {
-        Ok(root) => root,
+    let (root, cut_short) = match rotation::found(layout) {
+        Ok(found) => (found.root, found.cut_short),
         Err(error) => {
             let cure = "restore the secrets from their backup; without the root every door code is lost";
             return report.add(Severity::Damaged, "root", error.to_string(), cure);
         }
     };
     for portfolio in directory.portfolios.values() {
-        vault(&layout.vault(portfolio.id), &root, portfolio, report);
+        vault(&rotation::vault(layout, &root, portfolio.id), &root, portfolio, report);
+    }
+    if let Some(cut_short) = cut_short {
+        let what = "a rotation was cut short: each vault was looked at under the root that is in force";
+        let cure = match cut_short {
+            CutShort::Finished => "the next start finishes it",
+            CutShort::Undone => "the next start undoes it; then do it again",
+        };
+        report.add(Severity::Note, "root", what, cure);
+    }
+    let there = layout.vaults_there("").unwrap_or_default();
+    for (_, path) in there.iter().filter(|(id, _)| !directory.portfolios.contains_key(id)) {
+        let what = format!("`{}` is no portfolio's: one was being made, or the journal has lost it", path.display());
+        let cure = "the next start removes it where the anchor shows that the journal has its end; else keep it";
+        report.add(Severity::Note, "vault", what, cure);
     }
 }
 
@@ -235,7 +250,8 @@ fn vault(path: &Path, root: &RootSecret, portfolio: &Arc<Portfolio>, report: &mu
         }
     };
     let there = live.len() - examined.lost.len();
-    report.add(Severity::Whole, "vault", format!("{there} live door codes, each as the journal committed to it"), "");
+    let what = format!("{there} live door codes of `{}`, each as the journal committed to it", portfolio.name);
+    report.add(Severity::Whole, "vault", what, "");
     for (code, door, person, _) in live.iter().filter(|(code, ..)| examined.lost.contains(code)) {
         let property = portfolio.property_with_door(*door);
         let door = property.and_then(|property| property.doors.get(door)).map(|door| door.name.clone());

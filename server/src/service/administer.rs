@@ -11,6 +11,7 @@ use keyward_protocol::{
 };
 use zeroize::Zeroizing;
 
+use super::tasks;
 use crate::{
     clock::Clock,
     control::{Answer, IdentityLine, JoinRole, Reply, Request, TokenLine},
@@ -70,6 +71,7 @@ pub fn administer(administrator: &Administrator, request: Request) -> Answer {
             Ok(Reply::Done(format!("{}: {what}", IdentityId(identity))))
         }
         Request::RotateAuthority {} => rotate_authority(administrator),
+        Request::Task(task) => tasks::perform(&administrator.engine, task).map(Reply::Told),
     }
 }
 

@@ -205,7 +205,10 @@ impl Reading<'_> {
                 if before.is_some_and(|before| place >= before) {
                     return Err(Stop::Enough);
                 }
-                earliest.get_or_insert(acted.at);
+                // When others did something is nobody else's to read (M8, M9).
+                if self.sees(&acted) {
+                    earliest.get_or_insert(acted.at);
+                }
                 if self.wants(&acted) {
                     last.push_back((place, acted));
                     if last.len() > room + 1 {
@@ -251,7 +254,8 @@ impl Reading<'_> {
                     more = true;
                     return Err(Stop::Enough);
                 }
-                (last, looked) = (Some(place), Some(acted.at));
+                last = Some(place);
+                looked = Some(acted.at).filter(|_| self.sees(&acted)).or(looked);
                 if wanted {
                     found.push(acted);
                 }

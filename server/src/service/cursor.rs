@@ -1,7 +1,5 @@
 //! Where a page of the log's history ends, sealed: the place counts what the asker may not see (M8, M9).
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use chacha20poly1305::{
     ChaCha20Poly1305, KeyInit, Nonce,
     aead::{Aead, Payload},
@@ -18,8 +16,6 @@ const MAC_BYTES: usize = 16;
 /// Seals places for as long as the process runs.
 pub struct Seal {
     cipher: ChaCha20Poly1305,
-    /// Each is used for one message.
-    next_nonce: AtomicU64,
 }
 
 impl Seal {
@@ -27,7 +23,7 @@ impl Seal {
     pub fn new() -> Seal {
         let mut key = Zeroizing::new([0; 32]);
         getrandom::fill(&mut *key).expect("a system that served TLS until now has random bytes");
-        Seal { cipher: ChaCha20Poly1305::new((&*key).into()), next_nonce: AtomicU64::new(0) }
+        Seal { cipher: ChaCha20Poly1305::new((&*key).into()) }
     }
 
     /// A place in the access log, for this person only.
@@ -44,8 +40,9 @@ impl Seal {
     /// A place somewhere, for this person only. Places of different kinds have different lengths.
     pub fn seal_bytes(&self, who: (PortfolioId, PersonId), place: &[u8]) -> Vec<u8> {
         let mut nonce = [0; NONCE_BYTES];
-        let number = self.next_nonce.fetch_add(1, Ordering::Relaxed).to_le_bytes();
-        nonce.iter_mut().zip(number).for_each(|(to, from)| *to = from);
+        // Drawn, not counted: it is sent along, and would tell how much everybody searches. So few bytes do for some
+        // billions of pages under one key, which a process never gets to.
+        getrandom::fill(&mut nonce).expect("a system that served TLS until now has random bytes");
         let bound_to = bound_to(who);
         let payload = Payload { msg: place, aad: bound_to.as_slice() };
         let sealed = self.cipher.encrypt(&Nonce::from(nonce), payload).expect("a few bytes are not too many");
@@ -80,7 +77,9 @@ mod tests {
         let (seal, me) = (Seal::new(), (PortfolioId(1), PersonId(2)));
         let sealed = seal.seal(me, Cursor(77));
         assert_eq!(seal.open(me, &sealed), Some(Cursor(77)));
-        assert_ne!(seal.seal(me, Cursor(77)), sealed);
+        let again = seal.seal(me, Cursor(77));
+        let nonce = |sealed: &[u8]| u64::from_le_bytes(*sealed.first_chunk().unwrap());
+        assert!(nonce(&again).abs_diff(nonce(&sealed)) > 1_000, "nothing counts what others do");
         assert!(!sealed.windows(8).any(|part| part == 77_u64.to_le_bytes()));
         assert_eq!(seal.open((PortfolioId(1), PersonId(3)), &sealed), None);
         assert_eq!(seal.open((PortfolioId(2), PersonId(2)), &sealed), None);

@@ -21,10 +21,17 @@ pub fn hooks(
     clock: Clock,
     judge: Judge,
 ) -> Hooks<Judge> {
-    let budgets = judge.budgets();
+    let portfolios = judge.portfolios();
     Hooks {
         judge,
-        manage: Arc::new(Manage::new(engine.clone(), log.clone(), journal, budgets, connections, Arc::clone(&clock))),
+        manage: Arc::new(Manage::new(
+            engine.clone(),
+            log.clone(),
+            journal,
+            portfolios,
+            connections,
+            Arc::clone(&clock),
+        )),
         watch: Arc::new(Watch::new(engine.clone(), log)),
         directory: Arc::new(Admission { engine: engine.clone(), clock: Arc::clone(&clock) }),
         join: Arc::new(Joining { engine, authority, clock }),

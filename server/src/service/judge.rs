@@ -6,7 +6,6 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
     ops::Range,
     pin::Pin,
     sync::{
@@ -19,12 +18,12 @@ use std::{
 use keyward_protocol::{
     decision::{Decision, Reason},
     frame::{Batch as Frames, Frame},
-    id::{DoorId, KeyId, LockId, PersonId, PortfolioId},
+    id::{DoorId, KeyId, LockId, PersonId},
     message::check::{AnswerWriter, DetailedAnswer, Outcome as Told, RawCheck},
     time::Moment,
 };
 
-use super::lockout::Budgets;
+use super::{lockout::Budgets, portfolios::Portfolios};
 use crate::{
     access_log::{self, Batch, CredentialKind, Mode, Producer, PushError, Record, Who},
     clock::Clock,
@@ -45,17 +44,13 @@ use crate::{
 /// Judges checks by what is published.
 pub struct Judge {
     engine: Engine,
-    taggers: BTreeMap<PortfolioId, Tagger>,
-    budgets: AllBudgets,
+    portfolios: Arc<Portfolios>,
     producers: Vec<Producer>,
     mode: Mode,
     clock: Clock,
     /// Answers that were given without a record, where a property asks for that.
     unrecorded: AtomicU64,
 }
-
-/// Each portfolio's budgets for wrong codes (U7).
-pub type AllBudgets = Arc<BTreeMap<PortfolioId, Budgets>>;
 
 /// This thread's lists, kept from batch to batch.
 #[derive(Default)]
@@ -90,18 +85,17 @@ impl Judge {
     /// A judge that records to `producers`, one for each core.
     pub fn new(
         engine: Engine,
-        taggers: BTreeMap<PortfolioId, Tagger>,
-        budgets: AllBudgets,
+        portfolios: Arc<Portfolios>,
         producers: Vec<Producer>,
         mode: Mode,
         clock: Clock,
     ) -> Judge {
-        Judge { engine, taggers, budgets, producers, mode, clock, unrecorded: AtomicU64::new(0) }
+        Judge { engine, portfolios, producers, mode, clock, unrecorded: AtomicU64::new(0) }
     }
 
-    /// The budgets for wrong codes that it judges by.
-    pub fn budgets(&self) -> AllBudgets {
-        Arc::clone(&self.budgets)
+    /// What it judges each portfolio by, besides what is published.
+    pub fn portfolios(&self) -> Arc<Portfolios> {
+        Arc::clone(&self.portfolios)
     }
 
     /// Hands a batch's records over and says when its answers may be written.
@@ -198,14 +192,13 @@ impl net::Judge for Judge {
             (Principal::Lock { .. }, None) => Scope::Doors(&[]),
         };
         let publication = self.engine.published().load();
-        let (Some(published), Some(tagger), Some(budgets), Some(doors)) = (
-            publication.portfolio(portfolio),
-            self.taggers.get(&portfolio),
-            self.budgets.get(&portfolio),
-            directory.portfolios.get(&portfolio),
-        ) else {
+        let kept = self.portfolios.load_with(portfolio);
+        let (Some(published), Some(kept), Some(doors)) =
+            (publication.portfolio(portfolio), kept.get(&portfolio), directory.portfolios.get(&portfolio))
+        else {
             return Ticket::Settled(Settled::Deny);
         };
+        let (tagger, budgets) = (&kept.tagger, &kept.budgets);
         budgets.make_room(doors.next.door);
         let lock = match who.principal {
             Principal::Lock { lock, .. } => lock,

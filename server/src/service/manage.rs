@@ -27,9 +27,9 @@ use super::{
     cursor::Seal,
     holder,
     identities::{self, Open},
-    judge::AllBudgets,
     lockout::{Alert, Budgets},
     past::Past,
+    portfolios::Portfolios,
     watch,
 };
 use crate::{
@@ -57,7 +57,7 @@ pub struct Manage {
     journal: Arc<PathBuf>,
     /// One page of the audit trail is read at a time: it is files that are read for one manager.
     trail: Arc<tokio::sync::Mutex<()>>,
-    budgets: AllBudgets,
+    portfolios: Arc<Portfolios>,
     past: Arc<Past>,
     seal: Arc<Seal>,
     met: Arc<Met>,
@@ -96,13 +96,13 @@ impl Manage {
         engine: Engine,
         log: AccessLog,
         journal: PathBuf,
-        budgets: AllBudgets,
+        portfolios: Arc<Portfolios>,
         connections: Handle,
         clock: Clock,
     ) -> Manage {
         let (journal, trail, seal) = (Arc::new(journal), Arc::default(), Arc::new(Seal::new()));
         let past = Arc::new(Past::of(Arc::clone(&journal)));
-        Manage { engine, log, journal, trail, budgets, past, seal, met: Arc::default(), connections, clock }
+        Manage { engine, log, journal, trail, portfolios, past, seal, met: Arc::default(), connections, clock }
     }
 
     async fn answer(&self, who: &Peer, payload: Vec<u8>) -> Answer {
@@ -174,7 +174,7 @@ impl Manage {
             }
             look => {
                 let (engine, clock, met) = (self.engine.clone(), self.clock.clone(), Arc::clone(&self.met));
-                let budgets = Arc::clone(&self.budgets);
+                let portfolios = Arc::clone(&self.portfolios);
                 // Lists may be long: not on a thread that serves locks.
                 let past = Arc::clone(&self.past);
                 // Looking back takes long: others wait here for that, and hold no thread meanwhile.
@@ -184,7 +184,7 @@ impl Manage {
                 let connections = self.connections.clone();
                 let look_up = move || {
                     let _reading = reading;
-                    look_up(&engine, &clock, &met, &budgets, &past, &connections, who, look)
+                    look_up(&engine, &clock, &met, &portfolios, &past, &connections, who, look)
                 };
                 let looked = tokio::task::spawn_blocking(look_up).await;
                 looked.unwrap_or_else(|_| Answer::Refused(stopping()))
@@ -350,7 +350,7 @@ fn look_up(
     engine: &Engine,
     clock: &Clock,
     met: &Met,
-    budgets: &AllBudgets,
+    portfolios: &Portfolios,
     past: &Past,
     connections: &Handle,
     who: (PortfolioId, PersonId),
@@ -369,7 +369,8 @@ fn look_up(
             read.failed.get(&who.0).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
         }
     };
-    let budgets = budgets.get(&who.0);
+    let kept = portfolios.load_full();
+    let budgets = kept.get(&who.0).map(|kept| &kept.budgets);
     // Only who may ask is worth the time that it takes to look back.
     let look_back = |at: Option<Moment>| at.filter(|at| *at < now).map(|at| past.at(engine, who.0, at)).transpose();
     let (from, until) = moments(&request);

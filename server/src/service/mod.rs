@@ -12,6 +12,8 @@ mod judge;
 pub mod lockout;
 mod manage;
 mod past;
+mod portfolios;
+mod tasks;
 mod watch;
 
 use std::{
@@ -31,9 +33,8 @@ use zeroize::Zeroizing;
 
 pub use administer::{Administrator, administer};
 pub use join::Pass;
-use judge::AllBudgets;
 pub use judge::Judge;
-use lockout::Budgets;
+use portfolios::Portfolios;
 
 use crate::{
     access_log::{self, AccessLog},
@@ -42,7 +43,7 @@ use crate::{
     domain::{
         command::Command,
         decide::Refusal,
-        directory::{LockScope, Party, Portfolio},
+        directory::{LockScope, Party},
         event::{Actor, Cause},
         site::Site,
     },
@@ -162,8 +163,6 @@ impl Server {
         let tls = authority.server_tls(now)?;
         let authority = Arc::new(ArcSwap::from_pointee(authority));
         let listener = Listener::bind(net::Config { address: options.address, tls, limits: Limits::default() })?;
-        let taggers: BTreeMap<PortfolioId, _> =
-            books.directory().portfolios.keys().filter_map(|id| Some((*id, books.tagger(*id)?))).collect();
         let (shelf, set_aside) = Keeper::open(&layout.index(), books.lineage());
         if let Some(file) = set_aside {
             tracing::warn!(file = %file.display(), "the persisted index was damaged: it is set aside and may be deleted");
@@ -174,11 +173,9 @@ impl Server {
         let (engine, running) = Engine::start(books, publisher, Arc::clone(&options.clock));
         let producers = (0..shards).map(|shard| log.producer(shard)).collect();
         let clock = Arc::clone(&options.clock);
-        let directory = engine.directory();
-        let of = |portfolio: &Arc<Portfolio>| (portfolio.id, Budgets::new(portfolio.next.door));
-        let budgets: AllBudgets = Arc::new(directory.portfolios.values().map(of).collect());
-        remember(&log, &budgets, now);
-        let judge = Judge::new(engine.clone(), taggers, Arc::clone(&budgets), producers, options.mode, options.clock);
+        let portfolios = Arc::new(Portfolios::new(engine.clone()));
+        remember(&log, &portfolios, now);
+        let judge = Judge::new(engine.clone(), portfolios, producers, options.mode, options.clock);
         let control = control::Socket::bind(&layout.control()).inspect_err(|error| {
             let path = layout.control();
             tracing::warn!(%error, path = %path.display(), "no control socket: `issue` works while the server is stopped");
@@ -204,6 +201,11 @@ impl Server {
         &self.report
     }
 
+    /// From now on seals the vaults under a new root whenever the one in force is so old.
+    pub fn rotate_root_every(&self, days: u16) {
+        self.engine.rotate_every(days);
+    }
+
     /// A handle that reaches inside while it serves.
     pub fn inside(&self) -> Inside {
         Inside {
@@ -218,7 +220,7 @@ impl Server {
     /// Serves until `shutdown` resolves; then no more connections, frames in hand are finished, the log is flushed and
     /// the engine ends.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) {
-        let alarm = tokio::spawn(sound_alarm(self.engine.clone(), self.judge.budgets(), Arc::clone(&self.clock)));
+        let alarm = tokio::spawn(sound_alarm(self.engine.clone(), self.judge.portfolios(), Arc::clone(&self.clock)));
         let connections = self.listener.handle();
         let sweep = admission::sweep(self.engine.clone(), connections.clone(), Arc::clone(&self.clock));
         let sweep = tokio::spawn(sweep);
@@ -258,14 +260,14 @@ impl Server {
 
 /// Works the budgets for wrong codes out from the log's last days (U7). A long log is read on: codes are told to retry
 /// until it is, and everything else is answered.
-fn remember(log: &AccessLog, budgets: &AllBudgets, now: Moment) {
+fn remember(log: &AccessLog, portfolios: &Portfolios, now: Moment) {
     const PATIENCE: Duration = Duration::from_secs(1);
-    let (log, all) = (log.clone(), Arc::clone(budgets));
+    let (log, all) = (log.clone(), portfolios.load_full());
     let read = move |done: std::sync::mpsc::Sender<()>| {
         let span = access_log::Span::Times(now.plus_seconds(-lockout::REMEMBERED_SECONDS)..Moment::MAX);
         let visited = log.visit(&span, |portfolio, _, record| {
-            if let Some(budgets) = all.get(&portfolio) {
-                budgets.remember(record);
+            if let Some(kept) = all.get(&portfolio) {
+                kept.budgets.remember(record);
             }
         });
         match visited {
@@ -274,7 +276,7 @@ fn remember(log: &AccessLog, budgets: &AllBudgets, now: Moment) {
                 tracing::error!("the access log has places that can't be read: wrong codes tried there are forgotten");
             }
         }
-        all.values().for_each(Budgets::remembered);
+        all.values().for_each(|kept| kept.budgets.remembered());
         _ = done.send(());
     };
     let (done, is_done) = std::sync::mpsc::channel();
@@ -285,11 +287,12 @@ fn remember(log: &AccessLog, budgets: &AllBudgets, now: Moment) {
 }
 
 /// Says in the server's messages when a door's budget for wrong codes has run out (U7), off the way of a check.
-async fn sound_alarm(engine: Engine, budgets: AllBudgets, clock: Clock) {
+async fn sound_alarm(engine: Engine, portfolios: Arc<Portfolios>, clock: Clock) {
     let mut known: BTreeMap<PortfolioId, u64> = BTreeMap::new();
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
-        for (portfolio, budgets) in budgets.iter() {
+        for (portfolio, kept) in portfolios.load_full().iter() {
+            let budgets = &kept.budgets;
             let times = budgets.times_ran_out();
             if known.insert(*portfolio, times).unwrap_or(0) == times {
                 continue;

@@ -29,6 +29,7 @@ mod flows;
 mod joining;
 mod matrix;
 mod past;
+mod portfolios;
 mod trail;
 
 const PORTFOLIO: PortfolioId = PortfolioId(1);
@@ -85,8 +86,12 @@ impl Running {
     }
 
     async fn lock(&self, name: &str, scope: LockScope) -> (LockId, Connection) {
-        let (lock, identity) = self.lock_identity(name, scope);
-        (lock, connect(self, &identity).await)
+        self.lock_of(PORTFOLIO, name, scope).await
+    }
+
+    async fn lock_of(&self, portfolio: PortfolioId, name: &str, scope: LockScope) -> (LockId, Connection) {
+        let (lock, pass) = self.inside.join_lock(portfolio, name, scope).unwrap();
+        (lock, connect(self, &identity(pass)).await)
     }
 
     fn mobile(&self, email: &str) -> Credential {

@@ -23,6 +23,10 @@ pub(super) trait Disk: Send + Sync {
     fn stage(&mut self) -> io::Result<()>;
     /// Adds to the staged file.
     fn stage_more(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Keeps the staged file beside this one, whole and durably, until it is installed.
+    fn keep(&mut self) -> io::Result<()>;
+    /// Removes what was staged, where there is anything.
+    fn unstage(&mut self) -> io::Result<()>;
     /// Puts the staged file in the place of this one, all or nothing, durably. After an error either may stand
     /// there.
     fn install(&mut self) -> io::Result<()>;
@@ -99,6 +103,23 @@ impl Disk for FileDisk {
         Ok(())
     }
 
+    fn keep(&mut self) -> io::Result<()> {
+        let (staged, _) = self.staged.as_mut().ok_or(io::ErrorKind::NotFound)?;
+        staged.sync()?;
+        staged.rename(&next_path(&self.path))?;
+        self.disk.sync_directory(parent_of(&self.path))
+    }
+
+    fn unstage(&mut self) -> io::Result<()> {
+        match self.staged.take() {
+            Some((staged, _)) => {
+                self.disk.remove(staged.path())?;
+                self.disk.sync_directory(parent_of(&self.path))
+            }
+            None => Ok(()),
+        }
+    }
+
     fn install(&mut self) -> io::Result<()> {
         let (mut staged, _) = self.staged.take().ok_or(io::ErrorKind::NotFound)?;
         staged.sync()?;
@@ -113,8 +134,18 @@ pub(super) fn flush_directory_of(path: &Path) -> io::Result<()> {
     disk::Disk::new().sync_directory(parent_of(path))
 }
 
-fn staged_path(path: &Path) -> PathBuf {
+/// The name that a vault at `path` has while its file is being made.
+pub fn staged_path(path: &Path) -> PathBuf {
+    with_ending(path, ".new")
+}
+
+/// The name of a vault that is whole and is to take the place of the one at `path`.
+pub fn next_path(path: &Path) -> PathBuf {
+    with_ending(path, ".next")
+}
+
+fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = OsString::from(path);
-    name.push(".new");
+    name.push(ending);
     name.into()
 }

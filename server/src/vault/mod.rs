@@ -9,7 +9,7 @@
 //! | while making, or before the journal has the codes | slots that no event knows, whole or torn | shreds them |
 //! | after the journal deleted a code, before it was destroyed | its slot, whole or half zeroed | destroys it again |
 //! | after the journal ended a quarantine, before the tag was zeroed | a tag that no event knows | shreds it |
-//! | while the vault is rewritten under a new root | the old file or the new one, whole | needs the root of the one that stands |
+//! | while the vault is rewritten under a new root | the old file or the new one, whole | needs the root of the one that stands: the engine's `rotation` keeps the two together |
 //!
 //! A code's digits and salt stand nowhere but here, and the digits only sealed. Its lookup tag stands here in the
 //! clear: the key that tags are made with is sealed in the header, and the door is part of what is hashed, so
@@ -50,6 +50,7 @@ use crate::parallel;
 use disk::{Disk, FileDisk};
 use slot::{HEADER_AREA_BYTES, Keys, SECRET_AT, SECRET_BYTES, SLOT_BYTES, Secret, SecretHalf, Slot, SlotBytes};
 
+pub use disk::{next_path, staged_path};
 pub use root::{RootError, RootSecret};
 pub use tag::{TAG_BYTES, Tag, Tagger};
 
@@ -164,6 +165,20 @@ struct SortedSlots {
     destroy: Vec<u32>,
     /// They are not what the journal committed to.
     wrong: Vec<u32>,
+}
+
+/// A vault as it was written anew under another root, beside the file in use: [`Vault::rewrite`].
+pub struct Rewritten {
+    keys: Keys,
+    slots: Vec<Held>,
+    lost: Vec<CodeId>,
+}
+
+impl Rewritten {
+    /// Codes that could be read when the vault was opened and can't any more: they are not in what was written.
+    pub fn lost(&self) -> &[CodeId] {
+        &self.lost
+    }
 }
 
 /// What [`Vault::reconcile`] found and did.
@@ -289,6 +304,17 @@ impl Vault {
     /// try the other.
     pub fn open(path: &Path, root: &RootSecret, of: PortfolioId) -> Result<Vault, VaultError> {
         Unread::open_at(&crate::disk::Disk::new(), path, root, of)?.read()
+    }
+
+    /// [`Vault::open`], with the disk as an argument.
+    #[cfg(test)]
+    pub(crate) fn open_on_disk(
+        disk: &crate::disk::Disk,
+        path: &Path,
+        root: &RootSecret,
+        of: PortfolioId,
+    ) -> Result<Vault, VaultError> {
+        Unread::open_at(disk, path, root, of)?.read()
     }
 
     /// [`Vault::create`] with everything that is drawn given: for golden files.
@@ -513,6 +539,42 @@ impl Vault {
     /// be the one that opens the file.
     pub fn rotate(&mut self, new_root: &RootSecret) -> Result<Vec<CodeId>, VaultError> {
         self.rotate_with(new_root, &mut random()?)
+    }
+
+    /// Writes the vault anew under `new_root`, beside the file in use, and returns when all of it is on disk. The vault
+    /// goes on as it is until [`Self::adopt`], and nothing is to be made or destroyed in between.
+    pub fn rewrite(&mut self, new_root: &RootSecret) -> Result<Rewritten, VaultError> {
+        self.working()?;
+        let rewritten = self.stage_all(new_root, &mut random()?)?;
+        self.disk.keep()?;
+        Ok(rewritten)
+    }
+
+    /// Puts what was rewritten in the place of the file in use, and goes on with it. After an error the process has to
+    /// end: either may stand there.
+    pub fn adopt(&mut self, rewritten: Rewritten) -> Result<(), VaultError> {
+        self.working()?;
+        let installed = self.disk.install();
+        self.failed = installed.is_err();
+        installed?;
+        self.keys = rewritten.keys;
+        self.slots.clear();
+        self.codes.clear();
+        self.doors.clear();
+        self.free.clear();
+        self.damaged.clear();
+        (0..).zip(rewritten.slots).for_each(|(place, held)| self.hold(place, held));
+        Ok(())
+    }
+
+    /// Removes what was rewritten, or of it what there is.
+    pub fn forget_rewritten(&mut self) -> Result<(), VaultError> {
+        Ok(self.disk.unstage()?)
+    }
+
+    /// How many codes can be revealed.
+    pub fn live(&self) -> usize {
+        self.slots.iter().filter(|held| held.half == SecretHalf::Sealed).count()
     }
 }
 
@@ -825,34 +887,26 @@ impl Vault {
 impl Vault {
     fn rotate_with(&mut self, new_root: &RootSecret, rng: &mut impl CryptoRng) -> Result<Vec<CodeId>, VaultError> {
         self.working()?;
-        let keys = Keys::derive(new_root, self.id);
-        let (rewritten, lost) = self.stage_all(&keys, rng)?;
-        let installed = self.disk.install();
-        self.failed = installed.is_err();
-        installed?;
-        self.keys = keys;
-        self.slots.clear();
-        self.codes.clear();
-        self.doors.clear();
-        self.free.clear();
-        self.damaged.clear();
-        (0..).zip(rewritten).for_each(|(place, held)| self.hold(place, held));
+        let rewritten = self.stage_all(new_root, rng)?;
+        let lost = rewritten.lost.clone();
+        self.adopt(rewritten)?;
         Ok(lost)
     }
 
-    /// Stages every code's slot under `keys`, grouped by door, and says what each new slot holds. What is left of
+    /// Stages every code's slot under another root, grouped by door, and says what each new slot holds. What is left of
     /// a destroyed code is its lookup half, as before; a code that can't be unsealed keeps only that too.
-    fn stage_all(&mut self, keys: &Keys, rng: &mut impl CryptoRng) -> Result<(Vec<Held>, Vec<CodeId>), VaultError> {
+    fn stage_all(&mut self, new_root: &RootSecret, rng: &mut impl CryptoRng) -> Result<Rewritten, VaultError> {
+        let keys = Keys::derive(new_root, self.id);
         let mut order: Vec<u32> = self.codes.values().copied().collect();
         order.sort_unstable_by_key(|&place| (self.held(place).door, self.held(place).code));
         let (mut rewritten, mut lost) = (Vec::with_capacity(order.len()), Vec::new());
         self.disk.stage()?;
-        self.disk.stage_more(&slot::write_header(keys, &self.tagger, slot::draw_salt(rng)))?;
+        self.disk.stage_more(&slot::write_header(&keys, &self.tagger, slot::draw_salt(rng)))?;
         let mut new_places = 0_u32..;
         for places in order.chunks(SLOTS_AT_ONCE) {
             let mut staged = Vec::with_capacity(places.len() * SLOT_BYTES);
             for (&place, new_place) in places.iter().zip(&mut new_places) {
-                let (held, bytes) = self.reseal(place, keys, new_place, rng)?;
+                let (held, bytes) = self.reseal(place, &keys, new_place, rng)?;
                 let was_sealed = self.held(place).half == SecretHalf::Sealed;
                 lost.extend((was_sealed && held.half != SecretHalf::Sealed).then_some(held.code));
                 staged.extend_from_slice(&bytes);
@@ -860,7 +914,7 @@ impl Vault {
             }
             self.disk.stage_more(&staged)?;
         }
-        Ok((rewritten, lost))
+        Ok(Rewritten { keys, slots: rewritten, lost })
     }
 
     fn reseal(

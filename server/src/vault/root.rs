@@ -8,7 +8,7 @@
 //! Format 1 had no version: magic, secret and the blake3 alone, 48 bytes. It is read, and not written.
 
 use core::fmt;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -17,6 +17,7 @@ use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::disk::flush_directory_of;
+use crate::disk::{Disk, parent_of};
 use crate::format::{Beginning, Fields, NewerFormat, PREAMBLE_BYTES, begin, preamble};
 
 const ROOT_BYTES: usize = 32;
@@ -92,19 +93,41 @@ impl RootSecret {
             }
             opened => opened.map_err(io)?,
         };
-        let contents =
-            Zeroizing::new([&preamble(MAGIC, FORMAT_VERSION)[..], &self.bytes, &checksum(&self.bytes)].concat());
-        file.write_all(&contents).and_then(|()| file.sync_all()).map_err(io)?;
+        file.write_all(&self.contents()).and_then(|()| file.sync_all()).map_err(io)?;
         flush_directory_of(path).map_err(io)
+    }
+
+    /// Writes the secret to a file beside the one in force, in place of what a rotation left there, and waits until it
+    /// is on disk.
+    pub fn write_on(&self, disk: &Disk, path: &Path) -> Result<(), RootError> {
+        let contents = self.contents();
+        let written = disk.create(path).and_then(|file| {
+            file.write_at(0, &contents)?;
+            file.sync()?;
+            disk.sync_directory(parent_of(path))
+        });
+        written.map_err(|error| RootError::Io { path: path.to_owned(), error })
     }
 
     /// Overwrites the file at `path` with zeros and removes it: the end of a root that a rotation replaced. What
     /// the storage below keeps of it is beyond a program's reach.
-    pub fn destroy(path: &Path) -> Result<(), RootError> {
-        let io = |error| RootError::Io { path: path.to_owned(), error };
-        let mut file = OpenOptions::new().write(true).open(path).map_err(io)?;
-        file.write_all(&[0; FILE_BYTES]).and_then(|()| file.sync_all()).map_err(io)?;
-        fs::remove_file(path).and_then(|()| flush_directory_of(path)).map_err(io)
+    pub fn destroy_on(disk: &Disk, path: &Path) -> Result<(), RootError> {
+        let destroyed = disk.open(path).and_then(|file| {
+            file.write_at(0, &[0; FILE_BYTES])?;
+            file.sync()?;
+            disk.remove(path)?;
+            disk.sync_directory(parent_of(path))
+        });
+        destroyed.map_err(|error| RootError::Io { path: path.to_owned(), error })
+    }
+
+    /// Whether it is the same secret.
+    pub fn is(&self, other: &RootSecret) -> bool {
+        self.bytes == other.bytes
+    }
+
+    fn contents(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new([&preamble(MAGIC, FORMAT_VERSION)[..], &self.bytes, &checksum(&self.bytes)].concat())
     }
 
     pub(super) fn expose(&self) -> &[u8; ROOT_BYTES] {
@@ -151,6 +174,8 @@ fn checksum(secret: &[u8; ROOT_BYTES]) -> [u8; CHECK_BYTES] {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     // C8
@@ -168,7 +193,7 @@ mod tests {
 
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(RootSecret::read(&path), Err(RootError::Open(_))));
-        RootSecret::destroy(&path).unwrap();
+        RootSecret::destroy_on(&Disk::new(), &path).unwrap();
         assert!(matches!(RootSecret::read(&path), Err(RootError::Io { .. })));
     }
 

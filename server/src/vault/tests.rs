@@ -699,6 +699,15 @@ impl Disk for MemoryDisk {
         if state.works() { Ok(()) } else { Err(io::ErrorKind::StorageFull.into()) }
     }
 
+    fn keep(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn unstage(&mut self) -> io::Result<()> {
+        self.state().staged.clear();
+        Ok(())
+    }
+
     fn install(&mut self) -> io::Result<()> {
         let mut state = self.state();
         let was_down = state.down;

@@ -8,9 +8,14 @@ mod entries;
 mod fields;
 mod write;
 
-use keyward_protocol::{id::PortfolioId, time::Moment};
+use keyward_protocol::{
+    entry::{PersonSpec, Refusal},
+    id::{PersonId, PortfolioId},
+    name,
+    time::Moment,
+};
 
-use super::{directory::Portfolio, effects, event::Cause};
+use super::{decide, directory::Portfolio, effects, event::Cause};
 
 pub use write::write;
 
@@ -45,6 +50,35 @@ impl Site {
         errors.sort();
         errors.dedup();
         Err(errors)
+    }
+
+    /// What a file with nothing but a portfolio's name and its first Portfolio Manager says.
+    pub fn of_manager(portfolio: &str, manager: &str, email: &str) -> Result<Site, Refusal> {
+        let name = name::clean(portfolio).map_err(|error| Refusal::Invalid(format!("the portfolio: {error}")))?;
+        let contact = PersonSpec {
+            name: manager.to_owned(),
+            email: email.to_owned(),
+            phone: None,
+            note: None,
+            cards: Vec::new(),
+        };
+        let (fresh, person) = (Portfolio::new(PortfolioId::NONE, String::new()), PersonId(1));
+        let manager = decide::checked_person(&fresh, person, &contact, false, 0)?;
+        let causes = vec![
+            Cause::PortfolioMade { name },
+            Cause::PersonPut(manager),
+            Cause::PortfolioManagerSet { person, on: true },
+        ];
+        Ok(Site { causes })
+    }
+
+    /// The portfolio's name.
+    pub fn name(&self) -> &str {
+        let made = self.causes.iter().find_map(|cause| match cause {
+            Cause::PortfolioMade { name } => Some(name.as_str()),
+            _ => None,
+        });
+        made.unwrap_or_default()
     }
 
     /// The causes that make the portfolio at `now`: a giving or share that is over by then is remembered as expired and

@@ -268,9 +268,10 @@ impl Machine {
         }
     }
 
-    /// What a file holds for the processes of this machine.
-    pub fn live_content(&self, path: &Path) -> &[u8] {
-        self.live.get(path).copied().flatten().map_or(&[], |file| &self.files[file].live)
+    /// What each file holds for the processes of this machine.
+    pub fn live_files(&self) -> impl Iterator<Item = (&Path, &[u8])> {
+        let files = self.live.iter().filter_map(|(path, file)| Some((path, &self.files[(*file)?])));
+        files.map(|(path, file)| (path.as_path(), file.live.as_slice()))
     }
 
     /// What the next process finds when this one is killed within `next`: everything that was written, and half of

@@ -44,17 +44,28 @@ pub(super) enum Step {
     Attempts(u32),
     /// A carrier of the server.
     Carrier(&'static str),
+    /// A carrier's new identity.
+    Renew(&'static str),
+    /// A further portfolio, like the first but for its name.
+    Portfolio(&'static str),
+    /// Another root for every vault.
+    Rotate,
+    /// Commands in that portfolio.
+    Elsewhere(fn(&Portfolio) -> Vec<Command>),
     /// The clock goes on by so many hours, with the next step.
     Later(i64),
 }
+
+/// A check in a portfolio.
+pub(super) type Asked = (PortfolioId, DoorId, Credential);
 
 /// The books between two steps.
 pub(super) struct Boundary {
     pub directory: Vec<u8>,
     pub now: Moment,
     /// Live codes.
-    pub codes: BTreeMap<CodeId, (DoorId, Digits)>,
-    pub asked: Vec<(DoorId, Credential)>,
+    pub codes: BTreeMap<(PortfolioId, CodeId), (DoorId, Digits)>,
+    pub asked: Vec<Asked>,
     pub answers: Vec<Verdict>,
 }
 
@@ -62,7 +73,9 @@ impl Boundary {
     pub fn compare(&self, found: &[Verdict]) -> Result<(), String> {
         let differs = self.asked.iter().zip(&self.answers).zip(found).find(|((_, then), now)| then != now);
         match differs {
-            Some((((door, shown), then), now)) => Err(format!("{shown:?} at {door} was {then:?} and is {now:?}")),
+            Some((((portfolio, door, shown), then), now)) => {
+                Err(format!("{shown:?} at {door} of {portfolio} was {then:?} and is {now:?}"))
+            }
             None => Ok(()),
         }
     }
@@ -85,14 +98,15 @@ pub(super) struct Play<M: Fn(Mark)> {
     mark: M,
     pub boundaries: Vec<Boundary>,
     pub answered: u64,
-    asked: Vec<(DoorId, Credential)>,
+    /// The boundary after the first rotation.
+    pub rotated: Option<usize>,
+    asked: Vec<Asked>,
 }
 
 struct Server {
     engine: Engine,
     running: Option<Running>,
     log: AccessLog,
-    tagger: Tagger,
 }
 
 fn begin() -> Moment {
@@ -136,7 +150,7 @@ fn key(name: &str, doors: &[u32]) -> KeySpec {
 
 /// Each session ends in order and the next one starts from the files.
 pub(super) fn sessions() -> Vec<Session> {
-    use Step::{Attempts, Carrier, Change, Later};
+    use Step::{Attempts, Carrier, Change, Elsewhere, Later, Portfolio, Renew, Rotate};
     vec![
         vec![
             Change(|p| vec![give(B, who(p, ANA))]),
@@ -156,6 +170,7 @@ pub(super) fn sessions() -> Vec<Session> {
             Attempts(1),
             // C3: codes end.
             Change(|p| vec![Command::Revoke { key: A, person: who(p, TRACY) }]),
+            Portfolio("Pine"),
             Change(|p| vec![Command::Suspend(who(p, ANA), true)]),
             Attempts(5),
         ],
@@ -167,6 +182,11 @@ pub(super) fn sessions() -> Vec<Session> {
                 vec![Command::LiftLockdown(MAIN, lockdown), Command::Suspend(who(p, ANA), false)]
             }),
             Carrier("UPS"),
+            // C3, in the other portfolio.
+            Elsewhere(|p| vec![Command::Revoke { key: A, person: who(p, TRACY) }]),
+            Portfolio("Oak"),
+            Renew("UPS"),
+            Rotate,
             // A whole batch in one flush: makes and destroys.
             Change(|p| {
                 let (ana, tracy, sam) = (who(p, ANA), who(p, TRACY), who(p, SAM));
@@ -197,6 +217,7 @@ pub(super) fn sessions() -> Vec<Session> {
             Change(|p| vec![give(B, who(p, ANA))]),
             Change(|_| vec![Command::RemoveDoor(DoorId(3))]),
             Attempts(1),
+            Rotate,
             Change(|p| vec![Command::DeletePerson(who(p, TRACY))]),
             Change(|_| vec![Command::SetDeliveries(MAIN, false)]),
             Attempts(8),
@@ -208,7 +229,7 @@ impl<M: Fn(Mark)> Play<M> {
     pub fn new(layout: &Layout, disk: Disk, mark: M) -> Play<M> {
         let now = Arc::new(AtomicI64::new(begin().as_micros()));
         let layout = layout.clone();
-        Play { layout, disk, now, mark, boundaries: Vec::new(), answered: 0, asked: Vec::new() }
+        Play { layout, disk, now, mark, boundaries: Vec::new(), answered: 0, rotated: None, asked: Vec::new() }
     }
 
     /// Starts a server, plays a session's steps, and stops it in order.
@@ -241,7 +262,12 @@ impl<M: Fn(Mark)> Play<M> {
                 if encode_directory(&server.engine.directory()) != last.directory {
                     return Err("a refused change is there".into());
                 }
-                last.compare(&answers(server.engine.published(), &server.tagger, last.now, &last.asked))?;
+                last.compare(&answers(
+                    server.engine.published(),
+                    &|id| server.engine.tagger(id),
+                    last.now,
+                    &last.asked,
+                ))?;
             }
             make_room();
             match step {
@@ -274,7 +300,6 @@ impl<M: Fn(Mark)> Play<M> {
         };
         let opened = AccessLog::open_at(&self.disk, &self.layout.log(), books.lineage(), config);
         let (log, _) = opened.map_err(|_| Stopped::Ended)?;
-        let tagger = books.tagger(PORTFOLIO).unwrap();
         let keeper = shelf.then(|| Keeper::open(&self.layout.index(), books.lineage()).0).flatten();
         let publisher = Publisher::new(&books, self.now(), (1, 2), keeper);
         let now = Arc::clone(&self.now);
@@ -284,7 +309,7 @@ impl<M: Fn(Mark)> Play<M> {
             Engine::start_with(books, publisher, clock, |_| std::panic::resume_unwind(Box::new("a write failed")));
         // Whatever is answered comes after the codes are there.
         _ = engine.reveal(PORTFOLIO, CodeId::NONE);
-        Ok(Server { engine, running: Some(running), log, tagger })
+        Ok(Server { engine, running: Some(running), log })
     }
 
     fn now(&self) -> Moment {
@@ -294,11 +319,33 @@ impl<M: Fn(Mark)> Play<M> {
     fn step(&mut self, server: &Server, step: &Step) -> Result<(), Stopped> {
         match step {
             Step::Change(commands) => {
-                server.run_all(commands(&server.portfolio()))?;
+                server.run_all(PORTFOLIO, commands(&server.portfolio()))?;
                 self.note(server)
             }
             Step::Carrier(name) => {
                 server.engine.make_carrier(name).map_err(|_| Stopped::Ended)?;
+                self.note(server)
+            }
+            Step::Renew(name) => {
+                let renewed = server.engine.step_carrier(CarrierStep::Renew((*name).to_owned()));
+                renewed.map_err(|_| Stopped::Ended)?;
+                self.note(server)
+            }
+            Step::Portfolio(name) => {
+                let text = crate::testing::SITE.replacen("Harbor", name, 1);
+                let made = server.engine.make_portfolio(Site::parse("site.toml", &text).unwrap());
+                made.map_err(|refusal| stopped_by(&refusal))?;
+                self.note(server)
+            }
+            Step::Rotate => {
+                server.engine.rotate().map_err(|refusal| stopped_by(&refusal))?;
+                self.rotated.get_or_insert(self.boundaries.len());
+                self.note(server)
+            }
+            Step::Elsewhere(commands) => {
+                let directory = server.engine.directory();
+                let pine = directory.portfolios.values().find(|found| found.name == "Pine").unwrap();
+                server.run_all(pine.id, commands(pine))?;
                 self.note(server)
             }
             Step::Attempts(count) => {
@@ -317,25 +364,27 @@ impl<M: Fn(Mark)> Play<M> {
     /// The step is acknowledged: notes what is true from here on.
     fn note(&mut self, server: &Server) -> Result<(), Stopped> {
         let directory = server.engine.directory();
-        let portfolio = &directory.portfolios[&PORTFOLIO];
         (self.mark)(Mark::Acknowledged(self.boundaries.len()));
         let mut codes = BTreeMap::new();
-        for code in portfolio.properties.values().flat_map(|property| property.codes.values()) {
-            codes.insert(code.id, (code.door, server.engine.reveal(PORTFOLIO, code.id).map_err(|_| Stopped::Ended)?));
+        let mut shown: Vec<Asked> = Vec::new();
+        for (id, portfolio) in &directory.portfolios {
+            for code in portfolio.properties.values().flat_map(|property| property.codes.values()) {
+                let digits = server.engine.reveal(*id, code.id).map_err(|_| Stopped::Ended)?;
+                codes.insert((*id, code.id), (code.door, digits));
+            }
+            let mobiles = portfolio.people.values().map(|person| person.mobile);
+            for mobile in mobiles.chain(directory.carriers.values().map(|carrier| carrier.mobile)) {
+                shown.extend((1..=3).map(|door| (*id, DoorId(door), Credential::Mobile(mobile))));
+            }
         }
-        let mut shown: Vec<(DoorId, Credential)> = Vec::new();
-        for door in 1..=3 {
-            let mobiles = portfolio.people.values().map(|person| Credential::Mobile(person.mobile));
-            shown.extend(mobiles.map(|mobile| (DoorId(door), mobile)));
-        }
-        shown.extend(codes.values().map(|(door, digits)| (*door, Credential::Code(digits.clone()))));
+        shown.extend(codes.iter().map(|((id, _), (door, digits))| (*id, *door, Credential::Code(digits.clone()))));
         for each in shown {
             if !self.asked.contains(&each) {
                 self.asked.push(each);
             }
         }
         let (now, asked) = (self.now(), self.asked.clone());
-        let answers = answers(server.engine.published(), &server.tagger, now, &asked);
+        let answers = answers(server.engine.published(), &|id| server.engine.tagger(id), now, &asked);
         self.boundaries.push(Boundary { directory: encode_directory(&directory), now, codes, asked, answers });
         Ok(())
     }
@@ -346,22 +395,21 @@ impl Server {
         self.engine.directory().portfolios[&PORTFOLIO].clone()
     }
 
-    fn run_all(&self, commands: Vec<Command>) -> Result<(), Stopped> {
+    fn run_all(&self, portfolio: PortfolioId, commands: Vec<Command>) -> Result<(), Stopped> {
         let (send, receive) = crossbeam_channel::bounded(commands.len());
         let count = commands.len();
         for command in commands {
             let send = send.clone();
             let reply: Reply<Done> = Box::new(move |done| _ = send.send(done));
-            self.engine.submit(PORTFOLIO, Actor::Administrator, command, None, reply);
+            self.engine.submit(portfolio, Actor::Administrator, command, None, reply);
         }
         drop(send);
         // A reply that is dropped tells nobody anything: the writer has ended.
         let told: Vec<Result<Done, Refusal>> = receive.iter().collect();
         match told.iter().find_map(|done| done.as_ref().err()) {
-            Some(Refusal::Unavailable(why)) if why.contains("disk is full") => Err(Stopped::Full),
             None if told.len() == count => Ok(()),
-            None | Some(Refusal::Unavailable(_)) => Err(Stopped::Ended),
-            Some(refusal) => panic!("the script is refused: {refusal}"),
+            None => Err(Stopped::Ended),
+            Some(refusal) => Err(stopped_by(refusal)),
         }
     }
 
@@ -375,6 +423,14 @@ impl Server {
     fn stop(mut self) {
         _ = self.log.shutdown();
         self.running.take().into_iter().for_each(Running::stop);
+    }
+}
+
+fn stopped_by(refusal: &Refusal) -> Stopped {
+    match refusal {
+        Refusal::Unavailable(why) if why.contains("disk is full") => Stopped::Full,
+        Refusal::Unavailable(_) => Stopped::Ended,
+        refusal => panic!("the script is refused: {refusal}"),
     }
 }
 
@@ -399,17 +455,18 @@ pub(super) fn log_numbers(layout: &Layout, lineage: [u8; 16]) -> Result<Vec<u32>
 
 pub(super) fn answers(
     published: &Published,
-    tagger: &Tagger,
+    tagger: &dyn Fn(PortfolioId) -> Option<Tagger>,
     now: Moment,
-    asked: &[(DoorId, Credential)],
+    asked: &[Asked],
 ) -> Vec<Verdict> {
     let publication = published.load();
-    let portfolio = publication.portfolio(PORTFOLIO).unwrap();
-    let tag = |door, digits: &_| tagger.tag(door, digits).0;
-    let ask = |(door, shown): &(DoorId, Credential)| {
+    let ask = |(id, door, shown): &Asked| {
         let question = Question { door: *door, shown: Shown::from(shown) };
         let mut out = [Verdict::DENIED];
-        check_batch(portfolio, Scope::Portfolio, now, &[question], tag, &mut out);
+        if let (Some(portfolio), Some(tagger)) = (publication.portfolio(*id), tagger(*id)) {
+            let tag = |door, digits: &_| tagger.tag(door, digits).0;
+            check_batch(portfolio, Scope::Portfolio, now, &[question], tag, &mut out);
+        }
         out[0]
     };
     asked.iter().map(ask).collect()

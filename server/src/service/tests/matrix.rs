@@ -116,15 +116,20 @@ pub(super) const PEOPLE: [&str; 12] = [
     "canary-other",
     "canary-nobody",
 ];
-const ROLES: [&str; 8] = ["pm", "pmlimited", "pmspecific", "full", "limited", "specific", "suspended", "tracy"];
+pub(super) const ROLES: [&str; 8] =
+    ["pm", "pmlimited", "pmspecific", "full", "limited", "specific", "suspended", "tracy"];
 
 pub(super) fn id(name: &str) -> PersonId {
     PersonId(1 + PEOPLE.iter().position(|known| *known == name).expect("a person of the town") as u32)
 }
 
-pub(super) async fn town() -> (Layout, Running) {
+pub(super) fn text() -> String {
     let person = |name: &&str| format!("[[person]]\nname = \"{name} person\"\nemail = \"{name}@h.example\"\n");
-    let text = TOWN.replace("PEOPLE", &PEOPLE.iter().map(person).collect::<String>());
+    TOWN.replace("PEOPLE", &PEOPLE.iter().map(person).collect::<String>())
+}
+
+pub(super) async fn town() -> (Layout, Running) {
+    let text = text();
     let dir = tempfile::tempdir().unwrap();
     let site = Site::parse("site.toml", &text).unwrap();
     let layout = init(&dir.path().join("data"), &site, clock::now()).unwrap();
@@ -144,8 +149,16 @@ pub(super) async fn town() -> (Layout, Running) {
 impl Running {
     /// A certificate says who somebody is, whatever they may: made here for those too who would be given none.
     pub(super) async fn as_person(&self, person: PersonId) -> Result<Connection, ClientError> {
-        let identity = self.inside.join(PORTFOLIO, Party::Operator(person)).map(identity).unwrap_or_else(|_| {
-            let principal = Principal::Operator { portfolio: PORTFOLIO, person };
+        self.as_person_of(PORTFOLIO, person).await
+    }
+
+    pub(super) async fn as_person_of(
+        &self,
+        portfolio: PortfolioId,
+        person: PersonId,
+    ) -> Result<Connection, ClientError> {
+        let identity = self.inside.join(portfolio, Party::Operator(person)).map(identity).unwrap_or_else(|_| {
+            let principal = Principal::Operator { portfolio, person };
             let authority = self.inside.authority.load();
             let issued = authority.issue(&principal, Validity::operator(clock::now()), &Subject::Fresh).unwrap();
             let key = issued.key_pem.unwrap();
@@ -163,7 +176,7 @@ impl Running {
 
 /// What is in a property, by its ids: of the acts' objects.
 #[derive(Clone, Copy)]
-struct Place {
+pub(super) struct Place {
     property: PropertyId,
     key: KeyId,
     door: DoorId,
@@ -173,7 +186,7 @@ struct Place {
 }
 
 /// Main by what everybody there manages, Main by what Specific managers do not, the other property, and what never was.
-fn places() -> [(&'static str, Place); 4] {
+pub(super) fn places() -> [(&'static str, Place); 4] {
     let place = |property, key, door, schedule, lockdown, holder| Place {
         property: PropertyId(property),
         key: KeyId(key),
@@ -191,7 +204,7 @@ fn places() -> [(&'static str, Place); 4] {
 }
 
 /// Everything that can be asked about a place, by name.
-fn acts(at: Place) -> Vec<(&'static str, Request)> {
+pub(super) fn acts(at: Place) -> Vec<(&'static str, Request)> {
     let opening = Opening { schedule: ScheduleRef::Always, code: true };
     let key_spec = |name: &str| KeySpec {
         name: name.to_owned(),
@@ -387,7 +400,7 @@ fn letter(answer: &Answer) -> char {
     }
 }
 
-async fn asked(connection: &Connection, request: &Request) -> (Vec<u8>, Answer) {
+pub(super) async fn asked(connection: &Connection, request: &Request) -> (Vec<u8>, Answer) {
     let bytes = connection.request(&request.encode()).await.unwrap();
     let answer = Answer::decode(&bytes).unwrap();
     (bytes, answer)
