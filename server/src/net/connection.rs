@@ -4,10 +4,12 @@ use core::{net::SocketAddr, time::Duration};
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
-use keyward_protocol::codec::{JOIN_ALPN, Status, StreamKind, close};
+use keyward_protocol::{
+    codec::{JOIN_ALPN, Status, StreamKind, close},
+    time::Moment,
+};
 use quinn::{Connection, RecvStream, SendStream, crypto::rustls::HandshakeData};
 use rustls::pki_types::CertificateDer;
 use tokio::{
@@ -17,7 +19,10 @@ use tokio::{
 };
 
 use super::{Hooks, Judge, Limits, Peer, check, io, join, manage, watch as live};
-use crate::identity::{PrincipalError, Proof};
+use crate::{
+    clock,
+    identity::{PrincipalError, Proof},
+};
 
 /// The open connections, so that disabling an identity closes its own. Touched when connections come and go only.
 pub(super) struct Connections {
@@ -32,8 +37,8 @@ pub struct Connected {
     pub proof: Proof,
     /// Where from.
     pub address: SocketAddr,
-    /// Since when.
-    pub since: Instant,
+    /// Since when, by the machine's clock.
+    pub since: Moment,
 }
 
 impl Connections {
@@ -47,7 +52,7 @@ impl Connections {
     }
 
     fn add(&self, proof: Proof, connection: Connection) {
-        let connected = Connected { proof, address: connection.remote_address(), since: Instant::now() };
+        let connected = Connected { proof, address: connection.remote_address(), since: clock::now() };
         self.change(|open| open.insert(connection.stable_id(), (connected, connection)));
     }
 

@@ -1,6 +1,6 @@
 //! Keys that joined and tokens that were not used, as far as a manager may let those parties join.
 
-use std::{collections::HashMap, time::Instant};
+use std::collections::HashMap;
 
 use keyward_protocol::{
     entry::{Party, Sha256},
@@ -21,15 +21,12 @@ use crate::{
 pub struct Open(HashMap<Sha256, ConnectedRow>);
 
 impl Open {
-    /// These connections, as they are told at `now`.
-    pub fn of(mut connected: Vec<Connected>, now: Moment) -> Open {
+    /// These connections.
+    pub fn of(mut connected: Vec<Connected>) -> Open {
         connected.sort_by_key(|open| open.since);
-        let here = Instant::now();
         let row = |open: Connected| {
-            let seconds = here.saturating_duration_since(open.since).as_secs();
-            let since = now.plus_seconds(-i64::try_from(seconds).unwrap_or(0));
             let (address, certificate_until) = (open.address.to_string(), open.proof.until);
-            (open.proof.key, ConnectedRow { address, since, certificate_until })
+            (open.proof.key, ConnectedRow { address, since: open.since, certificate_until })
         };
         Open(connected.into_iter().map(row).collect())
     }

@@ -382,7 +382,7 @@ fn look_up(
     let (then, until) = (then.as_deref().unwrap_or(portfolio), until.as_deref().unwrap_or(portfolio));
     // Asked only where they are shown: with thousands of locks they are a long list.
     let shown = matches!(request, Request::Identities(_) | Request::Locks(_));
-    let open = Open::of(if shown { connections.connected() } else { Vec::new() }, now);
+    let open = Open::of(if shown { connections.connected() } else { Vec::new() });
     let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets, open };
     let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
     if let Answer::Found(person) = &answer {

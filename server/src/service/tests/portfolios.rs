@@ -417,7 +417,7 @@ async fn how_busy_one_portfolio_is_shows_in_no_number_of_another() {
     let (second, second_acts) =
         (pm.search_log(page(first.next)).await.unwrap(), rows_of(audit_page(first_acts.next)).await);
     assert_eq!(second.rows[..], history_before.rows[3..6], "a page goes on where it ended");
-    assert_eq!(second_acts.rows[..], trail_before.rows[3..]);
+    assert_eq!(second_acts.rows[..], trail_before.rows[3..6]);
     let (mut rows, mut batches) = (Vec::new(), 0);
     while rows.len() < 2 {
         let batch = tokio::time::timeout(Duration::from_secs(20), view.next()).await.unwrap().unwrap().unwrap();
