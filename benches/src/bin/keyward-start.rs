@@ -24,14 +24,11 @@ use keyward_protocol::{
 use keyward_server::{
     access_log::Mode,
     clock,
-    domain::{
-        directory::{Party, Portfolio},
-        event::Actor,
-        site::Site,
-    },
-    engine::{Books, Keeper, Layout, Medium, Publisher},
+    domain::{directory::Portfolio, event::Actor, site::Site},
+    engine::{Books, Engine, Keeper, Layout, Medium, Publisher},
+    identity::Authority,
     progress::Progress,
-    service::{Options, Server},
+    service::{self, Options, Server},
 };
 use tokio::sync::oneshot;
 
@@ -126,9 +123,7 @@ fn measure(layout: &Layout) -> Result<(), String> {
         let serving = tokio::spawn(server.serve(async move { _ = stopped.await }));
         let directory = inside.engine.directory();
         let portfolio = directory.portfolios.get(&PORTFOLIO).ok_or("there is no portfolio")?;
-        let manager = portfolio.managers.iter().find_map(|id| portfolio.people.get(id)).ok_or("nobody manages it")?;
-        let pass = inside.join(PORTFOLIO, Party::Operator(manager.id)).map_err(told)?;
-        let identity = ClientIdentity::new(pass.ca_pem.as_str(), pass.certificate_pem.as_str(), pass.key_pem.as_str());
+        let identity = ClientIdentity::load(&operator(layout)).map_err(told)?;
         let connection = Connection::connect(inside.address, &identity, Duration::from_secs(60)).await.map_err(told)?;
         let property = portfolio.properties.values().next_back().ok_or("there is no property")?;
         let code = property.codes.values().next_back().ok_or("there is no code")?;
@@ -181,12 +176,23 @@ fn build(layout: &Layout, givings: u64) -> Result<(), String> {
         builder.commit()
     })?;
     let books = builder.books;
-    books.write_anchor().map_err(told)?;
-    books.write_snapshot().map_err(told)?;
     let (shelf, _) = Keeper::open(&layout.index(), books.lineage());
-    drop(Publisher::new(&books, now, (1, 2), shelf));
+    let publisher = Publisher::new(&books, now, (1, 2), shelf);
+    let manager = example.managers.iter().next().ok_or("nobody manages the example")?;
+    let (engine, running) = Engine::start(books, publisher, clock::system());
+    // Somebody to ask with: who joins a server that has just started waits for its door codes.
+    let authority = Authority::open(layout.secrets()).map_err(told)?;
+    let pass = service::join_here(&engine, &authority, PORTFOLIO, Party::Operator(*manager), now).map_err(told)?;
+    let identity = ClientIdentity::new(pass.ca_pem.as_str(), pass.certificate_pem.as_str(), pass.key_pem.as_str());
+    identity.save(&operator(layout)).map_err(told)?;
+    running.stop();
     println!("made in {:.0} s", began.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// Where the identity lies that the measuring asks with.
+fn operator(layout: &Layout) -> PathBuf {
+    layout.data().with_file_name("operator")
 }
 
 struct Builder {

@@ -32,7 +32,7 @@ use keyward_protocol::{
 use zeroize::Zeroizing;
 
 pub use administer::{Administrator, administer};
-pub use join::Pass;
+pub use join::{Pass, join_here};
 pub use judge::Judge;
 use portfolios::Portfolios;
 
