@@ -75,10 +75,12 @@ impl Site {
     pub fn join(&self, role: &[&str], join_as: JoinAs) -> ClientIdentity {
         let token = self.token(role);
         let serving = self.serve();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let join = client::join(serving.address, &token, join_as, "a test", Duration::from_secs(20));
         // Tests have a runtime of their own, which can't be entered twice.
-        let joined = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(join)).join().unwrap()).unwrap();
+        let join = || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(client::join(serving.address, &token, join_as, "a test", Duration::from_secs(20)))
+        };
+        let joined = std::thread::scope(|scope| scope.spawn(join).join().unwrap()).unwrap();
         serving.terminate();
         joined.identity
     }
