@@ -441,14 +441,15 @@ fn clean_labels(labels: &[String], whose: &str) -> Result<Vec<String>, Refusal> 
     Ok(cleaned?.into_iter().collect())
 }
 
+/// The Keys whose last listed door this is, and that have no rules: it stays in them (K1).
+pub fn keys_of_this_door_alone(property: &Property, door: DoorId) -> impl Iterator<Item = &Key> {
+    let alone = move |key: &&Key| !key.doors.is_empty() && key.doors.iter().all(|entry| entry.door == door);
+    property.keys.values().map(AsRef::as_ref).filter(|key| key.rules.is_empty()).filter(alone)
+}
+
 fn remove_door(portfolio: &Portfolio, door: DoorId) -> Result<Vec<Cause>, Refusal> {
     let property = find_door(portfolio, door)?;
-    // K1: the last listed door stays in a Key without rules.
-    let last = property
-        .keys
-        .values()
-        .find(|key| key.rules.is_empty() && key.doors.iter().all(|entry| entry.door == door) && !key.doors.is_empty());
-    if let Some(key) = last {
+    if let Some(key) = keys_of_this_door_alone(property, door).next() {
         return Err(invalid(format!("it is the last door of the Key `{}`: delete that Key first", key.name)));
     }
     let only = property.lockdowns.values().any(|lockdown| lockdown.doors.as_deref() == Some(&[door]));

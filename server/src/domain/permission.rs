@@ -9,7 +9,12 @@ use std::collections::BTreeSet;
 
 use keyward_protocol::id::*;
 
-use super::{command::Command, decide::Refusal, directory::*, effects};
+use super::{
+    command::Command,
+    decide::{self, Refusal},
+    directory::*,
+    effects,
+};
 
 /// The level of a manager in a property (M1): the one that was set, or Full for a Portfolio Manager (M2).
 pub fn level(portfolio: &Portfolio, property: &Property, person: PersonId) -> Option<Level> {
@@ -90,7 +95,18 @@ pub fn authorize(sight: &Sight<'_>, command: &Command) -> Result<(), Refusal> {
         | C::RemoveProperty(property)
         | C::SetDeliveries(property, _)
         | C::MakeDoor(property, _) => sight.property(*property).and_then(|_| sight.portfolio_manager()),
-        C::RemoveDoor(door) => sight.door(*door).and_then(|_| sight.portfolio_manager()),
+        C::RemoveDoor(door) => {
+            let (property, _) = sight.door(*door)?;
+            sight.portfolio_manager()?;
+            // Refused here, where a Key may have to go without its name (M8).
+            let hidden = |key: &Key| !sight.managed(property).has(key.id);
+            match decide::keys_of_this_door_alone(property, *door).any(hidden) {
+                true => {
+                    Err(Refusal::Invalid("it is the last door of another Key: have that one deleted first".to_owned()))
+                }
+                false => Ok(()),
+            }
+        }
         C::SetLevel(property, manager, level) => {
             let found = sight.property(*property)?;
             sight.portfolio_manager()?;
@@ -475,6 +491,21 @@ mod tests {
                 assert_eq!(ask(&portfolio, ANA, &Command::SetLevel(MAIN, SAM, to.clone())), Ok(()));
             }
         }
+    }
+
+    // K1 M8
+    #[test]
+    fn a_key_that_is_not_seen_keeps_its_last_door_without_a_name() {
+        let mut portfolio = portfolio(&[(ANA, Level::Specific(vec![A]))]);
+        let property = Arc::make_mut(portfolio.properties.get_mut(&MAIN).unwrap());
+        for key in [A, B] {
+            Arc::make_mut(property.keys.get_mut(&key).unwrap()).doors.retain(|entry| entry.door == DoorId(1));
+        }
+        let refused = ask(&portfolio, ANA, &Command::RemoveDoor(DoorId(1))).unwrap_err().to_string();
+        assert!(refused.contains("another Key") && !refused.contains("Key B"), "{refused}");
+        let property = Arc::make_mut(portfolio.properties.get_mut(&MAIN).unwrap());
+        property.keys.remove(&B);
+        assert_eq!(ask(&portfolio, ANA, &Command::RemoveDoor(DoorId(1))), Ok(()), "their own is named by the rules");
     }
 
     // M2 M6
