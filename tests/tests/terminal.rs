@@ -8,6 +8,7 @@ use std::{
     fs,
     io::{Read, Write},
     path::Path,
+    process::{Command, Stdio},
     sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
@@ -18,7 +19,7 @@ use keyward_protocol::{
     message::manage::{CodeRow, Rows},
 };
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-use serving::{KEYWARD, Serving, Site};
+use serving::{KEYWARD, SERVER, Serving, Site, run, text};
 
 /// Nothing on the screen takes so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -260,4 +261,45 @@ fn without_a_server_the_client_says_what_to_do_next() {
     terminal.until_it_says("keyward login TOKEN");
     terminal.until_it_says("keyward demo");
     terminal.quit();
+}
+
+// M7
+#[test]
+fn login_joins_once_and_the_client_opens_what_was_joined_until_it_is_disabled() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    fs::write(&file, SITE).unwrap();
+    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
+    let serving = site.serve();
+    let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
+    let keyward = |arguments: &[&str]| {
+        let mut command = Command::new(KEYWARD);
+        command.args(arguments).stdin(Stdio::null());
+        for place in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+            command.env(place, site.root.join(place));
+        }
+        command.output().unwrap()
+    };
+    let joined = keyward(&["login", &token]);
+    assert!(joined.status.success(), "{}", text(&joined.stderr));
+    assert!(text(&joined.stdout).contains("You are Boss of Row House") && text(&joined.stdout).contains("`row-house`"));
+    assert!(!text(&joined.stdout).contains(token.as_str()), "a token is not shown again");
+    let again = keyward(&["login", &token]);
+    assert!(!again.status.success() && text(&again.stderr).contains("was used or revoked"), "{}", text(&again.stderr));
+    let nonsense = keyward(&["login", "kwj1.abc"]);
+    assert!(text(&nonsense.stderr).contains("copy all of it"), "{}", text(&nonsense.stderr));
+    assert!(text(&keyward(&["server", "list"]).stdout).starts_with("* row-house"));
+
+    let mut terminal = Terminal::open(&site.root, &[], (24, 80));
+    terminal.until_it_says("Key B");
+    let data = site.data();
+    let data = data.to_str().unwrap();
+    let identities = text(&run(SERVER, &["identity", "list", "--data", data]).stdout);
+    let own = identities.lines().find(|line| line.contains("operator")).unwrap();
+    assert!(own.contains("boss@example.example") && own.contains("connected from"), "{own}");
+    let number = own.split_whitespace().next().unwrap();
+    assert!(run(SERVER, &["identity", "disable", "--data", data, number]).status.success());
+    terminal.until_it_says("DOWN");
+    terminal.quit();
+    serving.terminate();
 }
