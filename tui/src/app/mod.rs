@@ -13,9 +13,12 @@ mod rates;
 pub mod review;
 pub mod rows;
 pub mod screen;
+pub mod secret;
 mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
+#[cfg(test)]
+mod testing_site;
 #[cfg(test)]
 mod tests;
 
@@ -35,6 +38,7 @@ use self::{
     form::Form,
     palette::{Choice, Chosen, Palette},
     review::Review,
+    secret::Secret,
 };
 use crate::{
     keymap::{self, Action, Binding, Chord},
@@ -105,6 +109,8 @@ pub enum Dialog {
     Form(Box<Form>),
     /// What would follow is read.
     Review(Box<Review>),
+    /// What is shown once, and never again.
+    Secret(Box<Secret>),
 }
 
 /// What a key of the keyboard came to in a dialog.
@@ -254,7 +260,7 @@ fn follow_up(app: &mut App) {
         match &mut dialog {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
-            Dialog::Help { .. } | Dialog::Palette(_) => {}
+            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Secret(_) => {}
         }
         app.dialogs.push(dialog);
     }
@@ -295,6 +301,13 @@ fn hear(app: &mut App, told: Told) {
             }
         }
         Told::Answer(ticket, answer) => answered(app, ticket, *answer),
+        Told::MadeUp(ticket, token) => {
+            if let Some(Asker::Screen(id)) = app.shell.asker(ticket)
+                && let Some((screen, shell)) = app.named(id)
+            {
+                screen.made_up(ticket, *token, shell);
+            }
+        }
     }
 }
 
@@ -307,8 +320,12 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
             }
         }
         Some(Asker::Shell) => match answer {
+            Ok(Answer::Person(me)) => app.shell.told_me(&me.row),
             Ok(Answer::Overview(overview)) => {
                 let (another, moved) = app.shell.overviewed(overview);
+                if moved {
+                    app.shell.ask_for_me();
+                }
                 if another {
                     property_changed(app);
                 } else if moved {
@@ -322,7 +339,7 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
         Some(Asker::Dialog) => {
             let done = match app.dialogs.last_mut() {
                 Some(Dialog::Form(form)) => {
-                    form.answered(ticket, &answer);
+                    form.answered(ticket, &answer, &mut app.shell);
                     DialogDone::Stays
                 }
                 Some(Dialog::Review(review)) => review.answered(ticket, &answer, &mut app.shell),
@@ -343,6 +360,8 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
     if key.kind == KeyEventKind::Release {
         return None;
     }
+    let (screen, shell) = app.split();
+    screen.pressed(shell);
     let chord = Chord::pressed(key);
     let everywhere = chord.and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord));
     match everywhere {
@@ -376,6 +395,7 @@ fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
     match app.dialogs.last_mut() {
         Some(Dialog::Palette(palette)) => palette.key(key),
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
+        Some(Dialog::Secret(secret)) => secret.key(key, &mut app.shell),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
         Some(Dialog::Help { top }) => {
             let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord))
@@ -423,7 +443,10 @@ fn finish(app: &mut App, done: DialogDone) {
                 app.dialogs.push(Dialog::Form(form));
             }
         }
-        Some(Dialog::Review(review)) => {
+        Some(Dialog::Review(mut review)) => {
+            if let Some(secret) = review.earned() {
+                app.shell.open(Dialog::Secret(Box::new(secret)));
+            }
             app.shell.look(true);
             if let Some((screen, shell)) = app.named(review.owner) {
                 screen.refresh(shell);
@@ -441,7 +464,7 @@ fn finish(app: &mut App, done: DialogDone) {
             }
             None => {}
         },
-        Some(Dialog::Help { .. }) | None => {}
+        Some(Dialog::Help { .. } | Dialog::Secret(_)) | None => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! The server's rows as rows of [lists](super::list): one place for all screens.
 
-use keyward_protocol::message::manage::{DoorRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow};
+use keyward_protocol::message::manage::{CodeRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow};
 
 use super::list::{Row, SortKey};
 
@@ -37,6 +37,9 @@ rows! {
     KeyRow, id, [name], [doors, people];
     KeyOpens, door, [name], [];
     HolderRow, giving, [name, email], [];
+    HeldRow, giving, [name], [];
+    /// A person has one code at a door.
+    CodeRow, door, [name], [];
     PersonRow, id, [name, email], [keys];
     DoorRow, id, [name], [keys, codes];
     LockRow, id, [name], [];

@@ -14,7 +14,7 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{App, Effect, Event, FEED, Shell, update};
+use super::{App, Effect, Event, FEED, Shell, testing_site as site, update};
 use crate::{
     remote::{Failure, LinkTold, Order, Ticket, Told},
     theme::{Glyphs, Theme},
@@ -32,6 +32,10 @@ pub struct Client {
     /// Requests wait until they are answered together.
     pub silent: bool,
     waiting: Vec<(Ticket, Request)>,
+    /// What we may do with the property's Keys.
+    pub level: Option<Level>,
+    /// Whether we are a Portfolio Manager.
+    pub portfolio_manager: bool,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
     now: Moment,
@@ -47,8 +51,18 @@ impl Client {
     pub fn unconnected(glyphs: Glyphs, width: u16, height: u16) -> Client {
         let app = App::new(Shell::new("prod", Theme::MONOCHROME, glyphs));
         let (asked, effects, refusals) = (Vec::new(), Vec::new(), Vec::new());
-        let mut client =
-            Client { app, asked, effects, refusals, silent: false, waiting: Vec::new(), poison: None, now: noon() };
+        let mut client = Client {
+            app,
+            asked,
+            effects,
+            refusals,
+            silent: false,
+            waiting: Vec::new(),
+            level: Some(Level::Full),
+            portfolio_manager: true,
+            poison: None,
+            now: noon(),
+        };
         client.tell(Event::Tick(client.now));
         client.tell(Event::Resize { width, height });
         client
@@ -78,6 +92,9 @@ impl Client {
                         let answer = self.answer(&request);
                         self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
                     }
+                }
+                Effect::Order(Order::MakeUpToken(ticket)) => {
+                    self.tell(Event::Told(Told::MadeUp(ticket, Box::new(Ok(site::token())))));
                 }
                 other => self.effects.push(other),
             }
@@ -131,16 +148,26 @@ impl Client {
 
     fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
         Ok(match request {
-            Request::Overview => Answer::Overview(overview()),
+            Request::Overview => Answer::Overview(overview(self.level.clone())),
             Request::Keys(_, rows) => Answer::Keys(page(self.poisoned(keys(), |row| &mut row.name), rows)),
             Request::Key(key) => Answer::Key(key_detail(*key)),
             Request::Holders(_, rows) => Answer::Holders(page(self.poisoned(holders(), |row| &mut row.name), rows)),
-            Request::People(_, rows) => Answer::People(page(people(), rows)),
-            Request::Person(person) => Answer::Person(person_detail(*person)),
+            Request::People(_, rows) => Answer::People(page(self.poisoned(people(), |row| &mut row.name), rows)),
+            Request::Person(person) => {
+                let mut told = person_detail(*person);
+                told.row.portfolio_manager &= self.portfolio_manager;
+                self.poison.iter().for_each(|poison| site::poison_person(&mut told, poison));
+                Answer::Person(told)
+            }
             Request::FindPerson(email) => {
                 let found = people().into_iter().next().unwrap();
                 Answer::Found(PersonRow { id: PersonId(8), name: "Newcomer".into(), email: email.clone(), ..found })
             }
+            Request::Reveal(code) => Answer::Revealed(site::revealed(*code)),
+            Request::Doors(_, rows) => Answer::Doors(page(self.poisoned(site::doors(), |row| &mut row.name), rows)),
+            Request::Door(door) => Answer::Door(site::door(*door)),
+            Request::WhoCan(_, at, _) => Answer::WhoCan(site::who_can(*at)),
+            Request::Alerts => Answer::Alerts(site::alerts()),
             Request::Schedules(..) => Answer::Schedules(Page { revision: 1, total: 0, rows: Vec::new(), next: None }),
             Request::Search(_) => Answer::History(history()),
             Request::Preview(command, _) => Answer::Preview(effects(command)),
@@ -172,7 +199,7 @@ fn page<R: super::list::Row>(rows: Vec<R>, asked: &Rows) -> Page<R> {
     Page { revision: 18_204, total: rows.len() as u64, rows, next: None }
 }
 
-fn overview() -> Overview {
+fn overview(level: Option<Level>) -> Overview {
     let property = PropertyRow {
         id: PropertyId(1),
         name: "1800 Main St".into(),
@@ -181,13 +208,13 @@ fn overview() -> Overview {
         keys: 5,
         system_keys: 1,
         lockdowns: 0,
-        level: Some(Level::Full),
+        level,
     };
     Overview {
         name: "Harbor Living".into(),
         revision: 18_204,
         now: noon(),
-        me: PersonId(1),
+        me: PersonId(50),
         my_name: "Dana".into(),
         people: 400,
         locks: 30,
@@ -261,8 +288,8 @@ fn people() -> Vec<PersonRow> {
         id: holder.person,
         name: holder.name,
         email: holder.email,
-        suspended: false,
-        portfolio_manager: false,
+        suspended: holder.suspended,
+        portfolio_manager: holder.person == PersonId(4),
         keys: 1,
         shares: 0,
     };
@@ -279,12 +306,12 @@ fn person_detail(person: PersonId) -> PersonDetail {
     };
     PersonDetail {
         revision: 18_204,
-        row: people().into_iter().find(|row| row.id == person).unwrap(),
-        phone: None,
+        row: people().into_iter().find(|row| row.id == person).unwrap_or_else(site::me),
+        phone: Some("+1 212 555 0147".into()),
         note: None,
         cards: Vec::new(),
-        holds: Vec::new(),
-        guest_of: Vec::new(),
+        holds: site::holds(person),
+        guest_of: site::guest_of(person),
         codes: vec![code(1, 1, "Main entrance"), code(2, 2, "Garage")],
         levels: Vec::new(),
     }

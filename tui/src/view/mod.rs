@@ -2,6 +2,8 @@
 
 pub mod columns;
 mod dialog;
+#[cfg(test)]
+mod drawn;
 pub mod facts;
 pub mod head;
 pub mod layout;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyward_protocol::{
-    entry::{Command, Opening, Period, ScheduleRef},
+    entry::{Opening, ScheduleRef},
     id::{KeyId, PersonId, PropertyId, ScheduleId},
     message::{
         manage::{Answer, HolderRow, KeyDetail, KeyOpens, KeyRow, Request, Rows},
@@ -11,15 +11,13 @@ use keyward_protocol::{
     },
 };
 
-use super::{Screen, ScreenId, Shell, Step};
+use super::{
+    Screen, ScreenId, Shell, Step,
+    holding::{self, GIVE, Holding, KeyNamed, MOVE, REVOKE},
+};
 use crate::{
-    app::{
-        Dialog, LogRow, Named,
-        form::{Field, Form, Pickable},
-        list::List,
-        review::{Review, Step as ReviewStep},
-    },
-    keymap::{Act, Action, Binding, act, letter},
+    app::{LogRow, Named, form::Form, list::List},
+    keymap::{Action, Binding, act, letter},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -28,10 +26,6 @@ use crate::{
         text::grouped,
     },
 };
-
-const GIVE: Act = Act("give");
-const REVOKE: Act = Act("revoke");
-const MOVE: Act = Act("move");
 
 const BINDINGS: &[Binding] = &[
     act(&[letter('g')], "g", GIVE, Some("give"), "give the Key to somebody"),
@@ -42,7 +36,6 @@ const BINDINGS: &[Binding] = &[
 /// How many sorts the list of Keys has: name, doors, people.
 const KEY_SORTS: usize = 3;
 const DELIVERIES: &str = "Deliveries is managed by the system: nobody gives, edits or deletes it";
-const NEW_CODES: &str = "Deleted codes never come back: giving the Key again makes NEW ones.";
 
 /// The screen.
 #[derive(Clone, Debug)]
@@ -146,117 +139,11 @@ impl Keys {
         people.unwrap_or_default().into_iter().map(|row| (row.person, row.name.clone())).collect()
     }
 
-    fn give(&self, shell: &mut Shell) {
-        let Some(key) = self.key() else { return };
-        let fields = vec![
-            Field::pick("Person", Pickable::People),
-            Field::choice("May share", share_words(key)),
-            Field::line("From", "at once; or 2026-12-01 08:00"),
-            Field::line("Until", "without an end; or 2026-12-31"),
-        ];
-        let form = Form::new(ScreenId::Keys, GIVE, format!("GIVE \"{}\"", key.name), fields);
-        shell.open(Dialog::Form(Box::new(form.about(key.id.0, &key.name))));
-    }
-
-    fn revoke(&self, shell: &mut Shell) {
-        let Some(key) = self.key() else { return };
-        let holders = self.holders();
-        if holders.is_empty() {
-            let fields = vec![Field::pick("From whom", Pickable::Holders(key.id))];
-            let form = Form::new(ScreenId::Keys, REVOKE, format!("REVOKE \"{}\"", key.name), fields);
-            shell.open(Dialog::Form(Box::new(form.about(key.id.0, &key.name))));
-        } else {
-            self.review_revoke(key, &holders, shell);
-        }
-    }
-
-    fn review_revoke(&self, key: &KeyRow, holders: &[(PersonId, String)], shell: &mut Shell) {
-        let steps = holders
-            .iter()
-            .map(|(person, name)| ReviewStep::new(name.clone(), Command::Revoke { key: key.id, person: *person }));
-        let title = format!("REVOKE \"{}\" FROM {}", key.name, whom(holders, shell));
-        let mut review = Review::new(ScreenId::Keys, title, steps.collect());
-        review.about = NEW_CODES.to_owned();
-        review.afterwards = format!("revoked \"{}\" from {}", key.name, whom(holders, shell));
-        if let Some(form) = self.move_form(key, holders, shell) {
-            review = review.or_rather("move to another Key instead: codes stay where both have the door", form);
-        }
-        if let [(person, _)] = holders {
-            review = review.telling_kept(*person, key.id, shell);
-        }
-        shell.open(Dialog::Review(Box::new(review)));
-    }
-
-    fn move_form(&self, key: &KeyRow, holders: &[(PersonId, String)], shell: &Shell) -> Option<Form> {
-        let property = shell.property?;
-        let mut fields = vec![
-            Field::pick("To Key", Pickable::Keys(property, Some(key.id))),
-            Field::choice("May share", &["as the Key says", "yes", "no"]),
-            Field::line("From", "at once; or 2026-12-01 08:00"),
-            Field::line("Until", "without an end; or 2026-12-31"),
-        ];
-        let title = match holders {
-            [] => format!("MOVE somebody FROM \"{}\"", key.name),
-            some => format!("MOVE {} FROM \"{}\"", whom(some, shell), key.name),
-        };
-        if holders.is_empty() {
-            fields.insert(0, Field::pick("Person", Pickable::Holders(key.id)));
-        }
-        let form = Form::new(ScreenId::Keys, MOVE, title, fields).about(key.id.0, &key.name);
-        Some(holders.iter().fold(form, |form, (person, name)| form.about(person.0, name)))
-    }
-
-    fn given(&self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        let (key, key_name) = subject(form)?;
-        let person = form.picked(0).ok_or("choose a person: type a part of the name, or the whole email")?;
-        let may_share = share_chosen(form.choice(1));
-        let period = period(form, 2, shell)?;
-        let command = Command::Give { key, person: PersonId(person.id), may_share, period };
-        let people = [(PersonId(person.id), person.name.clone())];
-        let to = whom(&people, shell);
-        let title = format!("GIVE \"{key_name}\" TO {to}");
-        let mut review = Review::new(ScreenId::Keys, title, vec![ReviewStep::new(person.name.clone(), command)]);
-        review.about = period_told(period, shell);
-        review.afterwards = format!("gave \"{key_name}\" to {to}");
-        shell.open(Dialog::Review(Box::new(review)));
-        Ok(())
-    }
-
-    fn moved(&self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        let (from, from_name) = subject(form)?;
-        let mut people: Vec<(PersonId, String)> =
-            form.subject.iter().skip(1).map(|(id, name)| (PersonId(*id), name.clone())).collect();
-        let mut first = 0;
-        if people.is_empty() {
-            let person = form.picked(0).ok_or("choose whom to move")?;
-            people.push((PersonId(person.id), person.name.clone()));
-            first = 1;
-        }
-        let to = form.picked(first).ok_or("choose the Key to move to")?;
-        let may_share = share_chosen(form.choice(first + 1));
-        let period = period(form, first + 2, shell)?;
-        let step = |(person, name): &(PersonId, String)| {
-            let command = Command::Move { person: *person, from, to: KeyId(to.id), may_share, period };
-            ReviewStep::new(name.clone(), command)
-        };
-        let who = whom(&people, shell);
-        let title = format!("MOVE {who}: \"{from_name}\" -> \"{}\"", to.name);
-        let mut review = Review::new(ScreenId::Keys, title, people.iter().map(step).collect());
-        review.about = "Given first, then revoked, in one step: codes stay where both have the door.".to_owned();
-        review.afterwards = format!("moved {who} to \"{}\"", to.name);
-        if let [(person, _)] = people.as_slice() {
-            review = review.telling_kept(*person, from, shell);
-        }
-        shell.open(Dialog::Review(Box::new(review)));
-        Ok(())
-    }
-
-    fn revoked(&self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        let (key, _) = subject(form)?;
-        let person = form.picked(0).ok_or("choose from whom")?;
-        let row = self.list.rows().iter().find(|row| row.id == key).ok_or("the Key is not there any more")?;
-        self.review_revoke(row, &[(PersonId(person.id), person.name.clone())], shell);
-        Ok(())
+    /// What giving, revoking and moving are about here.
+    fn holding(&self, shell: &Shell) -> Option<Holding> {
+        let key = self.key()?;
+        let key = KeyNamed { id: key.id, name: key.name.clone(), may_share: Some(key.may_share) };
+        Some(Holding { owner: ScreenId::Keys, property: shell.property?, key: Some(key), people: self.holders() })
     }
 
     fn open(&mut self) {
@@ -342,49 +229,6 @@ impl Keys {
         if let Some(detail) = &mut self.detail {
             detail.asked.iter_mut().for_each(|asked| *asked = asked.filter(|asked| *asked != ticket));
         }
-    }
-}
-
-/// The word that pre-fills sharing says what the Key's default is.
-fn share_words(key: &KeyRow) -> &'static [&'static str] {
-    if key.may_share { &["as the Key says: yes", "yes", "no"] } else { &["as the Key says: no", "yes", "no"] }
-}
-
-fn share_chosen(choice: usize) -> Option<bool> {
-    match choice {
-        1 => Some(true),
-        2 => Some(false),
-        _ => None,
-    }
-}
-
-fn subject(form: &Form) -> Result<(KeyId, String), String> {
-    let (id, name) = form.subject.first().ok_or("the form is about no Key")?;
-    Ok((KeyId(*id), name.clone()))
-}
-
-/// The period in two fields of a form, of which the first is `field`.
-fn period(form: &Form, field: usize, shell: &Shell) -> Result<Period, String> {
-    let zone = shell.property_zone();
-    Ok(Period { from: form.moment(field, zone)?, until: form.moment(field + 1, zone)? })
-}
-
-/// A period with its offsets (S5).
-fn period_told(period: Period, shell: &Shell) -> String {
-    let told = |moment: keyward_protocol::time::Moment| moment.rfc3339(shell.property_zone());
-    match (period.from, period.until) {
-        (None, None) => "At once and without an end.".to_owned(),
-        (Some(from), None) => format!("From {} on, without an end.", told(from)),
-        (None, Some(until)) => format!("At once, until {}.", told(until)),
-        (Some(from), Some(until)) => format!("From {} until {}.", told(from), told(until)),
-    }
-}
-
-fn whom(people: &[(PersonId, String)], shell: &Shell) -> String {
-    match people {
-        [_] if shell.people_hidden => view::HIDDEN.to_owned(),
-        [(_, name)] => name.clone(),
-        some => format!("{} people", grouped(some.len() as u64)),
     }
 }
 
@@ -489,12 +333,12 @@ impl Screen for Keys {
     fn act(&mut self, action: Action, shell: &mut Shell) {
         let (list_height, page_height) = (height(shell), page_height(shell));
         match (action, &mut self.page) {
-            (Action::Act(GIVE), _) => self.give(shell),
-            (Action::Act(REVOKE), _) => self.revoke(shell),
-            (Action::Act(MOVE), _) => {
-                let holders = self.holders();
-                if let Some(form) = self.key().and_then(|key| self.move_form(key, &holders, shell)) {
-                    shell.open(Dialog::Form(Box::new(form)));
+            (Action::Act(act @ (GIVE | REVOKE | MOVE)), _) => {
+                let Some(holding) = self.holding(shell) else { return };
+                match act {
+                    GIVE => Holding { people: Vec::new(), ..holding }.give(shell),
+                    REVOKE => holding.revoke(shell),
+                    _ => holding.move_away(shell),
                 }
             }
             (Action::Open, None) => self.open(),
@@ -512,12 +356,7 @@ impl Screen for Keys {
     }
 
     fn submitted(&mut self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        match form.act {
-            GIVE => self.given(form, shell),
-            REVOKE => self.revoked(form, shell),
-            MOVE => self.moved(form, shell),
-            _ => Ok(()),
-        }
+        holding::submitted(form, shell)
     }
 
     fn step(&mut self, step: Step, shell: &mut Shell) {

@@ -2,3 +2,4 @@
 
 pub mod keys;
 pub mod logs;
+pub mod people;
