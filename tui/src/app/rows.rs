@@ -1,6 +1,8 @@
 //! The server's rows as rows of [lists](super::list): one place for all screens.
 
-use keyward_protocol::message::manage::{CodeRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow};
+use keyward_protocol::message::manage::{
+    CodeRow, DoorKeyRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow, WhoRow,
+};
 
 use super::list::{Row, SortKey};
 
@@ -41,6 +43,8 @@ rows! {
     /// A person has one code at a door.
     CodeRow, door, [name], [];
     PersonRow, id, [name, email], [keys];
+    DoorKeyRow, key, [name], [];
+    WhoRow, person, [name, email], [];
     DoorRow, id, [name], [keys, codes];
     LockRow, id, [name], [];
 }

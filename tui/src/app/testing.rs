@@ -36,6 +36,8 @@ pub struct Client {
     pub level: Option<Level>,
     /// Whether we are a Portfolio Manager.
     pub portfolio_manager: bool,
+    /// Who can open a door is answered with this.
+    pub no_sight: Option<Failure>,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
     now: Moment,
@@ -60,6 +62,7 @@ impl Client {
             waiting: Vec::new(),
             level: Some(Level::Full),
             portfolio_manager: true,
+            no_sight: None,
             poison: None,
             now: noon(),
         };
@@ -165,8 +168,23 @@ impl Client {
             }
             Request::Reveal(code) => Answer::Revealed(site::revealed(*code)),
             Request::Doors(_, rows) => Answer::Doors(page(self.poisoned(site::doors(), |row| &mut row.name), rows)),
-            Request::Door(door) => Answer::Door(site::door(*door)),
-            Request::WhoCan(_, at, _) => Answer::WhoCan(site::who_can(*at)),
+            Request::Door(door) => {
+                let mut told = site::door(*door);
+                told.keys = self.poisoned(told.keys, |row| &mut row.name);
+                Answer::Door(told)
+            }
+            Request::WhoCan(_, at, _) => match self.no_sight.clone() {
+                Some(refusal) => return Err(refusal),
+                None => {
+                    let mut told = site::who_can(*at);
+                    told.people.rows = self.poisoned(told.people.rows, |row| &mut row.name);
+                    Answer::WhoCan(told)
+                }
+            },
+            Request::Property(_) => {
+                let row = overview(self.level.clone()).properties.remove(0);
+                Answer::Property(site::property(row))
+            }
             Request::Alerts => Answer::Alerts(site::alerts()),
             Request::Schedules(..) => Answer::Schedules(Page { revision: 1, total: 0, rows: Vec::new(), next: None }),
             Request::Search(_) => Answer::History(history()),
@@ -207,7 +225,7 @@ fn overview(level: Option<Level>) -> Overview {
         doors: 238,
         keys: 5,
         system_keys: 1,
-        lockdowns: 0,
+        lockdowns: 1,
         level,
     };
     Overview {

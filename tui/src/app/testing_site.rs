@@ -1,7 +1,7 @@
 //! What the played server tells of people and doors.
 
 use keyward_protocol::{
-    entry::{DoorKind, Opening, ScheduleRef},
+    entry::{CodePolicy, DoorKind, OnLogFailure, Opening, ScheduleRef},
     id::*,
     message::manage::*,
     time::Moment,
@@ -144,4 +144,21 @@ pub fn poison_person(person: &mut PersonDetail, text: &str) {
     let codes = person.codes.iter_mut().map(|row| &mut row.name);
     let optional = person.phone.iter_mut().chain(&mut person.note);
     texts.into_iter().chain(held).chain(hosts).chain(codes).chain(optional).for_each(|place| text.clone_into(place));
+}
+
+pub fn property(row: PropertyRow) -> PropertyDetail {
+    PropertyDetail {
+        revision: 18_204,
+        row,
+        codes: CodePolicy::default(),
+        on_log_failure: OnLogFailure::Deny,
+        holidays: Vec::new(),
+        deliveries: Some(KeyId(6)),
+        lockdowns: vec![LockdownRow {
+            id: LockdownId(3),
+            doors: Some(vec![DoorId(2)]),
+            except_keys: vec![KeyId(1), KeyId(3)],
+        }],
+        levels: Vec::new(),
+    }
 }

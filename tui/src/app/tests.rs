@@ -1,5 +1,6 @@
 //! What events make of the client.
 
+mod doors;
 mod people;
 
 use crossterm::event::{KeyCode, KeyModifiers};

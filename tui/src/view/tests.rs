@@ -7,6 +7,7 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
+mod doors;
 mod people;
 
 use super::*;

@@ -1,10 +1,8 @@
 //! Screen 1: the Keys of the property, one Key with its doors and holders, and giving, revoking and moving.
 
-use std::collections::BTreeMap;
-
 use keyward_protocol::{
-    entry::{Opening, ScheduleRef},
-    id::{KeyId, PersonId, PropertyId, ScheduleId},
+    entry::Opening,
+    id::{KeyId, PersonId, PropertyId},
     message::{
         manage::{Answer, HolderRow, KeyDetail, KeyOpens, KeyRow, Request, Rows},
         watch::Search,
@@ -14,6 +12,7 @@ use keyward_protocol::{
 use super::{
     Screen, ScreenId, Shell, Step,
     holding::{self, GIVE, Holding, KeyNamed, MOVE, REVOKE},
+    hours,
 };
 use crate::{
     app::{LogRow, Named, form::Form, list::List},
@@ -42,7 +41,7 @@ const DELIVERIES: &str = "Deliveries is managed by the system: nobody gives, edi
 pub struct Keys {
     list: List<KeyRow>,
     needle: String,
-    schedules: BTreeMap<ScheduleId, String>,
+    schedules: hours::Names,
     schedules_asked: Option<Ticket>,
     detail: Option<Detail>,
     page: Option<Page>,
@@ -88,7 +87,7 @@ impl Default for Keys {
         Keys {
             list: List::eager(),
             needle: String::new(),
-            schedules: BTreeMap::new(),
+            schedules: hours::Names::new(),
             schedules_asked: None,
             detail: None,
             page: None,
@@ -123,14 +122,7 @@ impl Keys {
 
     /// When an opening opens, in words.
     pub fn hours(&self, openings: &[Opening]) -> String {
-        let words = openings.iter().map(|opening| {
-            let hours = match opening.schedule {
-                ScheduleRef::Always => "always".to_owned(),
-                ScheduleRef::Named(id) => self.schedules.get(&id).cloned().unwrap_or_else(|| id.to_string()),
-            };
-            if opening.code { hours } else { format!("{hours} (no code)") }
-        });
-        words.collect::<Vec<_>>().join(", ")
+        hours::told(&self.schedules, openings)
     }
 
     /// Who an act is about: the holders that are marked or under the cursor, where holders are shown.
@@ -186,7 +178,7 @@ impl Keys {
         match answer {
             Answer::Keys(list) if self.list.expects(ticket) => self.list.receive(list, height),
             Answer::Schedules(list) if self.schedules_asked == Some(ticket) => {
-                self.schedules = list.rows.into_iter().map(|row| (row.id, row.name)).collect();
+                self.schedules = hours::names(list.rows);
             }
             Answer::Key(detail) => {
                 if let Some(page) = self.page.as_mut().filter(|page| page.asked == Some(ticket)) {

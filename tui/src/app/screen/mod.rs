@@ -1,6 +1,8 @@
 //! The screens: one module each. A screen that is not in [`SCREENS`] does not exist.
 
+pub mod doors;
 pub mod holding;
+pub mod hours;
 pub mod keys;
 pub mod logs;
 pub mod people;
@@ -62,6 +64,7 @@ type Make = fn() -> Box<dyn Screen>;
 pub const SCREENS: &[(ScreenId, Make)] = &[
     (ScreenId::Keys, || Box::<keys::Keys>::default()),
     (ScreenId::People, || Box::<people::People>::default()),
+    (ScreenId::Doors, || Box::<doors::Doors>::default()),
     (ScreenId::Logs, || Box::<logs::LogScreen>::default()),
 ];
 

@@ -1,5 +1,6 @@
 //! The screens, each drawn from its own state.
 
+pub mod doors;
 pub mod keys;
 pub mod logs;
 pub mod people;
