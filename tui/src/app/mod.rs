@@ -6,6 +6,7 @@
 mod cursor;
 mod feed;
 pub mod form;
+pub mod grid;
 pub mod list;
 mod log_rows;
 pub mod palette;
@@ -21,6 +22,7 @@ pub(crate) mod testing;
 mod testing_site;
 #[cfg(test)]
 mod tests;
+pub mod week;
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use keyward_protocol::{message::manage::Answer, time::Moment};
@@ -39,6 +41,7 @@ use self::{
     palette::{Choice, Chosen, Palette},
     review::Review,
     secret::Secret,
+    week::Week,
 };
 use crate::{
     keymap::{self, Action, Binding, Chord},
@@ -111,6 +114,8 @@ pub enum Dialog {
     Review(Box<Review>),
     /// What is shown once, and never again.
     Secret(Box<Secret>),
+    /// A schedule is drawn.
+    Week(Box<Week>),
 }
 
 /// What a key of the keyboard came to in a dialog.
@@ -260,7 +265,7 @@ fn follow_up(app: &mut App) {
         match &mut dialog {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
-            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Secret(_) => {}
+            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Secret(_) | Dialog::Week(_) => {}
         }
         app.dialogs.push(dialog);
     }
@@ -396,6 +401,7 @@ fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
         Some(Dialog::Palette(palette)) => palette.key(key),
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
         Some(Dialog::Secret(secret)) => secret.key(key, &mut app.shell),
+        Some(Dialog::Week(week)) => week.key(key, app.shell.width),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
         Some(Dialog::Help { top }) => {
             let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord))
@@ -443,12 +449,23 @@ fn finish(app: &mut App, done: DialogDone) {
                 app.dialogs.push(Dialog::Form(form));
             }
         }
+        Some(Dialog::Week(mut week)) => {
+            if let Some((screen, shell)) = app.named(week.owner)
+                && let Err(problem) = screen.week(&week, shell)
+            {
+                week.problem = Some(problem);
+                app.dialogs.push(Dialog::Week(week));
+            }
+        }
         Some(Dialog::Review(mut review)) => {
             if let Some(secret) = review.earned() {
                 app.shell.open(Dialog::Secret(Box::new(secret)));
             }
             app.shell.look(true);
             if let Some((screen, shell)) = app.named(review.owner) {
+                if review.steps().1 == 0 {
+                    screen.done(shell);
+                }
                 screen.refresh(shell);
             }
         }
@@ -511,7 +528,8 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         }
         Action::Back => {
             let (screen, shell) = app.split();
-            if !screen.unmark() && !screen.filtered().is_empty() {
+            if screen.unmark() {
+            } else if !screen.filtered().is_empty() {
                 screen.filter("", shell);
             } else {
                 screen.back(shell);

@@ -1,7 +1,7 @@
 //! The server's rows as rows of [lists](super::list): one place for all screens.
 
 use keyward_protocol::message::manage::{
-    CodeRow, DoorKeyRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow, WhoRow,
+    CodeRow, DoorKeyRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow, ScheduleRow, WhoRow,
 };
 
 use super::list::{Row, SortKey};
@@ -46,5 +46,6 @@ rows! {
     DoorKeyRow, key, [name], [];
     WhoRow, person, [name, email], [];
     DoorRow, id, [name], [keys, codes];
+    ScheduleRow, id, [name], [keys];
     LockRow, id, [name], [];
 }

@@ -36,6 +36,8 @@ pub struct Client {
     pub level: Option<Level>,
     /// Whether we are a Portfolio Manager.
     pub portfolio_manager: bool,
+    /// Somebody else changed every Key.
+    pub overtaken: bool,
     /// Who can open a door is answered with this.
     pub no_sight: Option<Failure>,
     /// A name that stands in every row instead.
@@ -62,6 +64,7 @@ impl Client {
             waiting: Vec::new(),
             level: Some(Level::Full),
             portfolio_manager: true,
+            overtaken: false,
             no_sight: None,
             poison: None,
             now: noon(),
@@ -153,7 +156,12 @@ impl Client {
         Ok(match request {
             Request::Overview => Answer::Overview(overview(self.level.clone())),
             Request::Keys(_, rows) => Answer::Keys(page(self.poisoned(keys(), |row| &mut row.name), rows)),
-            Request::Key(key) => Answer::Key(key_detail(*key)),
+            Request::Key(key) => {
+                let mut told = key_detail(*key);
+                told.opens = self.poisoned(told.opens, |row| &mut row.name);
+                told.row.may_share ^= self.overtaken;
+                Answer::Key(told)
+            }
             Request::Holders(_, rows) => Answer::Holders(page(self.poisoned(holders(), |row| &mut row.name), rows)),
             Request::People(_, rows) => Answer::People(page(self.poisoned(people(), |row| &mut row.name), rows)),
             Request::Person(person) => {
@@ -186,7 +194,9 @@ impl Client {
                 Answer::Property(site::property(row))
             }
             Request::Alerts => Answer::Alerts(site::alerts()),
-            Request::Schedules(..) => Answer::Schedules(Page { revision: 1, total: 0, rows: Vec::new(), next: None }),
+            Request::Schedules(_, rows) => {
+                Answer::Schedules(page(self.poisoned(site::schedules(), |row| &mut row.name), rows))
+            }
             Request::Search(_) => Answer::History(history()),
             Request::Preview(command, _) => Answer::Preview(effects(command)),
             Request::Do { command, .. } => match self.refusals.pop() {
@@ -264,7 +274,10 @@ fn keys() -> Vec<KeyRow> {
 
 fn key_detail(key: KeyId) -> KeyDetail {
     use keyward_protocol::entry::{KeyDoor, Opening, ScheduleRef};
-    let opening = Opening { schedule: ScheduleRef::Always, code: true };
+    let opening = match key {
+        KeyId(2) => Opening { schedule: ScheduleRef::Named(ScheduleId(1)), code: false },
+        _ => Opening { schedule: ScheduleRef::Always, code: true },
+    };
     let open = |(door, name): &(u32, &str)| KeyOpens {
         door: DoorId(*door),
         name: (*name).into(),
@@ -275,7 +288,7 @@ fn key_detail(key: KeyId) -> KeyDetail {
     let doors = [(1, "Main entrance"), (2, "Garage")];
     let listed = doors.iter().map(|(door, _)| KeyDoor { door: DoorId(*door), opening }).collect();
     let opens = doors.iter().map(open).collect();
-    KeyDetail { revision: 18_204, property: PropertyId(1), row, listed, rules: Vec::new(), opens }
+    KeyDetail { revision: 18_204, property: PropertyId(1), row, listed, rules: site::rules(key), opens }
 }
 
 fn holders() -> Vec<HolderRow> {

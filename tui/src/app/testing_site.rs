@@ -1,10 +1,11 @@
 //! What the played server tells of people and doors.
 
 use keyward_protocol::{
-    entry::{CodePolicy, DoorKind, OnLogFailure, Opening, ScheduleRef},
+    entry::{CodePolicy, DoorKind, DoorRule, Holiday, OnLogFailure, Opening, ScheduleRef},
     id::*,
     message::manage::*,
-    time::Moment,
+    schedule::{Hours, OnHolidays, Span, Window},
+    time::{Date, Moment},
 };
 
 use super::testing::noon;
@@ -152,7 +153,11 @@ pub fn property(row: PropertyRow) -> PropertyDetail {
         row,
         codes: CodePolicy::default(),
         on_log_failure: OnLogFailure::Deny,
-        holidays: Vec::new(),
+        holidays: vec![Holiday {
+            name: "Winter break".into(),
+            from: Date { year: 2026, month: 12, day: 24 },
+            to: Date { year: 2027, month: 1, day: 1 },
+        }],
         deliveries: Some(KeyId(6)),
         lockdowns: vec![LockdownRow {
             id: LockdownId(3),
@@ -161,4 +166,29 @@ pub fn property(row: PropertyRow) -> PropertyDetail {
         }],
         levels: Vec::new(),
     }
+}
+
+/// Residences has a rule.
+pub fn rules(key: KeyId) -> Vec<DoorRule> {
+    let opening = Opening { schedule: ScheduleRef::Named(ScheduleId(2)), code: true };
+    let rule = DoorRule {
+        kind: Some(DoorKind::Unit),
+        occupied: Some(false),
+        labels: vec!["floor 2".into()],
+        except: vec![DoorId(4)],
+        opening,
+    };
+    if key == KeyId(4) { vec![rule] } else { Vec::new() }
+}
+
+pub fn schedules() -> Vec<ScheduleRow> {
+    let schedule = |id, name: &str, windows: &[&str], on_holidays, keys| {
+        let windows = windows.iter().map(|window| Window::parse(window).unwrap()).collect();
+        ScheduleRow { id: ScheduleId(id), name: name.into(), hours: Hours { windows, on_holidays }, keys }
+    };
+    let own = OnHolidays::Own(vec![Span::parse("10:00-14:00").unwrap()]);
+    vec![
+        schedule(1, "business hours", &["Mon-Fri 08:00-18:00"], OnHolidays::Closed, 3),
+        schedule(2, "Nights", &["Fri,Sat 20:10-02:00", "Sun 20:00-23:30"], own, 0),
+    ]
 }

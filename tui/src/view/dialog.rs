@@ -1,6 +1,6 @@
 //! What lies over the screen: help, palette, forms and reviews.
 
-use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped};
+use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped, week};
 use crate::app::{
     App, Dialog,
     form::{Entry, Form, Many, Pick},
@@ -48,6 +48,7 @@ pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>)
         Dialog::Form(form) => self::form(app, form, band, painter),
         Dialog::Review(review) => self::review(app, review, band, painter),
         Dialog::Secret(secret) => self::secret(secret, band, painter),
+        Dialog::Week(week) => week::dialog(week, band, painter),
     }
 }
 
@@ -57,6 +58,10 @@ pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
         Dialog::Help { .. } => &["Esc close", "Up Down scroll"],
         Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
         Dialog::Secret(_) => &["Esc close; it is not shown again", "y copy"],
+        Dialog::Week(week) if week.focus() == crate::app::week::Focus::Grid => {
+            &["Esc cancel", "Space open or shut", "Tab next", "arrows move", "d like the day above"]
+        }
+        Dialog::Week(_) => &["Esc cancel", "Tab next", "Enter next", "Left Right change"],
         Dialog::Form(form) if form.is_of_many() => {
             &["Esc cancel", "Enter in or out", "Tab next", "Ctrl-a all that match", "Up Down choose"]
         }

@@ -14,6 +14,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod week;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 

@@ -8,6 +8,7 @@ use ratatui::{
 };
 
 mod doors;
+mod keys;
 mod people;
 
 use super::*;
@@ -77,7 +78,7 @@ fn the_keys_on_the_usual_terminal() {
 |                                                                              |
 +------------------------------------------------------------------------------+
 
- g give  r revoke  m move  Enter open  / filter  : command  ? help  q quit
+ g give  r revoke  m move  e edit  n new  Enter open  / filter  ? help  q quit
 "#,
     );
     check(
@@ -101,14 +102,14 @@ fn the_keys_on_the_usual_terminal() {
 │                                                                              │
 │                                                                              │
 ├─KEY Residences───────────────────────────────────────────────────────────────┤
-│ Doors    6 (2 listed)                 People   1,362, with 13 guests         │
+│ Doors    6 (2 listed, 1 rule)         People   1,362, with 13 guests         │
 │ Hours    differ by door               Share    yes, unless the giving says…  │
 │ Opened   11:48, Main entrance, Tracy                                         │
 │                                                                              │
 │                                                                              │
 └──────────────────────────────────────────────────────────────────────────────┘
 
- g give  r revoke  m move  Enter open  / filter  : command  ? help  q quit
+ g give  r revoke  m move  e edit  n new  Enter open  / filter  ? help  q quit
 "#,
     );
 }
@@ -159,7 +160,7 @@ fn the_keys_on_a_large_terminal_stand_beside_the_log() {
 │                                                                                                                      │
 └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
 
- g give  r revoke  m move  Enter open  / filter  : command  ? help  q quit  Space mark  s sort
+ g give  r revoke  m move  e edit  n new  Enter open  / filter  : command  ? help  q quit  Space mark  s sort
 "#,
     );
 }
@@ -236,7 +237,7 @@ fn the_people_of_a_key_with_marks() {
 | Opened   11:48, Main entrance, Tracy                                         |
 +------------------------------------------------------------------------------+
  2 marked
- g give  r revoke  m move  Enter open  / filter  : command  ? help  q back
+ g give  r revoke  m move  e edit  n new  Enter open  / filter  ? help  q back
 "#,
     );
     check(
@@ -290,7 +291,7 @@ fn the_doors_of_a_key() {
 │ Opened   11:48, Main entrance, Tracy                                         │
 └──────────────────────────────────────────────────────────────────────────────┘
 
- g give  r revoke  m move  Enter open  / filter  : command  ? help  q back
+ g give  r revoke  m move  e edit  n new  Enter open  / filter  ? help  q back
 "#,
     );
 }
@@ -533,10 +534,10 @@ fn the_palette() {
 +-COMMAND----------------------------------------------------------------------+
 | : rev_                                                                       |
 |>revoke the Key; what would follow is shown first                           r |
+| delete the Key, which revokes it from everyone                             D |
 | draw everything anew                                                  Ctrl-l |
 | move holders to another Key, codes kept where both have the door           m |
 | the next sort; after the last, as the server has it                        s |
-|                                                                              |
 |                                                                              |
 |                                                                              |
 |                                                                              |
@@ -564,9 +565,9 @@ fn the_palette() {
 ▸give the Key to somebody             g
  revoke the Key; what would …         r
  move holders to another Key…         m
- open the row under the curs…     Enter
- filter by name; Enter keeps…         /
- this help                            ?
+ edit doors, rules and hours…         e
+ a new Key                            n
+ a new Key that begins as a …         d
 ────────────────────────────────────────
 
  Esc close  Enter do it  Up Down choose
@@ -588,6 +589,13 @@ fn the_help_is_the_chord_table() {
 | g        give the Key to somebody                                            |
 | r        revoke the Key; what would follow is shown first                    |
 | m        move holders to another Key, codes kept where both have the door    |
+| e        edit doors, rules and hours; what would follow is shown first       |
+| n        a new Key                                                           |
+| d        a new Key that begins as a copy of this one                         |
+| D        delete the Key, which revokes it from everyone                      |
+| S        the named schedules, and the holidays                               |
+| v        people and doors against each other                                 |
+| O        opt in to automated deliveries, or out                              |
 | Enter    open the row under the cursor                                       |
 | /        filter by name; Enter keeps it, Esc clears it                       |
 | :        find a command by a part of its name                                |
@@ -595,13 +603,6 @@ fn the_help_is_the_chord_table() {
 | q        close what is open, then quit                                       |
 | Esc      close what is open; else clear marks and filter                     |
 | Space    mark the row, or take its mark away                                 |
-| V        begin a range of marks here; again ends it                          |
-| s        the next sort; after the last, as the server has it                 |
-| y        copy the row through the terminal                                   |
-| w        write what is shown to a file                                       |
-| P        hide people and codes, or show them again                           |
-| t        times in the property's zone, or in UTC                             |
-| R        connect anew now                                                    |
 +------------------------------------------------------------------------------+
 
  Esc close  Up Down scroll
@@ -617,10 +618,10 @@ fn the_help_is_the_chord_table() {
  g        give the Key to somebody
  r        revoke the Key; what would fo…
  m        move holders to another Key, …
- Enter    open the row under the cursor
- /        filter by name; Enter keeps i…
- :        find a command by a part of i…
- ?        this help
+ e        edit doors, rules and hours; …
+ n        a new Key
+ d        a new Key that begins as a co…
+ D        delete the Key, which revokes…
 ────────────────────────────────────────
 
  Esc close  Up Down scroll

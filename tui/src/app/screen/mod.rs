@@ -11,7 +11,7 @@ use std::fmt;
 
 use keyward_protocol::message::{manage::Answer, watch::LiveBatch};
 
-use super::{Shell, Step, form::Form};
+use super::{Shell, Step, form::Form, week::Week};
 use crate::{
     keymap::{Action, Binding},
     remote::{Failure, NewToken, Ticket, WatchId},
@@ -100,6 +100,20 @@ pub trait Screen: fmt::Debug + Send {
 
     /// Takes a token that it had made up.
     fn made_up(&mut self, _ticket: Ticket, _token: Result<NewToken, String>, _shell: &mut Shell) {}
+
+    /// A review of its own was carried out as a whole; says whether what it came from is over.
+    fn done(&mut self, _shell: &mut Shell) -> bool {
+        false
+    }
+
+    /// A week of its own was drawn.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: it stays open and says so.
+    fn week(&mut self, _week: &Week, _shell: &mut Shell) -> Result<(), String> {
+        Ok(())
+    }
 
     /// A key of the keyboard was pressed, whatever it is for: what is only shown until then goes.
     fn pressed(&mut self, _shell: &mut Shell) {}

@@ -3,4 +3,6 @@
 pub mod doors;
 pub mod keys;
 pub mod logs;
+pub mod matrix;
 pub mod people;
+pub mod schedules;

@@ -35,7 +35,7 @@ const SORTS: usize = 3;
 pub struct Doors {
     list: List<DoorRow>,
     needle: String,
-    schedules: hours::Names,
+    schedules: hours::Schedules,
     schedules_asked: Option<Ticket>,
     alerts: Vec<AlertRow>,
     alerts_asked: Option<Ticket>,
@@ -84,8 +84,8 @@ impl Doors {
         self.alerts.iter().find(|alert| alert.door == door)
     }
 
-    /// The names of the property's schedules.
-    pub fn schedules(&self) -> &hours::Names {
+    /// The property's named schedules.
+    pub fn schedules(&self) -> &hours::Schedules {
         &self.schedules
     }
 
@@ -138,7 +138,7 @@ impl Doors {
     fn took(&mut self, ticket: Ticket, answer: Answer, shell: &Shell) {
         match answer {
             Answer::Doors(list) if self.list.expects(ticket) => self.list.receive(list, height(shell)),
-            Answer::Schedules(list) if self.schedules_asked == Some(ticket) => self.schedules = hours::names(list.rows),
+            Answer::Schedules(list) if self.schedules_asked == Some(ticket) => self.schedules = hours::by_id(list.rows),
             Answer::Alerts(alerts) if self.alerts_asked == Some(ticket) => self.alerts = alerts,
             Answer::Door(door) => {
                 let Some(mine) = self.detail.as_mut().filter(|mine| mine.asked[0] == Some(ticket)) else { return };

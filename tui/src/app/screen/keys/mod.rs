@@ -1,7 +1,13 @@
-//! Screen 1: the Keys of the property, one Key with its doors and holders, and giving, revoking and moving.
+//! Screen 1: the Keys of the property, one Key with its doors, holders and week. Over it lie a Key that is being written,
+//! the schedules, and people against doors: screens of their own, until they are left.
+
+mod acts;
+pub mod draft;
+pub mod matrix;
+pub mod schedules;
 
 use keyward_protocol::{
-    entry::Opening,
+    entry::{Level, Opening},
     id::{KeyId, PersonId, PropertyId},
     message::{
         manage::{Answer, HolderRow, KeyDetail, KeyOpens, KeyRow, Request, Rows},
@@ -9,14 +15,15 @@ use keyward_protocol::{
     },
 };
 
+use self::acts::{BINDINGS, DELETE, DELIVERIES, DUPLICATE, EDIT, MATRIX, NEW, SCHEDULES};
 use super::{
     Screen, ScreenId, Shell, Step,
     holding::{self, GIVE, Holding, KeyNamed, MOVE, REVOKE},
     hours,
 };
 use crate::{
-    app::{LogRow, Named, form::Form, list::List},
-    keymap::{Action, Binding, act, letter},
+    app::{LogRow, Named, form::Form, list::List, week::Week},
+    keymap::{Action, Binding},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -26,25 +33,21 @@ use crate::{
     },
 };
 
-const BINDINGS: &[Binding] = &[
-    act(&[letter('g')], "g", GIVE, Some("give"), "give the Key to somebody"),
-    act(&[letter('r')], "r", REVOKE, Some("revoke"), "revoke the Key; what would follow is shown first"),
-    act(&[letter('m')], "m", MOVE, Some("move"), "move holders to another Key, codes kept where both have the door"),
-];
-
 /// How many sorts the list of Keys has: name, doors, people.
 const KEY_SORTS: usize = 3;
-const DELIVERIES: &str = "Deliveries is managed by the system: nobody gives, edits or deletes it";
+const NOBODYS: &str = "Deliveries is managed by the system: nobody gives, edits or deletes it";
 
 /// The screen.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Keys {
     list: List<KeyRow>,
     needle: String,
-    schedules: hours::Names,
+    schedules: hours::Schedules,
     schedules_asked: Option<Ticket>,
     detail: Option<Detail>,
     page: Option<Page>,
+    /// What lies over it.
+    over: Option<Box<dyn Screen>>,
 }
 
 /// What was asked about the Key under the cursor.
@@ -65,6 +68,8 @@ pub enum Part {
     People,
     /// What it opens.
     Doors,
+    /// When it opens them.
+    Week,
 }
 
 /// One Key, with its doors and holders.
@@ -87,10 +92,11 @@ impl Default for Keys {
         Keys {
             list: List::eager(),
             needle: String::new(),
-            schedules: hours::Names::new(),
+            schedules: hours::Schedules::new(),
             schedules_asked: None,
             detail: None,
             page: None,
+            over: None,
         }
     }
 }
@@ -118,6 +124,11 @@ impl Keys {
             Some(page) => self.list.rows().iter().find(|row| row.id == page.key),
             None => self.list.selected(),
         }
+    }
+
+    /// The property's named schedules.
+    pub fn schedules(&self) -> &hours::Schedules {
+        &self.schedules
     }
 
     /// When an opening opens, in words.
@@ -178,7 +189,7 @@ impl Keys {
         match answer {
             Answer::Keys(list) if self.list.expects(ticket) => self.list.receive(list, height),
             Answer::Schedules(list) if self.schedules_asked == Some(ticket) => {
-                self.schedules = hours::names(list.rows);
+                self.schedules = hours::by_id(list.rows);
             }
             Answer::Key(detail) => {
                 if let Some(page) = self.page.as_mut().filter(|page| page.asked == Some(ticket)) {
@@ -234,19 +245,26 @@ fn page_height(shell: &Shell) -> usize {
 
 impl Screen for Keys {
     fn bindings(&self) -> &'static [Binding] {
-        BINDINGS
+        self.over.as_ref().map_or(BINDINGS, |over| over.bindings())
     }
 
     fn crumbs(&self) -> Vec<String> {
+        if let Some(over) = &self.over {
+            return over.crumbs();
+        }
         let name = self.key().map(|key| key.name.clone()).unwrap_or_default();
         match &self.page {
             None => vec!["Keys".to_owned()],
             Some(Page { part: Part::People, .. }) => vec!["Keys".to_owned(), name, "people".to_owned()],
             Some(Page { part: Part::Doors, .. }) => vec!["Keys".to_owned(), name, "doors".to_owned()],
+            Some(Page { part: Part::Week, .. }) => vec!["Keys".to_owned(), name, "a usual week".to_owned()],
         }
     }
 
     fn summary(&self, shell: &Shell) -> Vec<String> {
+        if let Some(over) = &self.over {
+            return over.summary(shell);
+        }
         let Some(property) = shell.property_row() else { return Vec::new() };
         let keys = match property.system_keys {
             0 => format!("{} Keys", grouped(property.keys)),
@@ -270,21 +288,33 @@ impl Screen for Keys {
     }
 
     fn wants(&self) -> Wants {
+        if let Some(over) = &self.over {
+            return over.wants();
+        }
         if self.page.is_some() { Wants::PAGE } else { Wants::LIST }
     }
 
     fn render(&self, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
-        view::screen::keys::render(self, shell, layout, painter);
+        match &self.over {
+            Some(over) => over.render(shell, layout, painter),
+            None => view::screen::keys::render(self, shell, layout, painter),
+        }
     }
 
     fn ask(&mut self, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.ask(shell);
+        }
         let Some(property) = shell.property else { return };
         self.ask_list(property, shell);
         self.ask_page(shell);
         self.ask_detail(shell);
     }
 
-    fn refresh(&mut self, _: &mut Shell) {
+    fn refresh(&mut self, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            over.refresh(shell);
+        }
         self.list.refresh();
         self.schedules_asked = None;
         self.detail = None;
@@ -301,6 +331,9 @@ impl Screen for Keys {
     }
 
     fn answered(&mut self, ticket: Ticket, answer: Result<Answer, Failure>, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            over.answered(ticket, answer.clone(), shell);
+        }
         match answer {
             Ok(answer) => self.took(ticket, answer, height(shell), page_height(shell)),
             Err(failure) => {
@@ -312,17 +345,50 @@ impl Screen for Keys {
         }
     }
 
+    fn done(&mut self, shell: &mut Shell) -> bool {
+        if self.over.as_mut().is_some_and(|over| over.done(shell)) {
+            self.over = None;
+        }
+        false
+    }
+
+    fn week(&mut self, week: &Week, shell: &mut Shell) -> Result<(), String> {
+        self.over.as_mut().map_or(Ok(()), |over| over.week(week, shell))
+    }
+
     fn forbidden(&self, action: Action, shell: &Shell) -> Option<String> {
-        let Action::Act(_) = action else { return None };
+        if let Some(over) = &self.over {
+            return over.forbidden(action, shell);
+        }
+        let Action::Act(act) = action else { return None };
+        let full = match shell.level() {
+            Some(Level::Full) => None,
+            Some(Level::Limited) => Some("Limited: can't make, edit or delete Keys and schedules".to_owned()),
+            Some(Level::Specific(_)) => Some("Specific: can't make, edit or delete Keys and schedules".to_owned()),
+            None => Some("you manage no Keys of this property".to_owned()),
+        };
+        match act {
+            MATRIX => return shell.level().is_none().then(|| "you manage no Keys of this property".to_owned()),
+            DELIVERIES if shell.is_portfolio_manager() == Some(false) => {
+                return Some("opting in and out of deliveries is for Portfolio Managers".to_owned());
+            }
+            DELIVERIES => return None,
+            NEW | SCHEDULES => return full,
+            _ => {}
+        }
         match (self.key(), shell.level()) {
             (None, _) => Some("there is no Key here to do that with".to_owned()),
-            (Some(key), _) if key.system => Some(DELIVERIES.to_owned()),
+            (Some(key), _) if key.system => Some(NOBODYS.to_owned()),
             (Some(_), None) => Some("you manage no Keys of this property".to_owned()),
+            _ if matches!(act, EDIT | DUPLICATE | DELETE) => full,
             _ => None,
         }
     }
 
     fn act(&mut self, action: Action, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.act(action, shell);
+        }
         let (list_height, page_height) = (height(shell), page_height(shell));
         match (action, &mut self.page) {
             (Action::Act(act @ (GIVE | REVOKE | MOVE)), _) => {
@@ -333,9 +399,14 @@ impl Screen for Keys {
                     _ => holding.move_away(shell),
                 }
             }
+            (Action::Act(act), _) => self.do_act(act, shell),
             (Action::Open, None) => self.open(),
             (Action::NextPart, Some(page)) => {
-                page.part = if page.part == Part::People { Part::Doors } else { Part::People };
+                page.part = match page.part {
+                    Part::People => Part::Doors,
+                    Part::Doors => Part::Week,
+                    Part::Week => Part::People,
+                };
             }
             (Action::Mark, Some(page)) if page.part == Part::People => page.people.mark(page_height),
             (Action::Range, Some(page)) if page.part == Part::People => page.people.range(),
@@ -348,10 +419,16 @@ impl Screen for Keys {
     }
 
     fn submitted(&mut self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        holding::submitted(form, shell)
+        match &mut self.over {
+            Some(over) => over.submitted(form, shell),
+            None => holding::submitted(form, shell),
+        }
     }
 
     fn step(&mut self, step: Step, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.step(step, shell);
+        }
         let height = page_height(shell);
         match &mut self.page {
             None => self.list.step(step, self::height(shell)),
@@ -361,6 +438,9 @@ impl Screen for Keys {
     }
 
     fn settle(&mut self, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            over.settle(shell);
+        }
         self.list.settle(height(shell));
         if let Some(page) = &mut self.page {
             page.people.settle(page_height(shell));
@@ -369,10 +449,16 @@ impl Screen for Keys {
     }
 
     fn filtered(&self) -> &str {
+        if let Some(over) = &self.over {
+            return over.filtered();
+        }
         self.page.as_ref().map_or(&self.needle, |page| &page.needle)
     }
 
     fn filter(&mut self, needle: &str, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.filter(needle, shell);
+        }
         let (list_height, page_height) = (height(shell), page_height(shell));
         match &mut self.page {
             None => {
@@ -388,26 +474,44 @@ impl Screen for Keys {
         }
     }
 
-    fn back(&mut self, _: &mut Shell) -> bool {
+    fn back(&mut self, shell: &mut Shell) -> bool {
+        if let Some(over) = &mut self.over {
+            if !over.back(shell) {
+                self.over = None;
+            }
+            return true;
+        }
         self.page.take().is_some()
     }
 
     fn unmark(&mut self) -> bool {
+        if let Some(over) = &mut self.over {
+            return over.unmark();
+        }
         self.page.as_mut().is_some_and(|page| page.people.unmark())
     }
 
     fn marked(&self) -> usize {
+        if let Some(over) = &self.over {
+            return over.marked();
+        }
         self.page.as_ref().map_or(0, |page| page.people.marked())
     }
 
     fn has_parts(&self) -> bool {
+        if let Some(over) = &self.over {
+            return over.has_parts();
+        }
         self.page.is_some()
     }
 
     fn copied(&self, shell: &Shell) -> Option<String> {
+        if let Some(over) = &self.over {
+            return over.copied(shell);
+        }
         match &self.page {
             None => self.key().map(|key| key.name.clone()),
-            Some(page) if page.part == Part::Doors => page.doors.selected().map(|door| door.name.clone()),
+            Some(page) if page.part != Part::People => page.doors.selected().map(|door| door.name.clone()),
             Some(_) if shell.people_hidden => None,
             Some(page) => page.people.selected().map(|row| format!("{} <{}>", row.name, row.email)),
         }
