@@ -200,6 +200,10 @@ impl Outside {
                 let failed = Box::new(Err(Failure::NotConnected));
                 Some(Event::Told(Told::Answer(ticket, failed)))
             }
+            Order::MakeUpToken(ticket) => {
+                let failed = Box::new(Err(Failure::NotConnected.to_string()));
+                Some(Event::Told(Told::MadeUp(ticket, failed)))
+            }
             Order::Watch(..) | Order::Unwatch(_) | Order::Reconnect => None,
         }
     }

@@ -1,13 +1,18 @@
 //! A form: fields one under the other, then a button. Nothing is changed by a form: it leads to a review.
 
+mod many;
+
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use jiff::{civil, tz::TimeZone};
 use keyward_protocol::{
-    id::{KeyId, PropertyId},
-    message::manage::{Answer, Request, Rows},
+    id::{KeyId, PersonId, PropertyId},
+    message::manage::{Answer, LockdownRow, Request, Rows},
+    name::fold,
     time::Moment,
 };
 use tui_input::{Input, backend::crossterm::EventHandler};
+
+pub use self::many::Many;
 
 use super::{DialogDone, ScreenId, Shell};
 use crate::{
@@ -58,6 +63,8 @@ pub enum Entry {
     Choice(Vec<&'static str>, usize),
     /// Something the server has.
     Pick(Box<Pick>),
+    /// Any number of things that the server has.
+    Many(Box<Many>),
 }
 
 /// Something the server has, found by a part of its name.
@@ -85,7 +92,18 @@ pub enum Pickable {
     Keys(PropertyId, Option<KeyId>),
     /// A property's doors.
     Doors(PropertyId),
+    /// The doors that a Key opens.
+    DoorsOf(KeyId),
+    /// The Keys that somebody holds in a property.
+    HeldBy(PersonId, PropertyId),
+    /// A property's lockdowns.
+    Lockdowns(PropertyId),
+    /// A property's named schedules, and before them [`ALWAYS`].
+    Schedules(PropertyId),
 }
+
+/// Offered before the named schedules: it has no id of its own.
+pub const ALWAYS: &str = "always";
 
 /// One that may be picked.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -111,25 +129,60 @@ impl Field {
 
     /// Something the server has.
     pub fn pick(label: &'static str, of: Pickable) -> Field {
-        let (input, offered) = (Input::default(), Vec::new());
-        let pick = Pick { of, input, offered, at: 0, chosen: None, waiting: None, asked: None, first_is_meant: false };
-        Field { label, entry: Entry::Pick(Box::new(pick)) }
+        Field { label, entry: Entry::Pick(Box::new(Pick::new(of))) }
+    }
+
+    /// Any number of things that the server has; what it says while there are none.
+    pub fn many(label: &'static str, of: Pickable, none: &'static str) -> Field {
+        Field { label, entry: Entry::Many(Box::new(Many::new(of, none))) }
+    }
+
+    /// The field with this in it already: a text, the number of a word, or something the server has.
+    #[must_use]
+    pub fn with(mut self, filled: Filled) -> Field {
+        match (&mut self.entry, filled) {
+            (Entry::Line(input, _), Filled::Text(text)) => *input = Input::new(text),
+            (Entry::Choice(words, at), Filled::Word(word)) => *at = word.min(words.len().saturating_sub(1)),
+            (Entry::Pick(pick), Filled::Offer(offer)) => pick.chosen = Some(offer),
+            (Entry::Many(many), Filled::Offers(offers)) => many.put(offers),
+            _ => {}
+        }
+        self
     }
 }
 
+/// What is in a field already when its form opens.
+#[derive(Clone, Debug)]
+pub enum Filled {
+    /// In a line.
+    Text(String),
+    /// Which word of a choice.
+    Word(usize),
+    /// Something the server has.
+    Offer(Offer),
+    /// Several of them.
+    Offers(Vec<Offer>),
+}
+
 impl Pickable {
-    fn request(self, needle: &str) -> Request {
-        let rows = Rows { search: needle.to_owned(), after: 0, most: OFFERED_MAX };
+    fn request(self, rows: Rows) -> Request {
         match self {
             Pickable::People => Request::People(None, rows),
             Pickable::Holders(key) => Request::Holders(key, rows),
             Pickable::Keys(property, _) => Request::Keys(property, rows),
             Pickable::Doors(property) => Request::Doors(property, rows),
+            Pickable::DoorsOf(key) => Request::Key(key),
+            Pickable::HeldBy(person, _) => Request::Person(person),
+            Pickable::Lockdowns(property) => Request::Property(property),
+            Pickable::Schedules(property) => Request::Schedules(property, rows),
         }
     }
 
-    fn offers(self, answer: &Answer) -> Vec<Offer> {
+    /// What the answer offers for what was typed: some answers hold more than was searched for.
+    fn offers(self, answer: &Answer, needle: &str) -> Vec<Offer> {
         let offer = |id: u32, name: &str, note: &str| Offer { id, name: name.to_owned(), note: note.to_owned() };
+        let needle = fold(needle.trim());
+        let matches = |offer: &Offer| fold(&offer.name).contains(&needle);
         match (self, answer) {
             (Pickable::People, Answer::People(list)) => {
                 list.rows.iter().map(|row| offer(row.id.0, &row.name, &row.email)).collect()
@@ -145,12 +198,42 @@ impl Pickable {
             (Pickable::Doors(_), Answer::Doors(list)) => {
                 list.rows.iter().map(|row| offer(row.id.0, &row.name, row.kind.as_str())).collect()
             }
+            (Pickable::DoorsOf(_), Answer::Key(key)) => {
+                key.opens.iter().map(|open| offer(open.door.0, &open.name, "")).filter(matches).collect()
+            }
+            (Pickable::HeldBy(_, property), Answer::Person(person)) => {
+                let held = person.holds.iter().filter(|held| held.property == property);
+                let note = |ended: bool| if ended { "ended" } else { "" };
+                held.map(|held| offer(held.key.0, &held.name, note(held.terms.ended))).filter(matches).collect()
+            }
+            (Pickable::Lockdowns(_), Answer::Property(property)) => {
+                let name = |doors: Option<usize>| match doors {
+                    None => "the whole property".to_owned(),
+                    Some(1) => "1 door".to_owned(),
+                    Some(some) => format!("{some} doors"),
+                };
+                let note = |row: &LockdownRow| match row.except_keys.len() {
+                    0 => row.id.to_string(),
+                    some => format!("{}, {some} Keys excepted", row.id),
+                };
+                let rows = property.lockdowns.iter();
+                rows.map(|row| offer(row.id.0, &name(row.doors.as_ref().map(Vec::len)), &note(row))).collect()
+            }
+            (Pickable::Schedules(_), Answer::Schedules(list)) => {
+                let rows = list.rows.iter().map(|row| offer(row.id.0, &row.name, &row.hours.to_string()));
+                [offer(0, ALWAYS, "")].into_iter().filter(matches).chain(rows).collect()
+            }
             _ => Vec::new(),
         }
     }
 }
 
 impl Pick {
+    fn new(of: Pickable) -> Pick {
+        let (input, offered) = (Input::default(), Vec::new());
+        Pick { of, input, offered, at: 0, chosen: None, waiting: None, asked: None, first_is_meant: false }
+    }
+
     /// What was picked.
     pub fn chosen(&self) -> Option<&Offer> {
         self.chosen.as_ref()
@@ -179,7 +262,8 @@ impl Pick {
     fn ask(&mut self, shell: &mut Shell) {
         let needle = self.input.value().trim().to_owned();
         if self.chosen.is_none() && self.asked.as_ref() != Some(&needle) {
-            self.waiting = shell.ask_for_dialog(self.of.request(&needle));
+            let rows = Rows { search: needle.clone(), after: 0, most: OFFERED_MAX };
+            self.waiting = shell.ask_for_dialog(self.of.request(rows));
             self.asked = self.waiting.map(|_| needle);
         }
     }
@@ -187,7 +271,7 @@ impl Pick {
     fn answered(&mut self, answer: &Result<Answer, Failure>) {
         self.waiting = None;
         self.at = 0;
-        self.offered = answer.as_ref().map(|answer| self.of.offers(answer)).unwrap_or_default();
+        self.offered = answer.as_ref().map(|answer| self.of.offers(answer, self.input.value())).unwrap_or_default();
     }
 
     /// Enter: says whether it has to wait. Somebody whom nobody offered is asked for by their whole email, and only here:
@@ -250,11 +334,24 @@ impl Form {
         self.at
     }
 
+    /// Whether the field in focus is one for many.
+    pub fn is_of_many(&self) -> bool {
+        matches!(self.fields.get(self.at).map(|field| &field.entry), Some(Entry::Many(_)))
+    }
+
     /// What was picked in a field.
     pub fn picked(&self, field: usize) -> Option<&Offer> {
         match &self.fields.get(field)?.entry {
             Entry::Pick(pick) => pick.chosen(),
             _ => None,
+        }
+    }
+
+    /// What was picked in a field for many.
+    pub fn picked_many(&self, field: usize) -> Vec<Offer> {
+        match self.fields.get(field).map(|field| &field.entry) {
+            Some(Entry::Many(many)) => many.chosen().cloned().collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -288,14 +385,24 @@ impl Form {
 
     /// Asks what the picker in focus offers.
     pub fn ask(&mut self, shell: &mut Shell) {
-        if let Some(Entry::Pick(pick)) = self.fields.get_mut(self.at).map(|field| &mut field.entry) {
-            pick.ask(shell);
+        match self.fields.get_mut(self.at).map(|field| &mut field.entry) {
+            Some(Entry::Pick(pick)) => pick.ask(shell),
+            Some(Entry::Many(many)) => many.ask(shell),
+            _ => {}
         }
     }
 
     /// Takes an answer.
-    pub fn answered(&mut self, ticket: Ticket, answer: &Result<Answer, Failure>) {
+    pub fn answered(&mut self, ticket: Ticket, answer: &Result<Answer, Failure>, shell: &mut Shell) {
         for (place, field) in self.fields.iter_mut().enumerate() {
+            if let Entry::Many(many) = &mut field.entry
+                && many.expects(ticket)
+            {
+                if let Err(failure) = answer {
+                    self.problem = Some(failure.to_string());
+                }
+                many.answered(answer, shell);
+            }
             if let Entry::Pick(pick) = &mut field.entry
                 && pick.waiting == Some(ticket)
             {
@@ -319,6 +426,8 @@ impl Form {
         let taken = match self.fields.get_mut(self.at).map(|field| &mut field.entry) {
             Some(Entry::Pick(pick)) if !leaves => pick.key(key),
             Some(Entry::Pick(pick)) if key.code == KeyCode::Enter => pick.enter(shell),
+            Some(Entry::Many(many)) if !leaves => many.key(key, shell),
+            Some(Entry::Many(many)) if key.code == KeyCode::Enter => many.enter(),
             _ => false,
         };
         match (key.code, self.fields.get_mut(self.at).map(|field| &mut field.entry)) {

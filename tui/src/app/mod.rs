@@ -6,6 +6,7 @@
 mod cursor;
 mod feed;
 pub mod form;
+pub mod grid;
 pub mod list;
 mod log_rows;
 pub mod palette;
@@ -13,11 +14,15 @@ mod rates;
 pub mod review;
 pub mod rows;
 pub mod screen;
+pub mod secret;
 mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
+mod testing_site;
+#[cfg(test)]
 mod tests;
+pub mod week;
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use keyward_protocol::{message::manage::Answer, time::Moment};
@@ -35,6 +40,8 @@ use self::{
     form::Form,
     palette::{Choice, Chosen, Palette},
     review::Review,
+    secret::Secret,
+    week::Week,
 };
 use crate::{
     keymap::{self, Action, Binding, Chord},
@@ -105,6 +112,10 @@ pub enum Dialog {
     Form(Box<Form>),
     /// What would follow is read.
     Review(Box<Review>),
+    /// What is shown once, and never again.
+    Secret(Box<Secret>),
+    /// A schedule is drawn.
+    Week(Box<Week>),
 }
 
 /// What a key of the keyboard came to in a dialog.
@@ -254,7 +265,7 @@ fn follow_up(app: &mut App) {
         match &mut dialog {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
-            Dialog::Help { .. } | Dialog::Palette(_) => {}
+            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Secret(_) | Dialog::Week(_) => {}
         }
         app.dialogs.push(dialog);
     }
@@ -295,6 +306,13 @@ fn hear(app: &mut App, told: Told) {
             }
         }
         Told::Answer(ticket, answer) => answered(app, ticket, *answer),
+        Told::MadeUp(ticket, token) => {
+            if let Some(Asker::Screen(id)) = app.shell.asker(ticket)
+                && let Some((screen, shell)) = app.named(id)
+            {
+                screen.made_up(ticket, *token, shell);
+            }
+        }
     }
 }
 
@@ -307,8 +325,12 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
             }
         }
         Some(Asker::Shell) => match answer {
+            Ok(Answer::Person(me)) => app.shell.told_me(&me.row),
             Ok(Answer::Overview(overview)) => {
                 let (another, moved) = app.shell.overviewed(overview);
+                if moved {
+                    app.shell.ask_for_me();
+                }
                 if another {
                     property_changed(app);
                 } else if moved {
@@ -322,7 +344,7 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
         Some(Asker::Dialog) => {
             let done = match app.dialogs.last_mut() {
                 Some(Dialog::Form(form)) => {
-                    form.answered(ticket, &answer);
+                    form.answered(ticket, &answer, &mut app.shell);
                     DialogDone::Stays
                 }
                 Some(Dialog::Review(review)) => review.answered(ticket, &answer, &mut app.shell),
@@ -343,6 +365,8 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
     if key.kind == KeyEventKind::Release {
         return None;
     }
+    let (screen, shell) = app.split();
+    screen.pressed(shell);
     let chord = Chord::pressed(key);
     let everywhere = chord.and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord));
     match everywhere {
@@ -376,6 +400,8 @@ fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
     match app.dialogs.last_mut() {
         Some(Dialog::Palette(palette)) => palette.key(key),
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
+        Some(Dialog::Secret(secret)) => secret.key(key, &mut app.shell),
+        Some(Dialog::Week(week)) => week.key(key, app.shell.width),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
         Some(Dialog::Help { top }) => {
             let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord))
@@ -423,9 +449,23 @@ fn finish(app: &mut App, done: DialogDone) {
                 app.dialogs.push(Dialog::Form(form));
             }
         }
-        Some(Dialog::Review(review)) => {
+        Some(Dialog::Week(mut week)) => {
+            if let Some((screen, shell)) = app.named(week.owner)
+                && let Err(problem) = screen.week(&week, shell)
+            {
+                week.problem = Some(problem);
+                app.dialogs.push(Dialog::Week(week));
+            }
+        }
+        Some(Dialog::Review(mut review)) => {
+            if let Some(secret) = review.earned() {
+                app.shell.open(Dialog::Secret(Box::new(secret)));
+            }
             app.shell.look(true);
             if let Some((screen, shell)) = app.named(review.owner) {
+                if review.steps().1 == 0 {
+                    screen.done(shell);
+                }
                 screen.refresh(shell);
             }
         }
@@ -441,7 +481,7 @@ fn finish(app: &mut App, done: DialogDone) {
             }
             None => {}
         },
-        Some(Dialog::Help { .. }) | None => {}
+        Some(Dialog::Help { .. } | Dialog::Secret(_)) | None => {}
     }
 }
 
@@ -488,7 +528,8 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         }
         Action::Back => {
             let (screen, shell) = app.split();
-            if !screen.unmark() && !screen.filtered().is_empty() {
+            if screen.unmark() {
+            } else if !screen.filtered().is_empty() {
                 screen.filter("", shell);
             } else {
                 screen.back(shell);

@@ -16,6 +16,7 @@ use super::{
     DialogDone, ScreenId, Shell,
     cursor::{Cursor, Step as Scroll},
     form::{Form, typed},
+    secret::Secret,
 };
 use crate::remote::{Failure, Ticket};
 
@@ -146,6 +147,8 @@ pub struct Review {
     pub title: String,
     /// What is said under the title.
     pub about: String,
+    /// Said in place of the list where nothing follows.
+    pub nothing: &'static str,
     /// Said when all is done.
     pub afterwards: String,
     steps: Vec<Step>,
@@ -156,6 +159,9 @@ pub struct Review {
     opened_at: Option<Moment>,
     moved_on: bool,
     safe_way: Option<SafeWay>,
+    /// Typed where nobody loses anything and it can't be taken back all the same.
+    grave: Option<&'static str>,
+    secret: Option<Secret>,
     kept: Option<Kept>,
     lines: Vec<Line>,
     scroll: Cursor,
@@ -168,6 +174,7 @@ impl Review {
             owner,
             title: title.into(),
             about: String::new(),
+            nothing: "Nobody loses anything, and no code changes.",
             afterwards: "done".to_owned(),
             steps,
             done: 0,
@@ -177,6 +184,8 @@ impl Review {
             opened_at: None,
             moved_on: false,
             safe_way: None,
+            grave: None,
+            secret: None,
             kept: None,
             lines: Vec::new(),
             scroll: Cursor::default(),
@@ -188,6 +197,25 @@ impl Review {
     pub fn or_rather(mut self, text: impl Into<String>, form: Form) -> Review {
         self.safe_way = Some(SafeWay { text: text.into(), form });
         self
+    }
+
+    /// Has this typed even where nobody loses anything: it can't be taken back.
+    #[must_use]
+    pub fn grave(mut self, phrase: &'static str) -> Review {
+        self.grave = Some(phrase);
+        self
+    }
+
+    /// Shows this when all is done, and not before.
+    #[must_use]
+    pub fn earning(mut self, secret: Secret) -> Review {
+        self.secret = Some(secret);
+        self
+    }
+
+    /// What is shown now that all is done, once.
+    pub fn earned(&mut self) -> Option<Secret> {
+        self.secret.take().filter(|_| self.steps.is_empty())
     }
 
     /// Tells which of the person's codes at the Key's doors are kept.
@@ -258,7 +286,7 @@ impl Review {
     pub fn phrase(&self) -> Option<String> {
         let totals = self.totals();
         match (totals.codes_deleted, totals.people_losing, totals.is_harmless()) {
-            (_, _, true) => None,
+            (_, _, true) => self.grave.map(str::to_owned),
             (0, 0, false) => Some(format!("REVOKE {}", totals.sight_lost)),
             (0, people, false) => Some(format!("REVOKE {people}")),
             (codes, _, false) => Some(format!("DELETE {codes}")),

@@ -1,6 +1,8 @@
 //! The server's rows as rows of [lists](super::list): one place for all screens.
 
-use keyward_protocol::message::manage::{DoorRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow};
+use keyward_protocol::message::manage::{
+    CodeRow, DoorKeyRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow, ScheduleRow, WhoRow,
+};
 
 use super::list::{Row, SortKey};
 
@@ -37,7 +39,13 @@ rows! {
     KeyRow, id, [name], [doors, people];
     KeyOpens, door, [name], [];
     HolderRow, giving, [name, email], [];
+    HeldRow, giving, [name], [];
+    /// A person has one code at a door.
+    CodeRow, door, [name], [];
     PersonRow, id, [name, email], [keys];
+    DoorKeyRow, key, [name], [];
+    WhoRow, person, [name, email], [];
     DoorRow, id, [name], [keys, codes];
+    ScheduleRow, id, [name], [keys];
     LockRow, id, [name], [];
 }

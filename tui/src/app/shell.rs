@@ -7,7 +7,7 @@ use keyward_protocol::{
     entry::Level,
     id::PropertyId,
     message::{
-        manage::{Overview, PropertyRow, Request},
+        manage::{Overview, PersonRow, PropertyRow, Request},
         watch::Subscribe,
     },
     time::Moment,
@@ -95,6 +95,7 @@ pub struct Shell {
     pub feed: Feed,
     /// What is said at the foot.
     pub notice: Option<Notice>,
+    portfolio_manager: Option<bool>,
     zone: TimeZone,
     last_ticket: u64,
     askers: BTreeMap<Ticket, Asker>,
@@ -123,6 +124,7 @@ impl Shell {
             people_hidden: false,
             feed: Feed::default(),
             notice: None,
+            portfolio_manager: None,
             zone: TimeZone::UTC,
             last_ticket: 0,
             askers: BTreeMap::new(),
@@ -153,6 +155,35 @@ impl Shell {
         self.askers.insert(ticket, asker);
         self.effects.push(Effect::Order(Order::Ask(ticket, request)));
         Some(ticket)
+    }
+
+    /// Has a token made up for a screen, whose `made_up` is told it.
+    pub fn make_up_token(&mut self, screen: ScreenId) -> Option<Ticket> {
+        if !self.is_up() {
+            return None;
+        }
+        self.last_ticket += 1;
+        let ticket = Ticket(self.last_ticket);
+        self.askers.insert(ticket, Asker::Screen(screen));
+        self.effects.push(Effect::Order(Order::MakeUpToken(ticket)));
+        Some(ticket)
+    }
+
+    /// Whether whoever looks is a Portfolio Manager; `None` until it was told.
+    pub fn is_portfolio_manager(&self) -> Option<bool> {
+        self.portfolio_manager
+    }
+
+    /// Takes what the server tells of whoever looks.
+    pub(super) fn told_me(&mut self, me: &PersonRow) {
+        self.portfolio_manager = Some(me.portfolio_manager);
+    }
+
+    /// Asks for what may be done here beside the levels.
+    pub(super) fn ask_for_me(&mut self) {
+        if let Some(me) = self.overview.as_ref().map(|overview| overview.me) {
+            self.ask_for(Asker::Shell, Request::Person(me));
+        }
     }
 
     /// Who asked, once.

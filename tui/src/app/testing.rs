@@ -14,7 +14,7 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{App, Effect, Event, FEED, Shell, update};
+use super::{App, Effect, Event, FEED, Shell, testing_site as site, update};
 use crate::{
     remote::{Failure, LinkTold, Order, Ticket, Told},
     theme::{Glyphs, Theme},
@@ -32,6 +32,14 @@ pub struct Client {
     /// Requests wait until they are answered together.
     pub silent: bool,
     waiting: Vec<(Ticket, Request)>,
+    /// What we may do with the property's Keys.
+    pub level: Option<Level>,
+    /// Whether we are a Portfolio Manager.
+    pub portfolio_manager: bool,
+    /// Somebody else changed every Key.
+    pub overtaken: bool,
+    /// Who can open a door is answered with this.
+    pub no_sight: Option<Failure>,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
     now: Moment,
@@ -47,8 +55,20 @@ impl Client {
     pub fn unconnected(glyphs: Glyphs, width: u16, height: u16) -> Client {
         let app = App::new(Shell::new("prod", Theme::MONOCHROME, glyphs));
         let (asked, effects, refusals) = (Vec::new(), Vec::new(), Vec::new());
-        let mut client =
-            Client { app, asked, effects, refusals, silent: false, waiting: Vec::new(), poison: None, now: noon() };
+        let mut client = Client {
+            app,
+            asked,
+            effects,
+            refusals,
+            silent: false,
+            waiting: Vec::new(),
+            level: Some(Level::Full),
+            portfolio_manager: true,
+            overtaken: false,
+            no_sight: None,
+            poison: None,
+            now: noon(),
+        };
         client.tell(Event::Tick(client.now));
         client.tell(Event::Resize { width, height });
         client
@@ -78,6 +98,9 @@ impl Client {
                         let answer = self.answer(&request);
                         self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
                     }
+                }
+                Effect::Order(Order::MakeUpToken(ticket)) => {
+                    self.tell(Event::Told(Told::MadeUp(ticket, Box::new(Ok(site::token())))));
                 }
                 other => self.effects.push(other),
             }
@@ -131,17 +154,49 @@ impl Client {
 
     fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
         Ok(match request {
-            Request::Overview => Answer::Overview(overview()),
+            Request::Overview => Answer::Overview(overview(self.level.clone())),
             Request::Keys(_, rows) => Answer::Keys(page(self.poisoned(keys(), |row| &mut row.name), rows)),
-            Request::Key(key) => Answer::Key(key_detail(*key)),
+            Request::Key(key) => {
+                let mut told = key_detail(*key);
+                told.opens = self.poisoned(told.opens, |row| &mut row.name);
+                told.row.may_share ^= self.overtaken;
+                Answer::Key(told)
+            }
             Request::Holders(_, rows) => Answer::Holders(page(self.poisoned(holders(), |row| &mut row.name), rows)),
-            Request::People(_, rows) => Answer::People(page(people(), rows)),
-            Request::Person(person) => Answer::Person(person_detail(*person)),
+            Request::People(_, rows) => Answer::People(page(self.poisoned(people(), |row| &mut row.name), rows)),
+            Request::Person(person) => {
+                let mut told = person_detail(*person);
+                told.row.portfolio_manager &= self.portfolio_manager;
+                self.poison.iter().for_each(|poison| site::poison_person(&mut told, poison));
+                Answer::Person(told)
+            }
             Request::FindPerson(email) => {
                 let found = people().into_iter().next().unwrap();
                 Answer::Found(PersonRow { id: PersonId(8), name: "Newcomer".into(), email: email.clone(), ..found })
             }
-            Request::Schedules(..) => Answer::Schedules(Page { revision: 1, total: 0, rows: Vec::new(), next: None }),
+            Request::Reveal(code) => Answer::Revealed(site::revealed(*code)),
+            Request::Doors(_, rows) => Answer::Doors(page(self.poisoned(site::doors(), |row| &mut row.name), rows)),
+            Request::Door(door) => {
+                let mut told = site::door(*door);
+                told.keys = self.poisoned(told.keys, |row| &mut row.name);
+                Answer::Door(told)
+            }
+            Request::WhoCan(_, at, _) => match self.no_sight.clone() {
+                Some(refusal) => return Err(refusal),
+                None => {
+                    let mut told = site::who_can(*at);
+                    told.people.rows = self.poisoned(told.people.rows, |row| &mut row.name);
+                    Answer::WhoCan(told)
+                }
+            },
+            Request::Property(_) => {
+                let row = overview(self.level.clone()).properties.remove(0);
+                Answer::Property(site::property(row))
+            }
+            Request::Alerts => Answer::Alerts(site::alerts()),
+            Request::Schedules(_, rows) => {
+                Answer::Schedules(page(self.poisoned(site::schedules(), |row| &mut row.name), rows))
+            }
             Request::Search(_) => Answer::History(history()),
             Request::Preview(command, _) => Answer::Preview(effects(command)),
             Request::Do { command, .. } => match self.refusals.pop() {
@@ -172,7 +227,7 @@ fn page<R: super::list::Row>(rows: Vec<R>, asked: &Rows) -> Page<R> {
     Page { revision: 18_204, total: rows.len() as u64, rows, next: None }
 }
 
-fn overview() -> Overview {
+fn overview(level: Option<Level>) -> Overview {
     let property = PropertyRow {
         id: PropertyId(1),
         name: "1800 Main St".into(),
@@ -180,14 +235,14 @@ fn overview() -> Overview {
         doors: 238,
         keys: 5,
         system_keys: 1,
-        lockdowns: 0,
-        level: Some(Level::Full),
+        lockdowns: 1,
+        level,
     };
     Overview {
         name: "Harbor Living".into(),
         revision: 18_204,
         now: noon(),
-        me: PersonId(1),
+        me: PersonId(50),
         my_name: "Dana".into(),
         people: 400,
         locks: 30,
@@ -219,7 +274,10 @@ fn keys() -> Vec<KeyRow> {
 
 fn key_detail(key: KeyId) -> KeyDetail {
     use keyward_protocol::entry::{KeyDoor, Opening, ScheduleRef};
-    let opening = Opening { schedule: ScheduleRef::Always, code: true };
+    let opening = match key {
+        KeyId(2) => Opening { schedule: ScheduleRef::Named(ScheduleId(1)), code: false },
+        _ => Opening { schedule: ScheduleRef::Always, code: true },
+    };
     let open = |(door, name): &(u32, &str)| KeyOpens {
         door: DoorId(*door),
         name: (*name).into(),
@@ -230,7 +288,7 @@ fn key_detail(key: KeyId) -> KeyDetail {
     let doors = [(1, "Main entrance"), (2, "Garage")];
     let listed = doors.iter().map(|(door, _)| KeyDoor { door: DoorId(*door), opening }).collect();
     let opens = doors.iter().map(open).collect();
-    KeyDetail { revision: 18_204, property: PropertyId(1), row, listed, rules: Vec::new(), opens }
+    KeyDetail { revision: 18_204, property: PropertyId(1), row, listed, rules: site::rules(key), opens }
 }
 
 fn holders() -> Vec<HolderRow> {
@@ -261,8 +319,8 @@ fn people() -> Vec<PersonRow> {
         id: holder.person,
         name: holder.name,
         email: holder.email,
-        suspended: false,
-        portfolio_manager: false,
+        suspended: holder.suspended,
+        portfolio_manager: holder.person == PersonId(4),
         keys: 1,
         shares: 0,
     };
@@ -279,12 +337,12 @@ fn person_detail(person: PersonId) -> PersonDetail {
     };
     PersonDetail {
         revision: 18_204,
-        row: people().into_iter().find(|row| row.id == person).unwrap(),
-        phone: None,
+        row: people().into_iter().find(|row| row.id == person).unwrap_or_else(site::me),
+        phone: Some("+1 212 555 0147".into()),
         note: None,
         cards: Vec::new(),
-        holds: Vec::new(),
-        guest_of: Vec::new(),
+        holds: site::holds(person),
+        guest_of: site::guest_of(person),
         codes: vec![code(1, 1, "Main entrance"), code(2, 2, "Garage")],
         levels: Vec::new(),
     }

@@ -1,5 +1,9 @@
 //! What events make of the client.
 
+mod doors;
+mod keys;
+mod people;
+
 use crossterm::event::{KeyCode, KeyModifiers};
 use keyward_protocol::{entry::Period, id::*};
 
@@ -302,4 +306,6 @@ fn every_screens_chords_are_its_own() {
     for (_, make) in SCREENS {
         keymap::check(make().bindings());
     }
+    use super::screen::keys::{draft, matrix, schedules};
+    [draft::BINDINGS, matrix::BINDINGS, schedules::BINDINGS].into_iter().for_each(keymap::check);
 }

@@ -11,8 +11,9 @@ use std::{io, thread, time::Duration};
 
 use keyward_protocol::{
     client::{ClientError, ManageError},
-    entry::Refusal,
+    entry::{Refusal, Sha256},
     message::{
+        join::JoinToken,
         manage::{Answer, Request},
         watch::{LiveBatch, Subscribe},
     },
@@ -46,6 +47,17 @@ pub enum Order {
     Unwatch(WatchId),
     /// Connect anew, without waiting any longer.
     Reconnect,
+    /// Make up a token that somebody may join this server with. The server hears of it by another request.
+    MakeUpToken(Ticket),
+}
+
+/// A token that was made up: its secret never leaves this machine but on the screen.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewToken {
+    /// What is handed over.
+    pub token: JoinToken,
+    /// What the server is told.
+    pub hash: Sha256,
 }
 
 /// What the connection tells.
@@ -57,6 +69,8 @@ pub enum Told {
     Answer(Ticket, Box<Result<Answer, Failure>>),
     /// More of a live view.
     Live(WatchId, Box<LiveBatch>),
+    /// A token that was made up, or why none was.
+    MadeUp(Ticket, Box<Result<NewToken, String>>),
 }
 
 /// How the connection is.

@@ -20,7 +20,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Failure, LinkTold, Order, Scrub, Told, WatchId, backoff, changes, outcome};
+use super::{Failure, LinkTold, NewToken, Order, Scrub, Told, WatchId, backoff, changes, outcome};
 use crate::servers::Known;
 
 /// How long connecting, and each answer, may take.
@@ -105,6 +105,12 @@ impl Owner {
                 Some(Order::Reconnect) => return Waited::Hurried,
                 Some(Order::Watch(watch, subscribe)) => _ = self.watches.insert(watch, subscribe),
                 Some(Order::Unwatch(watch)) => _ = self.watches.remove(&watch),
+                Some(Order::MakeUpToken(ticket)) => {
+                    let failed = Told::MadeUp(ticket, Box::new(Err(Failure::NotConnected.to_string())));
+                    if self.told.send(failed).await.is_err() {
+                        return Waited::Gone;
+                    }
+                }
                 Some(Order::Ask(ticket, _)) => {
                     let failed = Told::Answer(ticket, Box::new(Err(Failure::NotConnected)));
                     if self.told.send(failed).await.is_err() {
@@ -163,6 +169,12 @@ impl Owner {
                         _ = told.send(Told::Answer(ticket, Box::new(answer))).await;
                     });
                 }
+                Some(Order::MakeUpToken(ticket)) => {
+                    let made_up = Told::MadeUp(ticket, Box::new(make_up_token(server)));
+                    if self.told.send(made_up).await.is_err() {
+                        break Ended::Screen;
+                    }
+                }
                 Some(Order::Watch(watch, subscribe)) => {
                     let task = keep_watching(connection.clone(), watch, subscribe.clone(), self.told.clone());
                     let before = watching.insert(watch, tasks.spawn(task));
@@ -183,6 +195,12 @@ impl Owner {
         }
         ended
     }
+}
+
+/// A token for this server, with the address that we find it by.
+fn make_up_token(server: &Known) -> Result<NewToken, String> {
+    let made = client::new_token(&server.identity.ca_pem, server.addresses.first().cloned());
+    made.map(|(token, hash)| NewToken { token, hash }).map_err(|error| error.to_string())
 }
 
 /// Connects to the first address that answers. A server that refuses our certificate says so only when it is asked

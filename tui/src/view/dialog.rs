@@ -1,11 +1,12 @@
 //! What lies over the screen: help, palette, forms and reviews.
 
-use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped};
+use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped, week};
 use crate::app::{
     App, Dialog,
-    form::{Entry, Form, Pick},
+    form::{Entry, Form, Many, Pick},
     palette::Palette,
     review::{Focus, Kind, Line, Phase, Review},
+    secret::Secret,
 };
 
 /// With fewer rows a review leaves out what is only said beside its list.
@@ -46,6 +47,8 @@ pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>)
         Dialog::Palette(palette) => self::palette(palette, band, painter),
         Dialog::Form(form) => self::form(app, form, band, painter),
         Dialog::Review(review) => self::review(app, review, band, painter),
+        Dialog::Secret(secret) => self::secret(secret, band, painter),
+        Dialog::Week(week) => week::dialog(week, band, painter),
     }
 }
 
@@ -54,6 +57,14 @@ pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
     match dialog {
         Dialog::Help { .. } => &["Esc close", "Up Down scroll"],
         Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
+        Dialog::Secret(_) => &["Esc close; it is not shown again", "y copy"],
+        Dialog::Week(week) if week.focus() == crate::app::week::Focus::Grid => {
+            &["Esc cancel", "Space open or shut", "Tab next", "arrows move", "d like the day above"]
+        }
+        Dialog::Week(_) => &["Esc cancel", "Tab next", "Enter next", "Left Right change"],
+        Dialog::Form(form) if form.is_of_many() => {
+            &["Esc cancel", "Enter in or out", "Tab next", "Ctrl-a all that match", "Up Down choose"]
+        }
         Dialog::Form(_) => &["Esc cancel", "Enter next", "Tab next", "Up Down choose", "Left Right change"],
         Dialog::Review(review) => match review.phase() {
             Phase::Doing(_) => &["being done ..."],
@@ -122,6 +133,7 @@ fn form(app: &App, form: &Form, band: Band, painter: &mut Painter<'_>) {
                 let text = if focus { format!("< {word} >") } else { word.to_owned() };
                 painter.put(x, y, room, &text, painter.theme.text);
             }
+            Entry::Many(many) => y = self::many(app, many, focus, (x, y, room, end), painter),
             Entry::Pick(pick) => y = self::pick(app, pick, focus, (x, y, room, end), painter),
         }
         y += 1;
@@ -139,7 +151,7 @@ fn form(app: &App, form: &Form, band: Band, painter: &mut Painter<'_>) {
 
 /// A picker, with what it offers under it while it has the focus; says in which row it ends.
 fn pick(app: &App, pick: &Pick, focus: bool, place: (u16, u16, u16, u16), painter: &mut Painter<'_>) -> u16 {
-    let (x, y, room, end) = place;
+    let (x, y, room, _) = place;
     let hidden = app.shell.people_hidden && pick.is_of_people();
     let shown = |text: &str| if hidden { HIDDEN.to_owned() } else { text.to_owned() };
     if let Some(chosen) = pick.chosen() {
@@ -150,7 +162,42 @@ fn pick(app: &App, pick: &Pick, focus: bool, place: (u16, u16, u16, u16), painte
         painter.put(x, y, room, NOT_CHOSEN, painter.theme.quiet);
         return y;
     }
-    head::input("", pick.typed(), "type a part of the name", x, y, painter);
+    offers(app, pick, "type a part of the name", |_| "", place, painter)
+}
+
+/// A picker of many: how many are in it, or with the focus what is offered, each with whether it is in.
+fn many(app: &App, many: &Many, focus: bool, place: (u16, u16, u16, u16), painter: &mut Painter<'_>) -> u16 {
+    let (x, y, room, _) = place;
+    let hidden = app.shell.people_hidden && many.pick().is_of_people();
+    let names: Vec<&str> = many.chosen().take(20).map(|offer| offer.name.as_str()).collect();
+    let text = match many.count() {
+        0 => many.none().to_owned(),
+        some if hidden => grouped(some as u64),
+        some => format!("{}: {}", grouped(some as u64), names.join(", ")),
+    };
+    if focus {
+        let said =
+            if many.count() == 0 { many.none().to_owned() } else { format!("{} in", grouped(many.count() as u64)) };
+        let sign = |id: u32| if many.has(id) { "[x] " } else { "[ ] " };
+        return offers(app, many.pick(), &said, sign, place, painter);
+    }
+    let style = if many.count() == 0 { painter.theme.quiet } else { painter.theme.text };
+    painter.put(x, y, room, &text, style);
+    y
+}
+
+/// What is typed, with what is said beside it, and under it what is offered; says in which row it ends.
+fn offers(
+    app: &App,
+    pick: &Pick,
+    said: &str,
+    sign: impl Fn(u32) -> &'static str,
+    (x, y, room, end): (u16, u16, u16, u16),
+    painter: &mut Painter<'_>,
+) -> u16 {
+    let hidden = app.shell.people_hidden && pick.is_of_people();
+    let shown = |text: &str| if hidden { HIDDEN.to_owned() } else { text.to_owned() };
+    head::input("", pick.typed(), said, x, y, painter);
     let (offered, at) = pick.offered();
     let rows = OFFERS_MAX.min(end.saturating_sub(y + 3));
     let top = (at + 1).saturating_sub(usize::from(rows));
@@ -162,13 +209,29 @@ fn pick(app: &App, pick: &Pick, focus: bool, place: (u16, u16, u16, u16), painte
     let mut last = y;
     for (offer, line) in offered.iter().skip(top).zip(1..=rows) {
         last = y + line;
-        painter.put(x, last, room / 2, &shown(&offer.name), painter.theme.text);
+        let name = format!("{}{}", sign(offer.id), shown(&offer.name));
+        painter.put(x, last, room / 2, &name, painter.theme.text);
         painter.put(x + room / 2 + 1, last, room - room / 2 - 1, &shown(&offer.note), painter.theme.quiet);
         if usize::from(line) == at + 1 - top {
             painter.overlay(x, last, room, painter.theme.cursor);
         }
     }
     last
+}
+
+/// What is shown once: broken where the line ends, since all of it has to be copied.
+fn secret(secret: &Secret, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, &secret.title);
+    let (left, inner) = painter.inner();
+    let room = inner.saturating_sub(2);
+    let theme = painter.theme;
+    let text = secret.token.expose();
+    let characters: Vec<char> = text.chars().collect();
+    let token = characters.chunks(usize::from(room).max(1)).map(|line| (String::from_iter(line), theme.strong));
+    let about = std::iter::once(String::new()).chain(secret.about.iter().cloned()).map(|line| (line, theme.text));
+    for ((line, style), row) in token.chain(about).zip(0..height) {
+        painter.put(left + 1, first + row, room, &line, style);
+    }
 }
 
 const NOT_CHOSEN: &str = "(not chosen yet)";
@@ -211,7 +274,7 @@ fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
             effect(app, line, (left + 1, first + begin + row, room), painter);
         }
         if lines.is_empty() {
-            painter.put(left + 1, first + begin, room, "Nobody loses anything, and no code changes.", theme.quiet);
+            painter.put(left + 1, first + begin, room, review.nothing, theme.quiet);
         }
         let rest = lines.len().saturating_sub(top + usize::from(list_rows));
         if rest > 0 {

@@ -2,6 +2,8 @@
 
 pub mod columns;
 mod dialog;
+#[cfg(test)]
+mod drawn;
 pub mod facts;
 pub mod head;
 pub mod layout;
@@ -12,6 +14,7 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod text;
+pub mod week;
 
 use ratatui::{buffer::Buffer, layout::Rect};
 

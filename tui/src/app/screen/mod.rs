@@ -1,16 +1,20 @@
 //! The screens: one module each. A screen that is not in [`SCREENS`] does not exist.
 
+pub mod doors;
+pub mod holding;
+pub mod hours;
 pub mod keys;
 pub mod logs;
+pub mod people;
 
 use std::fmt;
 
 use keyward_protocol::message::{manage::Answer, watch::LiveBatch};
 
-use super::{Shell, Step, form::Form};
+use super::{Shell, Step, form::Form, week::Week};
 use crate::{
     keymap::{Action, Binding},
-    remote::{Failure, Ticket, WatchId},
+    remote::{Failure, NewToken, Ticket, WatchId},
     view::{layout::Layout, layout::Wants, painter::Painter},
 };
 
@@ -57,8 +61,12 @@ impl ScreenId {
 type Make = fn() -> Box<dyn Screen>;
 
 /// The screens that are built, in the order of their numbers.
-pub const SCREENS: &[(ScreenId, Make)] =
-    &[(ScreenId::Keys, || Box::<keys::Keys>::default()), (ScreenId::Logs, || Box::<logs::LogScreen>::default())];
+pub const SCREENS: &[(ScreenId, Make)] = &[
+    (ScreenId::Keys, || Box::<keys::Keys>::default()),
+    (ScreenId::People, || Box::<people::People>::default()),
+    (ScreenId::Doors, || Box::<doors::Doors>::default()),
+    (ScreenId::Logs, || Box::<logs::LogScreen>::default()),
+];
 
 /// A screen: its own state, what events make of it, and how it looks. What it wants done outside it asks of the shell.
 pub trait Screen: fmt::Debug + Send {
@@ -89,6 +97,26 @@ pub trait Screen: fmt::Debug + Send {
 
     /// Takes what came of a request of its own.
     fn answered(&mut self, _ticket: Ticket, _answer: Result<Answer, Failure>, _shell: &mut Shell) {}
+
+    /// Takes a token that it had made up.
+    fn made_up(&mut self, _ticket: Ticket, _token: Result<NewToken, String>, _shell: &mut Shell) {}
+
+    /// A review of its own was carried out as a whole; says whether what it came from is over.
+    fn done(&mut self, _shell: &mut Shell) -> bool {
+        false
+    }
+
+    /// A week of its own was drawn.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it: it stays open and says so.
+    fn week(&mut self, _week: &Week, _shell: &mut Shell) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// A key of the keyboard was pressed, whatever it is for: what is only shown until then goes.
+    fn pressed(&mut self, _shell: &mut Shell) {}
 
     /// Takes more of a live view of its own. Views of others come by here, too.
     fn live(&mut self, _watch: WatchId, _batch: &LiveBatch, _shell: &mut Shell) {}

@@ -9,8 +9,15 @@ use ratatui::style::Style;
 use crate::{
     app::{
         Shell,
+        grid::DAY,
         list::List,
-        screen::keys::{Detail, Keys, Page, Part},
+        screen::{
+            hours,
+            keys::{
+                Detail, Keys, Page, Part,
+                draft::{Draft, Line},
+            },
+        },
     },
     view::{
         HIDDEN,
@@ -22,6 +29,7 @@ use crate::{
         painter::Painter,
         table::{self, NONE, column},
         text::grouped,
+        week,
     },
 };
 
@@ -30,6 +38,7 @@ pub fn render(screen: &Keys, shell: &Shell, layout: &Layout, painter: &mut Paint
     match screen.page() {
         None => list(screen.list(), shell, layout.list, painter),
         Some(page) if page.part == Part::People => people(page, shell, layout.list, painter),
+        Some(page) if page.part == Part::Week => weeks(screen, page, layout.list, painter),
         Some(page) => doors(screen, page, layout.list, painter),
     }
     if let Some(key) = screen.key() {
@@ -156,6 +165,52 @@ fn doors(screen: &Keys, page: &Page, band: Band, painter: &mut Painter<'_>) {
         (text, painter.theme.text)
     };
     table::list(&page.doors, &DOOR_COLUMNS, "No door at the moment.", band, cell, painter);
+}
+
+/// The hours at each door, as bars: the seven days side by side, Monday first.
+fn weeks(screen: &Keys, page: &Page, band: Band, painter: &mut Painter<'_>) {
+    // As many cells a day as there is room for, each a whole number of hours.
+    let (cell, name, title) = match painter.width() {
+        110.. => (120, 24, "A USUAL WEEK, Monday to Sunday, a sign for two hours"),
+        78.. => (180, 14, "A USUAL WEEK, Monday to Sunday, a sign for 3 h"),
+        _ => (480, 10, "Mon Tue Wed Thu Fri Sat Sun"),
+    };
+    let days = DAY / cell * 7 + 6;
+    let columns = [column(false, "DOOR", name, name, 0), column(true, title, days, days, 1)];
+    let cells = |is_week: bool, row: &KeyOpens, painter: &Painter<'_>| -> (String, Style) {
+        let day = |day| {
+            let open = |from, to| hours::open_minutes(screen.schedules(), &row.openings, day, from, to);
+            week::bar(open, cell, painter)
+        };
+        let text = if is_week { (0..7).map(day).collect::<Vec<_>>().join(" ") } else { row.name.clone() };
+        (text, painter.theme.text)
+    };
+    table::list(&page.doors, &columns, "No door at the moment.", band, cells, painter);
+}
+
+/// A Key that is being written.
+pub fn draft(draft: &Draft, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
+    let cell = |field: DoorField, line: &Line, painter: &Painter<'_>| -> (String, Style) {
+        let text = match field {
+            DoorField::Name => line.what.clone(),
+            DoorField::Hours => draft.hours(line.opening),
+            DoorField::By => if line.by_rule { "rule" } else { "list" }.into(),
+        };
+        (text, painter.theme.text)
+    };
+    let none = "No door yet: a adds doors, A doors by what they are.";
+    table::list(draft.lines(), &DOOR_COLUMNS, none, layout.list, cell, painter);
+    let spec = draft.spec();
+    let share = if spec.may_share { "yes, unless the giving says otherwise" } else { "no, unless the giving says so" };
+    let name = if spec.name.is_empty() { "not named yet: N".to_owned() } else { spec.name.clone() };
+    let saved = if draft.is_new() { "a new Key; s saves it" } else { "acts for all who hold it; s saves it" };
+    let mut facts = vec![("Name", name), ("Share", share.to_owned()), ("Draft", saved.to_owned())];
+    if let Some(line) = draft.lines().selected() {
+        facts.insert(0, ("Entry", line.what.clone()));
+        facts.insert(1, ("Hours", draft.hours(line.opening)));
+    }
+    facts::panel("DRAFT", facts, layout.detail, painter);
+    log::strip(shell, layout.strip, painter);
 }
 
 fn key_facts(screen: &Keys, key: &KeyRow, shell: &Shell) -> Vec<Fact> {

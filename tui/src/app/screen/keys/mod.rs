@@ -1,25 +1,29 @@
-//! Screen 1: the Keys of the property, one Key with its doors and holders, and giving, revoking and moving.
+//! Screen 1: the Keys of the property, one Key with its doors, holders and week. Over it lie a Key that is being written,
+//! the schedules, and people against doors: screens of their own, until they are left.
 
-use std::collections::BTreeMap;
+mod acts;
+pub mod draft;
+pub mod matrix;
+pub mod schedules;
 
 use keyward_protocol::{
-    entry::{Command, Opening, Period, ScheduleRef},
-    id::{KeyId, PersonId, PropertyId, ScheduleId},
+    entry::{Level, Opening},
+    id::{KeyId, PersonId, PropertyId},
     message::{
         manage::{Answer, HolderRow, KeyDetail, KeyOpens, KeyRow, Request, Rows},
         watch::Search,
     },
 };
 
-use super::{Screen, ScreenId, Shell, Step};
+use self::acts::{BINDINGS, DELETE, DELIVERIES, DUPLICATE, EDIT, MATRIX, NEW, SCHEDULES};
+use super::{
+    Screen, ScreenId, Shell, Step,
+    holding::{self, GIVE, Holding, KeyNamed, MOVE, REVOKE},
+    hours,
+};
 use crate::{
-    app::{
-        Dialog, LogRow, Named,
-        form::{Field, Form, Pickable},
-        list::List,
-        review::{Review, Step as ReviewStep},
-    },
-    keymap::{Act, Action, Binding, act, letter},
+    app::{LogRow, Named, form::Form, list::List, week::Week},
+    keymap::{Action, Binding},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -29,30 +33,21 @@ use crate::{
     },
 };
 
-const GIVE: Act = Act("give");
-const REVOKE: Act = Act("revoke");
-const MOVE: Act = Act("move");
-
-const BINDINGS: &[Binding] = &[
-    act(&[letter('g')], "g", GIVE, Some("give"), "give the Key to somebody"),
-    act(&[letter('r')], "r", REVOKE, Some("revoke"), "revoke the Key; what would follow is shown first"),
-    act(&[letter('m')], "m", MOVE, Some("move"), "move holders to another Key, codes kept where both have the door"),
-];
-
 /// How many sorts the list of Keys has: name, doors, people.
 const KEY_SORTS: usize = 3;
-const DELIVERIES: &str = "Deliveries is managed by the system: nobody gives, edits or deletes it";
-const NEW_CODES: &str = "Deleted codes never come back: giving the Key again makes NEW ones.";
+const NOBODYS: &str = "Deliveries is managed by the system: nobody gives, edits or deletes it";
 
 /// The screen.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Keys {
     list: List<KeyRow>,
     needle: String,
-    schedules: BTreeMap<ScheduleId, String>,
+    schedules: hours::Schedules,
     schedules_asked: Option<Ticket>,
     detail: Option<Detail>,
     page: Option<Page>,
+    /// What lies over it.
+    over: Option<Box<dyn Screen>>,
 }
 
 /// What was asked about the Key under the cursor.
@@ -73,6 +68,8 @@ pub enum Part {
     People,
     /// What it opens.
     Doors,
+    /// When it opens them.
+    Week,
 }
 
 /// One Key, with its doors and holders.
@@ -95,10 +92,11 @@ impl Default for Keys {
         Keys {
             list: List::eager(),
             needle: String::new(),
-            schedules: BTreeMap::new(),
+            schedules: hours::Schedules::new(),
             schedules_asked: None,
             detail: None,
             page: None,
+            over: None,
         }
     }
 }
@@ -128,16 +126,14 @@ impl Keys {
         }
     }
 
+    /// The property's named schedules.
+    pub fn schedules(&self) -> &hours::Schedules {
+        &self.schedules
+    }
+
     /// When an opening opens, in words.
     pub fn hours(&self, openings: &[Opening]) -> String {
-        let words = openings.iter().map(|opening| {
-            let hours = match opening.schedule {
-                ScheduleRef::Always => "always".to_owned(),
-                ScheduleRef::Named(id) => self.schedules.get(&id).cloned().unwrap_or_else(|| id.to_string()),
-            };
-            if opening.code { hours } else { format!("{hours} (no code)") }
-        });
-        words.collect::<Vec<_>>().join(", ")
+        hours::told(&self.schedules, openings)
     }
 
     /// Who an act is about: the holders that are marked or under the cursor, where holders are shown.
@@ -146,117 +142,11 @@ impl Keys {
         people.unwrap_or_default().into_iter().map(|row| (row.person, row.name.clone())).collect()
     }
 
-    fn give(&self, shell: &mut Shell) {
-        let Some(key) = self.key() else { return };
-        let fields = vec![
-            Field::pick("Person", Pickable::People),
-            Field::choice("May share", share_words(key)),
-            Field::line("From", "at once; or 2026-12-01 08:00"),
-            Field::line("Until", "without an end; or 2026-12-31"),
-        ];
-        let form = Form::new(ScreenId::Keys, GIVE, format!("GIVE \"{}\"", key.name), fields);
-        shell.open(Dialog::Form(Box::new(form.about(key.id.0, &key.name))));
-    }
-
-    fn revoke(&self, shell: &mut Shell) {
-        let Some(key) = self.key() else { return };
-        let holders = self.holders();
-        if holders.is_empty() {
-            let fields = vec![Field::pick("From whom", Pickable::Holders(key.id))];
-            let form = Form::new(ScreenId::Keys, REVOKE, format!("REVOKE \"{}\"", key.name), fields);
-            shell.open(Dialog::Form(Box::new(form.about(key.id.0, &key.name))));
-        } else {
-            self.review_revoke(key, &holders, shell);
-        }
-    }
-
-    fn review_revoke(&self, key: &KeyRow, holders: &[(PersonId, String)], shell: &mut Shell) {
-        let steps = holders
-            .iter()
-            .map(|(person, name)| ReviewStep::new(name.clone(), Command::Revoke { key: key.id, person: *person }));
-        let title = format!("REVOKE \"{}\" FROM {}", key.name, whom(holders, shell));
-        let mut review = Review::new(ScreenId::Keys, title, steps.collect());
-        review.about = NEW_CODES.to_owned();
-        review.afterwards = format!("revoked \"{}\" from {}", key.name, whom(holders, shell));
-        if let Some(form) = self.move_form(key, holders, shell) {
-            review = review.or_rather("move to another Key instead: codes stay where both have the door", form);
-        }
-        if let [(person, _)] = holders {
-            review = review.telling_kept(*person, key.id, shell);
-        }
-        shell.open(Dialog::Review(Box::new(review)));
-    }
-
-    fn move_form(&self, key: &KeyRow, holders: &[(PersonId, String)], shell: &Shell) -> Option<Form> {
-        let property = shell.property?;
-        let mut fields = vec![
-            Field::pick("To Key", Pickable::Keys(property, Some(key.id))),
-            Field::choice("May share", &["as the Key says", "yes", "no"]),
-            Field::line("From", "at once; or 2026-12-01 08:00"),
-            Field::line("Until", "without an end; or 2026-12-31"),
-        ];
-        let title = match holders {
-            [] => format!("MOVE somebody FROM \"{}\"", key.name),
-            some => format!("MOVE {} FROM \"{}\"", whom(some, shell), key.name),
-        };
-        if holders.is_empty() {
-            fields.insert(0, Field::pick("Person", Pickable::Holders(key.id)));
-        }
-        let form = Form::new(ScreenId::Keys, MOVE, title, fields).about(key.id.0, &key.name);
-        Some(holders.iter().fold(form, |form, (person, name)| form.about(person.0, name)))
-    }
-
-    fn given(&self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        let (key, key_name) = subject(form)?;
-        let person = form.picked(0).ok_or("choose a person: type a part of the name, or the whole email")?;
-        let may_share = share_chosen(form.choice(1));
-        let period = period(form, 2, shell)?;
-        let command = Command::Give { key, person: PersonId(person.id), may_share, period };
-        let people = [(PersonId(person.id), person.name.clone())];
-        let to = whom(&people, shell);
-        let title = format!("GIVE \"{key_name}\" TO {to}");
-        let mut review = Review::new(ScreenId::Keys, title, vec![ReviewStep::new(person.name.clone(), command)]);
-        review.about = period_told(period, shell);
-        review.afterwards = format!("gave \"{key_name}\" to {to}");
-        shell.open(Dialog::Review(Box::new(review)));
-        Ok(())
-    }
-
-    fn moved(&self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        let (from, from_name) = subject(form)?;
-        let mut people: Vec<(PersonId, String)> =
-            form.subject.iter().skip(1).map(|(id, name)| (PersonId(*id), name.clone())).collect();
-        let mut first = 0;
-        if people.is_empty() {
-            let person = form.picked(0).ok_or("choose whom to move")?;
-            people.push((PersonId(person.id), person.name.clone()));
-            first = 1;
-        }
-        let to = form.picked(first).ok_or("choose the Key to move to")?;
-        let may_share = share_chosen(form.choice(first + 1));
-        let period = period(form, first + 2, shell)?;
-        let step = |(person, name): &(PersonId, String)| {
-            let command = Command::Move { person: *person, from, to: KeyId(to.id), may_share, period };
-            ReviewStep::new(name.clone(), command)
-        };
-        let who = whom(&people, shell);
-        let title = format!("MOVE {who}: \"{from_name}\" -> \"{}\"", to.name);
-        let mut review = Review::new(ScreenId::Keys, title, people.iter().map(step).collect());
-        review.about = "Given first, then revoked, in one step: codes stay where both have the door.".to_owned();
-        review.afterwards = format!("moved {who} to \"{}\"", to.name);
-        if let [(person, _)] = people.as_slice() {
-            review = review.telling_kept(*person, from, shell);
-        }
-        shell.open(Dialog::Review(Box::new(review)));
-        Ok(())
-    }
-
-    fn revoked(&self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        let (key, _) = subject(form)?;
-        let person = form.picked(0).ok_or("choose from whom")?;
-        let row = self.list.rows().iter().find(|row| row.id == key).ok_or("the Key is not there any more")?;
-        self.review_revoke(row, &[(PersonId(person.id), person.name.clone())], shell);
-        Ok(())
+    /// What giving, revoking and moving are about here.
+    fn holding(&self, shell: &Shell) -> Option<Holding> {
+        let key = self.key()?;
+        let key = KeyNamed { id: key.id, name: key.name.clone(), may_share: Some(key.may_share) };
+        Some(Holding { owner: ScreenId::Keys, property: shell.property?, key: Some(key), people: self.holders() })
     }
 
     fn open(&mut self) {
@@ -299,7 +189,7 @@ impl Keys {
         match answer {
             Answer::Keys(list) if self.list.expects(ticket) => self.list.receive(list, height),
             Answer::Schedules(list) if self.schedules_asked == Some(ticket) => {
-                self.schedules = list.rows.into_iter().map(|row| (row.id, row.name)).collect();
+                self.schedules = hours::by_id(list.rows);
             }
             Answer::Key(detail) => {
                 if let Some(page) = self.page.as_mut().filter(|page| page.asked == Some(ticket)) {
@@ -345,49 +235,6 @@ impl Keys {
     }
 }
 
-/// The word that pre-fills sharing says what the Key's default is.
-fn share_words(key: &KeyRow) -> &'static [&'static str] {
-    if key.may_share { &["as the Key says: yes", "yes", "no"] } else { &["as the Key says: no", "yes", "no"] }
-}
-
-fn share_chosen(choice: usize) -> Option<bool> {
-    match choice {
-        1 => Some(true),
-        2 => Some(false),
-        _ => None,
-    }
-}
-
-fn subject(form: &Form) -> Result<(KeyId, String), String> {
-    let (id, name) = form.subject.first().ok_or("the form is about no Key")?;
-    Ok((KeyId(*id), name.clone()))
-}
-
-/// The period in two fields of a form, of which the first is `field`.
-fn period(form: &Form, field: usize, shell: &Shell) -> Result<Period, String> {
-    let zone = shell.property_zone();
-    Ok(Period { from: form.moment(field, zone)?, until: form.moment(field + 1, zone)? })
-}
-
-/// A period with its offsets (S5).
-fn period_told(period: Period, shell: &Shell) -> String {
-    let told = |moment: keyward_protocol::time::Moment| moment.rfc3339(shell.property_zone());
-    match (period.from, period.until) {
-        (None, None) => "At once and without an end.".to_owned(),
-        (Some(from), None) => format!("From {} on, without an end.", told(from)),
-        (None, Some(until)) => format!("At once, until {}.", told(until)),
-        (Some(from), Some(until)) => format!("From {} until {}.", told(from), told(until)),
-    }
-}
-
-fn whom(people: &[(PersonId, String)], shell: &Shell) -> String {
-    match people {
-        [_] if shell.people_hidden => view::HIDDEN.to_owned(),
-        [(_, name)] => name.clone(),
-        some => format!("{} people", grouped(some.len() as u64)),
-    }
-}
-
 fn height(shell: &Shell) -> usize {
     view::rows_of(shell, Wants::LIST)
 }
@@ -398,19 +245,26 @@ fn page_height(shell: &Shell) -> usize {
 
 impl Screen for Keys {
     fn bindings(&self) -> &'static [Binding] {
-        BINDINGS
+        self.over.as_ref().map_or(BINDINGS, |over| over.bindings())
     }
 
     fn crumbs(&self) -> Vec<String> {
+        if let Some(over) = &self.over {
+            return over.crumbs();
+        }
         let name = self.key().map(|key| key.name.clone()).unwrap_or_default();
         match &self.page {
             None => vec!["Keys".to_owned()],
             Some(Page { part: Part::People, .. }) => vec!["Keys".to_owned(), name, "people".to_owned()],
             Some(Page { part: Part::Doors, .. }) => vec!["Keys".to_owned(), name, "doors".to_owned()],
+            Some(Page { part: Part::Week, .. }) => vec!["Keys".to_owned(), name, "a usual week".to_owned()],
         }
     }
 
     fn summary(&self, shell: &Shell) -> Vec<String> {
+        if let Some(over) = &self.over {
+            return over.summary(shell);
+        }
         let Some(property) = shell.property_row() else { return Vec::new() };
         let keys = match property.system_keys {
             0 => format!("{} Keys", grouped(property.keys)),
@@ -434,21 +288,33 @@ impl Screen for Keys {
     }
 
     fn wants(&self) -> Wants {
+        if let Some(over) = &self.over {
+            return over.wants();
+        }
         if self.page.is_some() { Wants::PAGE } else { Wants::LIST }
     }
 
     fn render(&self, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
-        view::screen::keys::render(self, shell, layout, painter);
+        match &self.over {
+            Some(over) => over.render(shell, layout, painter),
+            None => view::screen::keys::render(self, shell, layout, painter),
+        }
     }
 
     fn ask(&mut self, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.ask(shell);
+        }
         let Some(property) = shell.property else { return };
         self.ask_list(property, shell);
         self.ask_page(shell);
         self.ask_detail(shell);
     }
 
-    fn refresh(&mut self, _: &mut Shell) {
+    fn refresh(&mut self, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            over.refresh(shell);
+        }
         self.list.refresh();
         self.schedules_asked = None;
         self.detail = None;
@@ -465,6 +331,9 @@ impl Screen for Keys {
     }
 
     fn answered(&mut self, ticket: Ticket, answer: Result<Answer, Failure>, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            over.answered(ticket, answer.clone(), shell);
+        }
         match answer {
             Ok(answer) => self.took(ticket, answer, height(shell), page_height(shell)),
             Err(failure) => {
@@ -476,30 +345,68 @@ impl Screen for Keys {
         }
     }
 
+    fn done(&mut self, shell: &mut Shell) -> bool {
+        if self.over.as_mut().is_some_and(|over| over.done(shell)) {
+            self.over = None;
+        }
+        false
+    }
+
+    fn week(&mut self, week: &Week, shell: &mut Shell) -> Result<(), String> {
+        self.over.as_mut().map_or(Ok(()), |over| over.week(week, shell))
+    }
+
     fn forbidden(&self, action: Action, shell: &Shell) -> Option<String> {
-        let Action::Act(_) = action else { return None };
+        if let Some(over) = &self.over {
+            return over.forbidden(action, shell);
+        }
+        let Action::Act(act) = action else { return None };
+        let full = match shell.level() {
+            Some(Level::Full) => None,
+            Some(Level::Limited) => Some("Limited: can't make, edit or delete Keys and schedules".to_owned()),
+            Some(Level::Specific(_)) => Some("Specific: can't make, edit or delete Keys and schedules".to_owned()),
+            None => Some("you manage no Keys of this property".to_owned()),
+        };
+        match act {
+            MATRIX => return shell.level().is_none().then(|| "you manage no Keys of this property".to_owned()),
+            DELIVERIES if shell.is_portfolio_manager() == Some(false) => {
+                return Some("opting in and out of deliveries is for Portfolio Managers".to_owned());
+            }
+            DELIVERIES => return None,
+            NEW | SCHEDULES => return full,
+            _ => {}
+        }
         match (self.key(), shell.level()) {
             (None, _) => Some("there is no Key here to do that with".to_owned()),
-            (Some(key), _) if key.system => Some(DELIVERIES.to_owned()),
+            (Some(key), _) if key.system => Some(NOBODYS.to_owned()),
             (Some(_), None) => Some("you manage no Keys of this property".to_owned()),
+            _ if matches!(act, EDIT | DUPLICATE | DELETE) => full,
             _ => None,
         }
     }
 
     fn act(&mut self, action: Action, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.act(action, shell);
+        }
         let (list_height, page_height) = (height(shell), page_height(shell));
         match (action, &mut self.page) {
-            (Action::Act(GIVE), _) => self.give(shell),
-            (Action::Act(REVOKE), _) => self.revoke(shell),
-            (Action::Act(MOVE), _) => {
-                let holders = self.holders();
-                if let Some(form) = self.key().and_then(|key| self.move_form(key, &holders, shell)) {
-                    shell.open(Dialog::Form(Box::new(form)));
+            (Action::Act(act @ (GIVE | REVOKE | MOVE)), _) => {
+                let Some(holding) = self.holding(shell) else { return };
+                match act {
+                    GIVE => Holding { people: Vec::new(), ..holding }.give(shell),
+                    REVOKE => holding.revoke(shell),
+                    _ => holding.move_away(shell),
                 }
             }
+            (Action::Act(act), _) => self.do_act(act, shell),
             (Action::Open, None) => self.open(),
             (Action::NextPart, Some(page)) => {
-                page.part = if page.part == Part::People { Part::Doors } else { Part::People };
+                page.part = match page.part {
+                    Part::People => Part::Doors,
+                    Part::Doors => Part::Week,
+                    Part::Week => Part::People,
+                };
             }
             (Action::Mark, Some(page)) if page.part == Part::People => page.people.mark(page_height),
             (Action::Range, Some(page)) if page.part == Part::People => page.people.range(),
@@ -512,15 +419,16 @@ impl Screen for Keys {
     }
 
     fn submitted(&mut self, form: &Form, shell: &mut Shell) -> Result<(), String> {
-        match form.act {
-            GIVE => self.given(form, shell),
-            REVOKE => self.revoked(form, shell),
-            MOVE => self.moved(form, shell),
-            _ => Ok(()),
+        match &mut self.over {
+            Some(over) => over.submitted(form, shell),
+            None => holding::submitted(form, shell),
         }
     }
 
     fn step(&mut self, step: Step, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.step(step, shell);
+        }
         let height = page_height(shell);
         match &mut self.page {
             None => self.list.step(step, self::height(shell)),
@@ -530,6 +438,9 @@ impl Screen for Keys {
     }
 
     fn settle(&mut self, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            over.settle(shell);
+        }
         self.list.settle(height(shell));
         if let Some(page) = &mut self.page {
             page.people.settle(page_height(shell));
@@ -538,10 +449,16 @@ impl Screen for Keys {
     }
 
     fn filtered(&self) -> &str {
+        if let Some(over) = &self.over {
+            return over.filtered();
+        }
         self.page.as_ref().map_or(&self.needle, |page| &page.needle)
     }
 
     fn filter(&mut self, needle: &str, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            return over.filter(needle, shell);
+        }
         let (list_height, page_height) = (height(shell), page_height(shell));
         match &mut self.page {
             None => {
@@ -557,26 +474,44 @@ impl Screen for Keys {
         }
     }
 
-    fn back(&mut self, _: &mut Shell) -> bool {
+    fn back(&mut self, shell: &mut Shell) -> bool {
+        if let Some(over) = &mut self.over {
+            if !over.back(shell) {
+                self.over = None;
+            }
+            return true;
+        }
         self.page.take().is_some()
     }
 
     fn unmark(&mut self) -> bool {
+        if let Some(over) = &mut self.over {
+            return over.unmark();
+        }
         self.page.as_mut().is_some_and(|page| page.people.unmark())
     }
 
     fn marked(&self) -> usize {
+        if let Some(over) = &self.over {
+            return over.marked();
+        }
         self.page.as_ref().map_or(0, |page| page.people.marked())
     }
 
     fn has_parts(&self) -> bool {
+        if let Some(over) = &self.over {
+            return over.has_parts();
+        }
         self.page.is_some()
     }
 
     fn copied(&self, shell: &Shell) -> Option<String> {
+        if let Some(over) = &self.over {
+            return over.copied(shell);
+        }
         match &self.page {
             None => self.key().map(|key| key.name.clone()),
-            Some(page) if page.part == Part::Doors => page.doors.selected().map(|door| door.name.clone()),
+            Some(page) if page.part != Part::People => page.doors.selected().map(|door| door.name.clone()),
             Some(_) if shell.people_hidden => None,
             Some(page) => page.people.selected().map(|row| format!("{} <{}>", row.name, row.email)),
         }

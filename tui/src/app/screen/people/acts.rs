@@ -1,0 +1,316 @@
+//! What is done with people.
+
+use keyward_protocol::{
+    entry::{Command, Party, PersonSpec},
+    id::PersonId,
+    limits::TOKEN_SECONDS_MAX,
+    message::manage::{PersonDetail, Request},
+    time::Moment,
+};
+
+use super::{
+    Page, Part, People, ScreenId, Shared, Shell,
+    holding::{self, GIVE, Holding, KeyNamed, MOVE, REVOKE, SHARE, Who, whom},
+};
+use crate::{
+    app::{
+        Dialog,
+        form::{Field, Filled, Form},
+        review::{Review, Step},
+        secret::Secret,
+    },
+    keymap::{Act, Binding, act, letter},
+    remote::NewToken,
+};
+
+pub const FIND: Act = Act("give by email");
+pub const NEW: Act = Act("new person");
+pub const EDIT: Act = Act("edit person");
+pub const END_SHARE: Act = Act("end share");
+pub const SUSPEND: Act = Act("suspend");
+pub const CODE: Act = Act("code");
+pub const DELETE: Act = Act("delete person");
+pub const RENEW: Act = Act("renew mobile");
+pub const TOKEN: Act = Act("token");
+pub const EVERYBODY: Act = Act("everybody");
+
+pub const BINDINGS: &[Binding] = &[
+    act(&[letter('g')], "g", GIVE, Some("give"), "give a Key, or change how one is held"),
+    act(&[letter('r')], "r", REVOKE, Some("revoke"), "revoke a Key; what would follow is shown first"),
+    act(&[letter('m')], "m", MOVE, Some("move"), "move to another Key, codes kept where both have the door"),
+    act(&[letter('n')], "n", NEW, Some("new"), "a new person"),
+    act(&[letter('e')], "e", EDIT, None, "edit name, email, phone and note"),
+    act(&[letter('f')], "f", FIND, None, "find somebody by the exact email and give a first Key"),
+    act(&[letter('x')], "x", SHARE, None, "share a Key for who holds it"),
+    act(&[letter('E')], "E", END_SHARE, None, "end a share"),
+    act(&[letter('c')], "c", CODE, None, "show a door code until the next chord; the audit trail has it"),
+    act(&[letter('S')], "S", SUSPEND, None, "suspend, or resume who is suspended"),
+    act(&[letter('M')], "M", RENEW, None, "another mobile identity; the one before opens nothing any more"),
+    act(&[letter('T')], "T", TOKEN, None, "a token for the person's app, shown once"),
+    act(&[letter('D')], "D", DELETE, None, "delete the person, and revoke everything"),
+    act(&[letter('a')], "a", EVERYBODY, None, "everybody of the portfolio, or who holds something here"),
+];
+
+/// How long a token may be good for, in words and in seconds; the first is pre-filled.
+const TOKEN_TIMES: [(&str, i64); 3] = [("1 day", 86_400), ("1 hour", 3_600), ("7 days", TOKEN_SECONDS_MAX)];
+
+/// A token that is to be made for somebody.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    person: Who,
+    seconds: i64,
+    time: &'static str,
+}
+
+impl People {
+    /// The person that is open, else those marked or under the cursor.
+    fn whom(&self) -> Vec<Who> {
+        match &self.page {
+            Some(page) => vec![(page.person.id, page.person.name.clone())],
+            None => self.list.chosen().into_iter().map(|row| (row.id, row.name.clone())).collect(),
+        }
+    }
+
+    pub(super) fn do_act(&mut self, act: Act, shell: &mut Shell) {
+        let people = self.whom();
+        match act {
+            EVERYBODY => {
+                self.everybody = !self.everybody;
+                self.list.restart();
+                self.needle.clear();
+                (self.page, self.detail) = (None, None);
+            }
+            NEW => {
+                let form = Form::new(ScreenId::People, NEW, "NEW PERSON", contact_fields(None));
+                shell.open(Dialog::Form(Box::new(form)));
+            }
+            EDIT => self.edit(shell),
+            FIND => self.with_key(Vec::new(), None, shell, Holding::give),
+            GIVE => self.with_key(people, None, shell, Holding::give),
+            REVOKE | MOVE | SHARE => self.with_held(act, people, shell),
+            END_SHARE => self.end_share(shell),
+            CODE => {
+                let code = self.page.as_ref().and_then(|page| page.codes.selected()).map(|row| row.id);
+                self.revealing = code.and_then(|code| shell.ask(ScreenId::People, Request::Reveal(code)));
+            }
+            TOKEN => {
+                let Some((person, name)) = people.first().filter(|_| people.len() == 1) else {
+                    return shell.say("a token is for one person: Esc takes the marks away");
+                };
+                let fields = vec![Field::choice("Good for", &TOKEN_TIMES.map(|(words, _)| words))];
+                let title = format!("A TOKEN FOR THE APP OF {}", whom(&people, shell));
+                let form = Form::new(ScreenId::People, TOKEN, title, fields).about(person.0, name);
+                shell.open(Dialog::Form(Box::new(form)));
+            }
+            SUSPEND => self.suspend(&people, shell),
+            RENEW => {
+                let title = format!("RENEW THE MOBILE IDENTITY OF {}", whom(&people, shell));
+                let review = review(title, &people, Command::RenewMobile).grave("RENEW");
+                let about = "The one before opens nothing any more; their app gets the new one.";
+                open(
+                    review,
+                    about,
+                    "Keys, codes and shares stay as they are.",
+                    format!("renewed for {}", whom(&people, shell)),
+                    shell,
+                );
+            }
+            DELETE => {
+                let title = format!("DELETE {}", whom(&people, shell));
+                let review = review(title, &people, Command::DeletePerson).grave("DELETE PERSON");
+                let about = "Everything is revoked. The access log keeps what they did.";
+                open(
+                    review,
+                    about,
+                    "They hold nothing that would be lost.",
+                    format!("deleted {}", whom(&people, shell)),
+                    shell,
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// An act with these people and a Key that is still to be picked.
+    fn with_key(&self, people: Vec<Who>, key: Option<KeyNamed>, shell: &mut Shell, act: impl Fn(&Holding, &mut Shell)) {
+        let Some(property) = shell.property else { return };
+        act(&Holding { owner: ScreenId::People, property, key, people }, shell);
+    }
+
+    /// An act with a Key that is held: the one under the cursor of the page, else one that is picked.
+    fn with_held(&self, act: Act, people: Vec<Who>, shell: &mut Shell) {
+        let held = self.page.as_ref().filter(|page| page.part == Part::Keys).and_then(|page| page.holds.selected());
+        let elsewhere = held.filter(|held| Some(held.property) != shell.property);
+        if elsewhere.is_some() {
+            return shell.say("that Key is of another property: p chooses it");
+        }
+        let key = held.map(|held| KeyNamed { id: held.key, name: held.name.clone(), may_share: None });
+        self.with_key(people, key, shell, |holding, shell| match act {
+            REVOKE => holding.revoke(shell),
+            MOVE => holding.move_away(shell),
+            _ => holding.share(shell),
+        });
+    }
+
+    fn suspend(&self, people: &[Who], shell: &mut Shell) {
+        let suspended = self.person().is_some_and(|row| row.suspended);
+        let who = whom(people, shell);
+        let (title, about, done) = match suspended {
+            true => (format!("RESUME {who}"), "Keys, codes and shares count again.", format!("resumed {who}")),
+            false => (
+                format!("SUSPEND {who}"),
+                "Opens nothing meanwhile, nor do their guests; Keys, codes and shares stay.",
+                format!("suspended {who}"),
+            ),
+        };
+        let review = review(title, people, |person| Command::Suspend(person, !suspended));
+        open(review, about, "No Key, code or share is lost.", done, shell);
+    }
+
+    fn end_share(&self, shell: &mut Shell) {
+        let chosen = self.page.as_ref().map(chosen_shares).unwrap_or_default();
+        let named = |shared: &&Shared| {
+            let row = &shared.row;
+            let key = KeyNamed { id: row.key, name: shared.key.clone(), may_share: None };
+            (key, (row.host, row.host_name.clone()), (row.guest, row.guest_name.clone()))
+        };
+        let shares: Vec<_> = chosen.iter().map(named).collect();
+        holding::end_shares(ScreenId::People, &shares, shell);
+    }
+
+    fn edit(&self, shell: &mut Shell) {
+        let Some(facts) = self.detail().and_then(|detail| detail.facts.as_ref()) else {
+            return shell.say("the person's contact data is not here yet");
+        };
+        let title = format!("EDIT {}", whom(&[(facts.row.id, facts.row.name.clone())], shell));
+        if shell.people_hidden {
+            return shell.say("people are hidden: P shows them again");
+        }
+        let form = Form::new(ScreenId::People, EDIT, title, contact_fields(Some(facts)));
+        shell.open(Dialog::Form(Box::new(form.about(facts.row.id.0, &facts.row.name))));
+    }
+
+    /// A form with contact data is filled in.
+    pub(super) fn contact(&self, form: &Form, shell: &mut Shell) -> Result<(), String> {
+        let optional = |field: usize| Some(form.text(field).to_owned()).filter(|text| !text.is_empty());
+        let name = optional(0).ok_or("a person has a name")?;
+        let email = optional(1).filter(|email| email.contains('@')).ok_or("a person is known by an email")?;
+        let spec = PersonSpec { name: name.clone(), email, phone: optional(2), note: optional(3), cards: Vec::new() };
+        let person = form.subject.first().map(|(id, _)| PersonId(*id));
+        let (command, title, done) = match person {
+            None => (Command::MakePerson(spec), "NEW PERSON", "made"),
+            Some(person) => {
+                // Cards are kept as they are: they are not in the form.
+                let facts =
+                    self.detail().and_then(|detail| detail.facts.as_ref()).filter(|facts| facts.row.id == person);
+                let cards = facts.ok_or("the person's contact data is not here any more: begin anew")?.cards.clone();
+                (Command::EditPerson(person, PersonSpec { cards, ..spec }), "EDIT", "edited")
+            }
+        };
+        let who = whom(&[(person.unwrap_or_default(), name.clone())], shell);
+        let review = Review::new(ScreenId::People, format!("{title}: {who}"), vec![Step::new(name, command)]);
+        open(review, "", "No Key, code or share changes.", format!("{done} {who}"), shell);
+        Ok(())
+    }
+
+    /// How long a token is to be good for is chosen: its secret is made up.
+    pub(super) fn invite(&mut self, form: &Form, shell: &mut Shell) -> Result<(), String> {
+        let (id, name) = form.subject.first().ok_or("the form is about nobody")?;
+        let (time, seconds) = *TOKEN_TIMES.get(form.choice(0)).ok_or("choose how long")?;
+        let invitation = Invitation { person: (PersonId(*id), name.clone()), seconds, time };
+        let ticket = shell.make_up_token(ScreenId::People).ok_or("there is no connection: nothing was made")?;
+        self.inviting = Some((ticket, invitation));
+        Ok(())
+    }
+
+    /// Why no share can be made or ended here.
+    pub(super) fn cant_share(&self, act: Act) -> Option<String> {
+        let page = self.page.as_ref();
+        if act == SHARE {
+            let held = page.filter(|page| page.part == Part::Keys).and_then(|page| page.holds.selected())?;
+            return (!held.terms.may_share || held.terms.ended)
+                .then(|| format!("\"{}\" is held without the right to share it: g changes that", held.name));
+        }
+        let none = page.is_none_or(|page| chosen_shares(page).is_empty());
+        none.then(|| "open the person and go to a guest (Tab) to end a share".to_owned())
+    }
+
+    /// Why no code can be shown here.
+    pub(super) fn cant_reveal(&self, shell: &Shell) -> Option<String> {
+        let code = self.page.as_ref().filter(|page| page.part == Part::Codes).and_then(|page| page.codes.selected());
+        match code {
+            None => Some("open the person and go to a code (Tab) to show it".to_owned()),
+            Some(_) if shell.people_hidden => Some("people and codes are hidden: P shows them again".to_owned()),
+            Some(_) => None,
+        }
+    }
+}
+
+impl Invitation {
+    /// The secret was made up: the review that tells the server its hash, and then shows it.
+    pub fn review(self, token: Result<NewToken, String>, shell: &mut Shell) {
+        let made_up = match token {
+            Ok(made_up) => made_up,
+            Err(why) => return shell.warn(format!("no token was made: {why}")),
+        };
+        let Some(until) = shell.now.map(|now: Moment| now.plus_seconds(self.seconds.min(TOKEN_SECONDS_MAX - 60)))
+        else {
+            return shell.warn("no token was made: the time is not known");
+        };
+        let person = std::slice::from_ref(&self.person);
+        let who = whom(person, shell);
+        let party = Party::Holder(self.person.0);
+        let command = Command::MakeToken { party, hash: made_up.hash, until };
+        let title = format!("A TOKEN FOR THE APP OF {who}");
+        let secret = Secret {
+            title: title.clone(),
+            about: vec![
+                format!("For the app of {who}: whoever has it sees their Keys and door codes."),
+                format!("It is good once, for {}, and is not shown again.", self.time),
+            ],
+            token: made_up.token,
+        };
+        let review = Review::new(ScreenId::People, title, vec![Step::new(self.person.1.clone(), command)]);
+        let about = "Whoever joins with it sees the person's Keys and all their door codes.";
+        open(
+            review.earning(secret),
+            about,
+            "Nothing changes until somebody joins with it.",
+            format!("made a token for {who}"),
+            shell,
+        );
+    }
+}
+
+/// The shares that are marked or under the cursor of the page.
+fn chosen_shares(page: &Page) -> Vec<&Shared> {
+    match page.part {
+        Part::GuestOf => page.guest_of.chosen(),
+        Part::Guests => page.guests.chosen(),
+        Part::Keys | Part::Codes | Part::Contact => Vec::new(),
+    }
+}
+
+fn contact_fields(facts: Option<&PersonDetail>) -> Vec<Field> {
+    let text = |text: Option<&str>| Filled::Text(text.unwrap_or_default().to_owned());
+    let row = facts.map(|facts| &facts.row);
+    vec![
+        Field::line("Name", "as managers see it").with(text(row.map(|row| row.name.as_str()))),
+        Field::line("Email", "no two people have the same").with(text(row.map(|row| row.email.as_str()))),
+        Field::line("Phone", "none").with(text(facts.and_then(|facts| facts.phone.as_deref()))),
+        Field::line("Note", "none").with(text(facts.and_then(|facts| facts.note.as_deref()))),
+    ]
+}
+
+/// The same done with each of the people.
+fn review(title: String, people: &[Who], command: impl Fn(PersonId) -> Command) -> Review {
+    let step = |(person, name): &Who| Step::new(name.clone(), command(*person));
+    Review::new(ScreenId::People, title, people.iter().map(step).collect())
+}
+
+fn open(mut review: Review, about: &str, nothing: &'static str, afterwards: String, shell: &mut Shell) {
+    about.clone_into(&mut review.about);
+    review.nothing = nothing;
+    review.afterwards = afterwards;
+    shell.open(Dialog::Review(Box::new(review)));
+}

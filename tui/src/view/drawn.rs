@@ -1,0 +1,55 @@
+//! Screens drawn into files that stand beside the tests: `drawings/*.txt`. Run the tests with `KEYWARD_DRAW=1` to draw
+//! them anew, and read what changed as you would read code.
+
+use std::{env, fs, path::Path};
+
+use crossterm::event::KeyCode;
+
+use crate::{
+    app::testing::{Client, batch},
+    theme::Glyphs,
+};
+
+/// The usual sizes, with the characters that each is drawn with.
+pub const SIZES: [(u16, u16, Glyphs); 3] =
+    [(80, 24, Glyphs::ASCII), (120, 40, Glyphs::UNICODE), (40, 12, Glyphs::ASCII)];
+
+/// Compares screens with the file of this name: each after its chords (`\n` is Enter, `\t` Tab, `\x1b` Esc), at every
+/// one of the sizes.
+pub fn check(name: &str, chords: &[&str], sizes: &[(u16, u16, Glyphs)]) {
+    let mut drawn = String::new();
+    for chords in chords {
+        for (width, height, glyphs) in sizes {
+            let screen = after(chords, *glyphs, *width, *height).drawn();
+            let set = if glyphs.unicode { "unicode" } else { "ascii" };
+            drawn.push_str(&format!("=== {chords:?} {width}x{height} {set}\n{screen}"));
+        }
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/view/drawings").join(format!("{name}.txt"));
+    if env::var_os("KEYWARD_DRAW").is_some() {
+        fs::write(&file, &drawn).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    let differs = drawn.lines().zip(expected.lines()).position(|(drawn, expected)| drawn != expected);
+    assert!(drawn == expected, "{name} differs from its drawing, first in line {differs:?}:\n{drawn}");
+}
+
+/// The client after these chords, all pressed at one moment: clocks and ages stay as they are.
+pub fn after(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
+    let mut client = Client::new(glyphs, width, height);
+    client.tell(batch());
+    press(&mut client, chords);
+    client
+}
+
+/// Presses these chords at one moment.
+pub fn press(client: &mut Client, chords: &str) {
+    for c in chords.chars() {
+        client.key_at_once(match c {
+            '\n' => KeyCode::Enter,
+            '\t' => KeyCode::Tab,
+            '\x1b' => KeyCode::Esc,
+            c => KeyCode::Char(c),
+        });
+    }
+}

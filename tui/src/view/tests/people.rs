@@ -1,0 +1,64 @@
+//! Screen 2 as it is drawn.
+
+use ratatui::style::Color;
+
+use super::*;
+use crate::view::drawn::{self, SIZES};
+
+#[test]
+fn the_people() {
+    drawn::check("people", &["2", "2jj", "2/ana\n"], &SIZES);
+}
+
+#[test]
+fn a_person_with_keys_guests_and_codes() {
+    drawn::check("person", &["2\n", "2\n\t", "2\n\t\t", "2\n\t\t\tc", "2\n\t\t\t\t"], &SIZES);
+}
+
+#[test]
+fn what_is_done_with_people_begins_in_a_form_and_ends_in_a_review() {
+    let usual = [(80, 24, Glyphs::ASCII), (40, 12, Glyphs::ASCII)];
+    drawn::check("people-forms", &["2g", "2n", "2e", "2r", "2\nxlee\n", "2T", "2f"], &usual);
+    drawn::check("people-reviews", &["2S", "2jj D", "2\nr", "2T\n\n", "2M"], &usual);
+}
+
+#[test]
+fn hidden_people_are_nowhere_on_their_screen() {
+    for chords in ["2P", "2\nP", "2\nP\t", "2\nP\t\t", "2Pg", "2\nPr", "2PS", "2PD", "2PT\n\n"] {
+        let screen = drawn::after(chords, Glyphs::ASCII, 120, 40).drawn();
+        for name in ["Tracy", "tracy@", "Visitor", "Lee", "212 555"] {
+            assert!(!screen.contains(name), "{name} after {chords:?}:\n{screen}");
+        }
+    }
+}
+
+#[test]
+fn who_is_suspended_stands_out_in_colour_and_in_words() {
+    let mut client = drawn::after("2", Glyphs::ASCII, 80, 24);
+    client.app.shell.theme = Theme::COLOURS;
+    let screen = client.drawn();
+    let row = screen.lines().position(|line| line.contains("SUSPENDED")).unwrap();
+    let column = screen.lines().nth(row).unwrap().find("SUSPENDED").unwrap();
+    let area = Rect::new(0, 0, 80, 24);
+    let mut buffer = Buffer::empty(area);
+    render(&client.app, area, &mut buffer);
+    assert_eq!(buffer[(u16::try_from(column).unwrap(), u16::try_from(row).unwrap())].fg, Color::Magenta);
+}
+
+#[test]
+fn hostile_names_are_harmless_among_people() {
+    harmless_after(&[
+        "2",
+        "2\n",
+        "2\n\t",
+        "2\n\t\t",
+        "2\n\t\t\tc",
+        "2\n\t\t\t\t",
+        "2g",
+        "2e",
+        "2\nr",
+        "2D",
+        "2\nx",
+        "2T\n\n",
+    ]);
+}
