@@ -1,6 +1,6 @@
 //! What whoever runs the server has made of it: further portfolios (M9), and carriers (V3).
 
-use std::{collections::BTreeSet, path::Path};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use keyward_protocol::{entry::Refusal, id::*, name, time::Moment};
 use rand::{Rng, rngs::StdRng};
@@ -47,7 +47,7 @@ impl Books {
     /// Makes a further portfolio from a site, with a vault of its own, which is on disk before the journal names the
     /// portfolio. What a crash in between leaves is a vault that is nobody's: [`Books::clear_vaults`].
     pub fn make_portfolio(&mut self, site: &Site, now: Moment) -> Result<PortfolioId, Refusal> {
-        let known = |portfolio: &&std::sync::Arc<Portfolio>| name::fold(&portfolio.name) == name::fold(site.name());
+        let known = |portfolio: &&Arc<Portfolio>| name::fold(&portfolio.name) == name::fold(site.name());
         if let Some(known) = self.directory.portfolios.values().find(known) {
             return Err(Refusal::Taken(format!("the name `{}`: choose another for this portfolio", known.name)));
         }
@@ -57,7 +57,7 @@ impl Books {
         let decided = decide::decide_causes(&fresh, causes, now, None)?;
         let vault = self.make_vault(id)?;
         self.vaults.add(id, vault);
-        self.directory.portfolios.insert(id, fresh.into());
+        self.directory.portfolios.insert(id, Arc::new(fresh));
         self.begin(id, decided, now).inspect_err(|_| {
             self.directory.portfolios.remove(&id);
             self.remove_vault(id);

@@ -1,4 +1,5 @@
-//! Two portfolios side by side on one server, with the same ids in both: nothing of one reaches the other (M9).
+//! Two portfolios side by side on one server, with the same ids in both: nothing of one reaches the other (M9). And what
+//! locks notice of a rotation of the root that all vaults have in common: nothing.
 
 use keyward_protocol::{
     code::{Card, Digits},
@@ -11,6 +12,10 @@ use crate::domain::directory::Portfolio;
 use super::{
     matrix::{NEVER, OTHER, PEOPLE, acts, asked, id, places, text},
     *,
+};
+use crate::{
+    disk::{Disk, Operation, Witness},
+    vault::staged_path,
 };
 
 /// What stands in every name of one portfolio and nowhere in the other.
@@ -495,5 +500,57 @@ async fn how_far_the_trail_was_searched_is_told_by_ones_own_acts() {
             assert!(told > 0);
         }
     }
+    server.stop().await;
+}
+
+/// A disk that stops where a vault was written anew, until the test lets it go on.
+struct Gate {
+    path: PathBuf,
+    reached: crossbeam_channel::Sender<()>,
+    go_on: crossbeam_channel::Receiver<()>,
+}
+
+impl Witness for Gate {
+    fn before(&self, operation: Operation<'_>) -> Verdict {
+        if operation == Operation::Sync(&self.path) {
+            _ = self.reached.send(());
+            _ = self.go_on.recv();
+        }
+        Verdict::Proceed
+    }
+}
+
+// U4, C8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn locks_are_answered_while_the_root_is_rotated_and_changes_wait() {
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
+    let layout = init(&dir.path().join("data"), &site, clock::now()).unwrap();
+    let (reached, is_reached) = crossbeam_channel::bounded(1);
+    let (go, go_on) = crossbeam_channel::bounded(1);
+    let gate = Gate { path: staged_path(&layout.vault(PORTFOLIO)), reached, go_on };
+    let medium = Medium { disk: Disk::witnessed(Arc::new(gate)), ..Medium::default() };
+    let server = start_on(&medium, &layout).await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(MAIN)).await;
+    let shown = [server.mobile(TRACY), server.tracys_code(1)];
+    let asked = async |wanted: Outcome| {
+        for shown in &shown {
+            assert_eq!(ask(&lock, 1, shown.clone()).await, wanted);
+        }
+    };
+    let (engine, revoke) = (server.inside.engine.clone(), Command::Revoke { key: KEY_A, person: server.person(TRACY) });
+    let rotating = {
+        let engine = engine.clone();
+        tokio::task::spawn_blocking(move || engine.rotate())
+    };
+    tokio::task::spawn_blocking(move || is_reached.recv()).await.unwrap().unwrap();
+    asked(Outcome::Granted).await;
+    let changing = tokio::task::spawn_blocking(move || engine.run(PORTFOLIO, Actor::Administrator, revoke));
+    asked(Outcome::Granted).await;
+    assert!(!rotating.is_finished() && !changing.is_finished());
+    go.send(()).unwrap();
+    assert_eq!(rotating.await.unwrap().unwrap().vaults, 1);
+    changing.await.unwrap().unwrap();
+    asked(Outcome::Denied).await;
     server.stop().await;
 }
