@@ -4,7 +4,8 @@
 //!
 //! ```text
 //! person   mobile id, person, up to 8 Key slots, the first period; more: `spill` and `details`
-//! door     id, up to 11 pairs (schedule, schedule for codes); `at_doors`: half a byte for each slot tells its pair
+//! door     a line or a few: its id, then half a byte for each slot
+//! pairs    up to 15 pairs (schedule, schedule for codes) that those half bytes tell of; doors share them
 //! schedule one line for each schedule and stretch of the horizon: open at its start?, up to 15 changes
 //! card     4 cards with the place of their person
 //! ```
@@ -14,7 +15,7 @@
 //! structure is checked by bytecheck, then every offset and meaning by `verify`, so that what is read afterwards
 //! can be trusted; even so every read on the path is a checked one that falls back to a denial.
 
-use std::mem::offset_of;
+use std::{hint::select_unpredictable, mem::offset_of};
 
 use keyward_protocol::{
     code::Card,
@@ -34,17 +35,17 @@ use super::{codes::CodeLine, place, prefetch::prefetch};
 use crate::sip::sip_round;
 
 /// The version of the layout. Archives of another version are compiled anew.
-pub const FORMAT: u32 = 4;
+pub const FORMAT: u32 = 5;
 
 /// Slots that stand in a person's line.
 pub(super) const INLINE_HOLDINGS: usize = 8;
-/// Pairs of schedules that stand in a door's line. The first stands for no Key.
-pub(super) const PAIRS: usize = 12;
-/// Slots that a line of `at_doors` tells of.
-pub(super) const SLOTS_PER_LINE: usize = 128;
+/// Pairs of schedules that stand in a line, as many as half a byte can tell. The first stands for no Key.
+pub(super) const PAIRS: usize = 16;
+/// Bytes of a door before its slots.
+pub(super) const DOOR_HEAD: usize = 20;
 /// With more Keys than these in a property, its doors' Keys are kept sorted: half a byte for each Key at each door
 /// would take more room than there is in a cache.
-pub(super) const DENSE_KEYS_MAX: usize = 16 * SLOTS_PER_LINE;
+pub(super) const DENSE_KEYS_MAX: usize = 2_000;
 /// Changes that stand in a schedule's line.
 pub(super) const INLINE_CHANGES: usize = 15;
 
@@ -60,11 +61,7 @@ pub(super) const NO_CODE: u16 = 0xFFFD;
 pub(super) const ABSENT: u16 = 0xFFFC;
 /// Schedules are numbered below this.
 pub(super) const SCHEDULES_MAX: usize = 0xFFF0;
-
-/// How a door's Keys are kept: by slot, in `at_doors`.
-pub(super) const KEYS_DENSE: u8 = 0;
-/// How a door's Keys are kept: in `sorted`, by slot.
-pub(super) const KEYS_SORTED: u8 = 1;
+const _: () = assert!(ABSENT as usize >= SCHEDULES_MAX && NO_CODE as usize >= SCHEDULES_MAX);
 
 /// A person stands here.
 pub(super) const OCCUPIED: u8 = 1;
@@ -74,17 +71,28 @@ pub(super) const SUSPENDED: u8 = 2;
 pub(super) const SPILLED: u8 = 4;
 
 /// The Deliveries Key has the door.
-pub(super) const DELIVERS: u8 = 1;
+pub(super) const DELIVERS: u32 = 1;
+/// The door's Keys are kept in `sorted`, by slot: there are too many, or too many pairs of schedules.
+pub(super) const SORTED: u32 = 2;
+/// In place of a door's pairs, where its Keys are kept sorted.
+pub(super) const NO_PAIRS: u16 = u16::MAX;
 
+/// In every schedule line's head: taken for a number with a sign, a head is below every second.
+pub(super) const HEAD: u32 = 1 << 31;
 /// In a schedule line's head: open when the line's stretch begins.
 pub(super) const OPEN_AT_START: u32 = 1;
 /// In a schedule line's head: what it says holds past the horizon too.
 pub(super) const EVER: u32 = 2;
 /// In a schedule line's head: the whole schedule stands in `openings`.
 pub(super) const COLD: u32 = 4;
+/// In a change's place: there is none. Seconds stay below, so that they can be compared as numbers with a sign, which
+/// every x86-64 does by four at a time.
+pub(super) const NO_CHANGE: u32 = i32::MAX as u32;
 
 /// Words of a [`Detail`], and Keys that stand in a person's line.
 pub(super) const EXTRA_WORDS: usize = 6;
+/// In a person's line: the first detail, if there is one, is more than a period.
+pub(super) const NO_PERIOD: u8 = u8::MAX;
 
 /// A period, a host, a share's doors. 24 bytes.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default)]
@@ -106,11 +114,14 @@ pub(super) struct PersonLine {
     /// Slots in this line.
     pub(super) count: u8,
     /// Which of them have a detail, a bit each.
-    pub(super) detailed: u16,
+    pub(super) detailed: u8,
+    /// Which of them has the first detail, if that is no more than a period; else [`NO_PERIOD`].
+    pub(super) period: u8,
     /// Spilled: where in `spill`. Otherwise where in `details` the second and later details stand.
     pub(super) at: u32,
     /// Spilled: how many. Otherwise how many details stand at `at`.
     pub(super) len: u32,
+    /// Past the last one the number of Keys, which is no slot: no door has it.
     pub(super) slots: [u16; INLINE_HOLDINGS],
     /// With any detail: the first one, as [`Detail::words`]. Without: the Keys of the first slots, so that a grant
     /// need not look them up.
@@ -124,24 +135,16 @@ pub(super) struct SpilledHolding {
     pub(super) detail: u32,
 }
 
-#[derive(Archive, Serialize, Clone, Copy, Default)]
+/// A line of a door. The first begins with its head, see [`Door`]. Then, on into its other lines, each slot has half a
+/// byte that tells its pair, the even slot in the lower half.
+pub(super) type DoorLine = [u8; 64];
+
+/// Pairs of schedules: when each opens, then when each opens to a code. The first of each is [`ABSENT`].
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq)]
 #[rkyv(attr(repr(C, align(64))))]
-pub(super) struct DoorLine {
-    pub(super) id: u32,
-    /// 0 for none, else one more than the place in `rows` of a length and so many excepted slots.
-    pub(super) lockdown: u32,
-    /// How many Keys have the door.
-    pub(super) count: u16,
-    pub(super) form: u8,
-    pub(super) flags: u8,
-    /// Where in `sorted` they stand, if they do.
-    pub(super) at: u32,
-    /// Dense: when each pair opens, then when each opens to a code. The first of each is [`ABSENT`].
+pub(super) struct PairLine {
     pub(super) pairs: [[u16; PAIRS]; 2],
 }
-
-/// For each slot the number of its pair in the door's line, in half a byte, the even slot's in the lower.
-pub(super) type AtDoorLine = [u8; SLOTS_PER_LINE / 2];
 
 #[derive(Archive, Serialize, Clone, Copy)]
 pub(super) struct SortedEntry {
@@ -153,7 +156,7 @@ pub(super) struct SortedEntry {
 #[derive(Archive, Serialize, Clone, Copy)]
 #[rkyv(attr(repr(C, align(64))))]
 pub(super) struct ScheduleLine {
-    /// First the head. Then the seconds from the base at which it opens or closes, ascending, `u32::MAX` where there
+    /// First the head. Then the seconds from the base at which it opens or closes, ascending, [`NO_CHANGE`] where there
     /// are no more. Cold: where in `openings` the schedule stands, and how many openings it has. One array, so that all
     /// of it is compared at once.
     pub(super) words: [u32; 1 + INLINE_CHANGES],
@@ -161,11 +164,9 @@ pub(super) struct ScheduleLine {
 
 #[derive(Archive, Serialize, Clone, Copy, Default)]
 pub(super) struct CardSlot {
-    /// The number as [`CardNumber`] has it; its length is 0 where no card stands here.
+    /// The number as [`CardNumber`] has it; 0 where no card stands here.
     pub(super) low: u64,
-    pub(super) high: u16,
-    pub(super) length: u8,
-    pub(super) unused: u8,
+    pub(super) rest: u32,
     /// The place of the person.
     pub(super) person: u32,
 }
@@ -198,11 +199,11 @@ pub(super) struct Table {
 #[derive(Archive, Serialize)]
 pub(super) struct IndexArchive {
     pub(super) people: Vec<PersonLine>,
-    pub(super) doors: Vec<DoorLine>,
-    /// [`IndexArchive::door_lines`] for each door.
-    pub(super) at_doors: Vec<AtDoorLine>,
     pub(super) cards: Vec<CardLine>,
+    /// [`IndexArchive::door_lines`] for each door.
+    pub(super) doors: Vec<DoorLine>,
     // From here to the Keys: little that every check reads, side by side so that it shares a page or two.
+    pub(super) pairs: Vec<PairLine>,
     pub(super) schedules: Vec<ScheduleLine>,
     pub(super) people_table: Table,
     pub(super) keys: Vec<u32>,
@@ -216,14 +217,14 @@ pub(super) struct IndexArchive {
     /// Of the keyed hash that places people and cards. Secret.
     pub(super) hash_key: (u64, u64),
     pub(super) horizon: (i64, i64),
-    /// Where the seconds of schedule lines begin.
+    /// The second in which the horizon begins, and from which schedule lines count: whole seconds since 1970.
     pub(super) base: i64,
     /// A schedule line's stretch is 2^shift seconds.
     pub(super) shift: u32,
     /// Lines to a schedule.
     pub(super) stretches: u32,
     pub(super) schedule_count: u32,
-    /// Lines of `at_doors` to a door; 0 where every door's Keys are kept sorted.
+    /// Lines to a door.
     pub(super) door_lines: u32,
     /// 0 where the property did not opt in.
     pub(super) deliveries: u32,
@@ -231,8 +232,7 @@ pub(super) struct IndexArchive {
 
 const _: () = {
     assert!(size_of::<ArchivedPersonLine>() == 64 && align_of::<ArchivedPersonLine>() == 64);
-    assert!(size_of::<ArchivedDoorLine>() == 64 && align_of::<ArchivedDoorLine>() == 64);
-    assert!(size_of::<AtDoorLine>() == 64);
+    assert!(size_of::<ArchivedPairLine>() == 64 && align_of::<ArchivedPairLine>() == 64);
     assert!(size_of::<ArchivedScheduleLine>() == 64 && align_of::<ArchivedScheduleLine>() == 64);
     assert!(size_of::<ArchivedCardLine>() == 64 && align_of::<ArchivedCardLine>() == 64);
 };
@@ -288,7 +288,7 @@ impl Loaded {
 
     /// The doors by row.
     pub fn doors(&self) -> impl ExactSizeIterator<Item = DoorId> {
-        self.view().doors.iter().map(|door| DoorId(door.id.to_native()))
+        self.view().doors().map(|door| door.id())
     }
 
     /// `[from, to)`: outside it schedules are taken for closed, so the property is to be compiled anew before.
@@ -329,8 +329,8 @@ impl ArchivedDetail {
 impl ScheduleLine {
     /// A line with no changes.
     pub fn new(head: u32) -> ScheduleLine {
-        let mut words = [u32::MAX; 1 + INLINE_CHANGES];
-        words[0] = head;
+        let mut words = [NO_CHANGE; 1 + INLINE_CHANGES];
+        words[0] = HEAD | head;
         ScheduleLine { words }
     }
 
@@ -348,9 +348,28 @@ impl ArchivedScheduleLine {
     pub fn changes(&self) -> impl Iterator<Item = &u32_ule> {
         self.words.iter().skip(1)
     }
+
+    /// Whether it is open at this second, which is below [`NO_CHANGE`]; a cold one is not.
+    #[inline(always)]
+    pub fn is_open_inline(&self, second: u32) -> bool {
+        // Each change that has passed turns it. There is an odd number, so as many are ahead, give or take an even
+        // number and one. The head is never ahead.
+        let words = self.words.map(|word| word.to_native() as i32);
+        let ahead = words.into_iter().fold(0, |ahead, word| ahead ^ i32::from(word > second as i32));
+        ahead as u32 == self.head() & (OPEN_AT_START | COLD)
+    }
 }
 
 impl ArchivedPersonLine {
+    /// Whether what stands at this place of the slots is surely held at this moment, and not as a share.
+    #[inline(always)]
+    pub fn surely_holds(&self, place: usize, now: i64) -> bool {
+        let plain = u32::from(self.detailed) >> place & 1 == 0;
+        // Where there is none, these are something else, and it does not matter.
+        let Detail { from, until, .. } = self.first_detail();
+        plain | ((usize::from(self.period) == place) & (from <= now) & (now < until))
+    }
+
     /// The first detail; only where there is one.
     #[inline(always)]
     pub fn first_detail(&self) -> Detail {
@@ -360,11 +379,82 @@ impl ArchivedPersonLine {
     }
 }
 
-impl ArchivedDoorLine {
+/// A door's head.
+#[derive(Clone, Copy)]
+pub(super) struct Door<'a> {
+    head: &'a [u8; DOOR_HEAD],
+}
+
+impl Door<'_> {
+    /// What stands where no door does: nothing has its id.
+    pub const NONE: Door<'static> = Door { head: &[0; DOOR_HEAD] };
+
+    /// The door that begins here.
+    #[inline(always)]
+    pub fn of(bytes: &[u8]) -> Door<'_> {
+        bytes.first_chunk().map_or(Door::NONE, |head| Door { head })
+    }
+
+    #[inline(always)]
+    pub fn id(self) -> DoorId {
+        DoorId(self.word::<0>())
+    }
+
+    /// 0 for none, else one more than the place in `rows` of a length and so many excepted slots.
+    #[inline(always)]
+    pub fn lockdown(self) -> u32 {
+        self.word::<1>()
+    }
+
+    /// Where in `sorted` its Keys stand, if they do.
+    #[inline(always)]
+    pub fn at(self) -> u32 {
+        self.word::<2>()
+    }
+
+    /// How many Keys have the door.
+    #[inline(always)]
+    pub fn count(self) -> u16 {
+        self.word::<3>() as u16
+    }
+
+    /// Where its pairs stand; [`NO_PAIRS`] where there are none.
+    #[inline(always)]
+    pub fn pairs(self) -> u16 {
+        (self.word::<3>() >> 16) as u16
+    }
+
+    /// [`DELIVERS`], [`SORTED`].
+    #[inline(always)]
+    pub fn flags(self) -> u32 {
+        self.word::<4>()
+    }
+
+    #[inline(always)]
+    fn word<const AT: usize>(self) -> u32 {
+        u32::from_le_bytes(self.head.as_chunks::<4>().0[AT])
+    }
+}
+
+/// The number of a slot's pair at a door.
+#[inline(always)]
+pub(super) fn pair_of(door: &[u8], slot: u16) -> u8 {
+    let both = door.get(DOOR_HEAD + usize::from(slot / 2)).copied().unwrap_or_default();
+    (u32::from(both) >> (slot % 2 * 4) & 0xF) as u8
+}
+
+/// The numbers of the pairs of these slots at a door, a byte each.
+#[inline(always)]
+pub(super) fn pairs_of(door: &[u8], slots: &[u16_ule]) -> u64 {
+    let pair = |slot: &u16_ule| u64::from(pair_of(door, slot.to_native()));
+    (0..).zip(slots).fold(0, |pairs, (place, slot)| pairs | pair(slot) << (8 * place))
+}
+
+impl ArchivedPairLine {
     /// When a pair opens: a schedule, [`ABSENT`], or for codes [`NO_CODE`].
     #[inline(always)]
-    pub fn pair(&self, pair: u8, code: bool) -> u16 {
-        self.pairs[usize::from(code)].get(usize::from(pair)).map_or(ABSENT, |opens| opens.to_native())
+    pub fn opens(&self, pair: u8, code: bool) -> u16 {
+        self.pairs[usize::from(code)][usize::from(pair) % PAIRS].to_native()
     }
 }
 
@@ -373,14 +463,13 @@ impl ArchivedDoorLine {
 pub(super) struct CardNumber {
     /// The first 8 bytes, little-endian, 0 where there are fewer.
     pub low: u64,
-    /// The other 2.
-    pub high: u16,
-    pub length: u8,
+    /// The other 2, and their number in the third byte: never 0.
+    pub rest: u32,
 }
 
 impl CardNumber {
     /// Nobody's.
-    pub const NONE: CardNumber = CardNumber { low: 0, high: 0, length: u8::MAX };
+    pub const NONE: CardNumber = CardNumber { low: 0, rest: u32::MAX };
 
     /// The first `length` of these bytes; `None` unless they are 1 to 10.
     #[inline(always)]
@@ -392,7 +481,21 @@ impl CardNumber {
         let low = u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]);
         let all = u128::from(low) | u128::from(u16::from_le_bytes([b8, b9])) << 64;
         let counted = all & ((1 << (8 * u32::from(length))) - 1);
-        Some(CardNumber { low: counted as u64, high: (counted >> 64) as u16, length })
+        Some(CardNumber { low: counted as u64, rest: (counted >> 64) as u32 | u32::from(length) << 16 })
+    }
+
+    /// Equality without a branch.
+    #[inline(always)]
+    fn is(self, other: CardNumber) -> bool {
+        (self.low ^ other.low) | u64::from(self.rest ^ other.rest) == 0
+    }
+
+    /// The bytes, zeros after them, and how many count.
+    fn bytes(self) -> ([u8; CARD_BYTES_MAX], u8) {
+        let mut bytes = [0; CARD_BYTES_MAX];
+        let both = self.low.to_le_bytes().into_iter().chain(self.rest.to_le_bytes());
+        bytes.iter_mut().zip(both).for_each(|(to, from)| *to = from);
+        (bytes, (self.rest >> 16) as u8)
     }
 
     pub fn of(card: &Card) -> CardNumber {
@@ -406,7 +509,7 @@ impl ArchivedCardSlot {
     /// The card that stands here.
     #[inline(always)]
     pub fn number(&self) -> CardNumber {
-        CardNumber { low: self.low.to_native(), high: self.high.to_native(), length: self.length }
+        CardNumber { low: self.low.to_native(), rest: self.rest.to_native() }
     }
 }
 
@@ -417,24 +520,27 @@ impl ArchivedCardSlot {
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(super) struct View<'a> {
-    pub doors: &'a [ArchivedDoorLine],
+    /// The lines one after the other.
+    pub doors: &'a [u8],
     pub people_displacements: &'a [u16_ule],
     pub people: &'a [ArchivedPersonLine],
     pub hash_key: (u64, u64),
 
-    /// The lines one after the other.
-    pub at_doors: &'a [u8],
     pub schedules: &'a [ArchivedScheduleLine],
-    pub horizon: (i64, i64),
+    pub pairs: &'a [ArchivedPairLine],
+    pub keys: &'a [u32_ule],
     pub base: i64,
-    pub shift: u16,
-    pub stretches: u16,
-    pub door_lines: u16,
+    /// Seconds from the base, but for the first, that are whole within the horizon.
+    pub whole_seconds: u32,
+    /// Bytes of a door.
+    pub door_bytes: u16,
+    pub shift: u8,
+    pub stretches: u8,
 
     /// Not of the archive: publication puts it here, where a check finds it.
     pub codes: &'a [CodeLine],
     pub cards: &'a [ArchivedCardLine],
-    pub keys: &'a [u32_ule],
+    pub horizon: (i64, i64),
     pub property: PropertyId,
     pub deliveries: u32,
 
@@ -447,7 +553,7 @@ pub(super) struct View<'a> {
 }
 
 const _: () = {
-    assert!(offset_of!(View<'_>, at_doors) == 64);
+    assert!(offset_of!(View<'_>, schedules) == 64);
     assert!(offset_of!(View<'_>, codes) == 128);
     assert!(offset_of!(View<'_>, details) == 184);
 };
@@ -458,31 +564,25 @@ pub(super) static NOBODY: ArchivedPersonLine = ArchivedPersonLine {
     id: u32_ule::from_native(0),
     flags: 0,
     count: 0,
-    detailed: u16_ule::from_native(0),
+    detailed: 0,
+    period: NO_PERIOD,
     at: u32_ule::from_native(0),
     len: u32_ule::from_native(0),
     slots: [u16_ule::from_native(0); INLINE_HOLDINGS],
     extra: [u32_ule::from_native(0); EXTRA_WORDS],
 };
 
-/// What stands where no door does: nothing has its id.
-pub(super) static NO_DOOR: ArchivedDoorLine = ArchivedDoorLine {
-    id: u32_ule::from_native(0),
-    lockdown: u32_ule::from_native(0),
-    count: u16_ule::from_native(0),
-    form: KEYS_DENSE,
-    flags: 0,
-    at: u32_ule::from_native(0),
-    pairs: [[u16_ule::from_native(ABSENT); PAIRS]; 2],
-};
+/// Pairs of nothing.
+pub(super) static NONE_PAIRED: ArchivedPairLine =
+    ArchivedPairLine { pairs: [[u16_ule::from_native(ABSENT); PAIRS]; 2] };
 
 /// The lines of [`NEVER`] and [`ALWAYS`], the same in each archive: reading these costs no access to memory.
 pub(super) static CONSTANT_SCHEDULES: [ArchivedScheduleLine; OWN_SCHEDULES as usize] =
     [constant_schedule(0), constant_schedule(OPEN_AT_START | EVER)];
 
 const fn constant_schedule(head: u32) -> ArchivedScheduleLine {
-    let mut words = [u32_ule::from_native(u32::MAX); 1 + INLINE_CHANGES];
-    words[0] = u32_ule::from_native(head);
+    let mut words = [u32_ule::from_native(NO_CHANGE); 1 + INLINE_CHANGES];
+    words[0] = u32_ule::from_native(HEAD | head);
     ArchivedScheduleLine { words }
 }
 
@@ -493,13 +593,14 @@ impl View<'static> {
         people_displacements: &[],
         people: &[],
         hash_key: (0, 0),
-        at_doors: &[],
         schedules: &[],
+        pairs: &[],
         horizon: (0, 0),
         base: 0,
+        whole_seconds: 0,
         shift: 0,
         stretches: 1,
-        door_lines: 0,
+        door_bytes: 64,
         codes: &[],
         cards: &[],
         keys: &[],
@@ -521,20 +622,24 @@ impl<'a> View<'a> {
         if format != FORMAT {
             return Err(ArchiveError::Format { found: format });
         }
-        let small = |number: u32, what| u16::try_from(number).map_err(|_| ArchiveError::Meaning(what));
+        let small = |number: u32, what| u8::try_from(number).map_err(|_| ArchiveError::Meaning(what));
+        let horizon = (archive.horizon.0.to_native(), archive.horizon.1.to_native());
+        let base = archive.base.to_native();
+        let whole_seconds = horizon.1.div_euclid(MICROS).saturating_sub(base).saturating_sub(1);
         let view = View {
             people: &archive.people,
             people_displacements: &archive.people_table.displacements,
-            doors: &archive.doors,
+            doors: archive.doors.as_flattened(),
             hash_key: (archive.hash_key.0.to_native(), archive.hash_key.1.to_native()),
             keys: &archive.keys,
             schedules: &archive.schedules,
-            base: archive.base.to_native(),
-            horizon: (archive.horizon.0.to_native(), archive.horizon.1.to_native()),
+            base,
+            whole_seconds: whole_seconds.clamp(0, i64::from(NO_CHANGE) - 1) as u32,
+            horizon,
             shift: small(archive.shift.to_native(), "schedules")?,
             stretches: small(archive.stretches.to_native(), "schedules")?,
-            door_lines: small(archive.door_lines.to_native(), "doors")?,
-            at_doors: archive.at_doors.as_flattened(),
+            door_bytes: u16::from(small(archive.door_lines.to_native(), "doors")?) * 64,
+            pairs: &archive.pairs,
             cards: &archive.cards,
             codes: &[],
             deliveries: archive.deliveries.to_native(),
@@ -563,29 +668,33 @@ impl<'a> View<'a> {
     #[inline(always)]
     pub fn find_card(&self, hash: u64, card: CardNumber) -> u32 {
         probe(self.cards, hash, |line| {
-            let same = line.slots.iter().map(|slot| (slot.number() == card, slot.person.to_native()));
-            (chosen(same), line.slots[CARDS_PER_LINE - 1].length == 0)
+            let same = line.slots.iter().map(|slot| (slot.number().is(card), slot.person.to_native()));
+            (chosen(same), line.slots[CARDS_PER_LINE - 1].rest.to_native() == 0)
         })
     }
 
-    /// Where in `at_doors` the door of this row begins.
+    /// Where the door of this row begins.
     #[inline(always)]
-    pub fn at_door(&self, row: u32) -> usize {
-        row as usize * usize::from(self.door_lines) * (SLOTS_PER_LINE / 2)
+    pub fn door_at(&self, row: u32) -> usize {
+        row as usize * usize::from(self.door_bytes)
     }
 
-    /// The number of a slot's pair at the door that begins there.
+    /// The door of this row; nothing where there is none.
     #[inline(always)]
-    pub fn pair(&self, at_door: usize, slot: u16) -> Option<u8> {
-        let both = self.at_doors.get(at_door + usize::from(slot / 2))?;
-        Some(both >> (slot % 2 * 4) & 0xF)
+    pub fn door_bytes(&self, row: u32) -> &'a [u8] {
+        let at = self.door_at(row);
+        self.doors.get(at..at + usize::from(self.door_bytes)).unwrap_or_default()
     }
 
-    /// The numbers of the pairs of these slots at the door that begins there, a byte each.
+    /// By row.
+    pub fn doors(&self) -> impl ExactSizeIterator<Item = Door<'a>> + use<'a> {
+        self.doors.chunks(usize::from(self.door_bytes)).map(Door::of)
+    }
+
+    /// What the pairs of a door are.
     #[inline(always)]
-    pub fn pairs(&self, at_door: usize, slots: &[u16_ule]) -> u64 {
-        let pair = |slot: &u16_ule| u64::from(self.pair(at_door, slot.to_native()).unwrap_or_default());
-        (0..).zip(slots).fold(0, |pairs, (place, slot)| pairs | pair(slot) << (8 * place))
+    pub fn pairs_at(&self, door: Door<'_>) -> &'a ArchivedPairLine {
+        self.pairs.get(usize::from(door.pairs())).unwrap_or(&NONE_PAIRED)
     }
 
     /// A list in `rows`: excepted slots or a share's rows. `reference` is one more than its place.
@@ -615,6 +724,8 @@ pub(super) fn prefetch_home<L>(hash: u64, lines: &[L]) {
     prefetch(lines, place::bucket(hash, lines.len()));
 }
 
+const MICROS: i64 = 1_000_000;
+
 /// Past the end of every table.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
@@ -625,7 +736,7 @@ fn probe<L>(lines: &[L], hash: u64, find: impl Fn(&L) -> (u32, bool)) -> u32 {
     let mut at = place::bucket(hash, lines.len());
     for _ in 0..lines.len() {
         let Some((found, has_room)) = lines.get(at).map(&find) else { break };
-        if found != NOWHERE || has_room {
+        if (found != NOWHERE) | has_room {
             return found;
         }
         at = if at + 1 == lines.len() { 0 } else { at + 1 };
@@ -636,7 +747,7 @@ fn probe<L>(lines: &[L], hash: u64, find: impl Fn(&L) -> (u32, bool)) -> u32 {
 /// Where the chosen one leads. All are looked at: which one it is can't be guessed, so branches would cost more.
 #[inline(always)]
 fn chosen(places: impl Iterator<Item = (bool, u32)>) -> u32 {
-    places.fold(NOWHERE, |found, (same, place)| if same { place } else { found })
+    places.fold(NOWHERE, |found, (same, place)| select_unpredictable(same, place, found))
 }
 
 #[inline(always)]
@@ -645,14 +756,25 @@ fn located(hash: u64, displacements: &[u16_ule], places: usize) -> usize {
     place::place(hash, displacement, places)
 }
 
+/// Where the server made the thing that is hashed, a random number, nobody can choose many that fall together; two
+/// multiplications are enough to spread them. Somebody may show whatever they like: it costs one place to look at.
 #[inline(always)]
 pub(super) fn hash_mobile(key: (u64, u64), mobile: u64) -> u64 {
-    sip13(key, mobile, 8 << 56)
+    fold(fold(mobile ^ key.0, 0x9E37_79B9_7F4A_7C15) ^ key.1, 0xD6E8_FEB8_6659_FD93)
 }
 
+/// Both halves of a product, so that every bit of one factor has a say in every bit of the result.
+#[inline(always)]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    product as u64 ^ (product >> 64) as u64
+}
+
+/// Card numbers are chosen by people, so they are spread by a hash that is made to stand against that.
 #[inline(always)]
 pub(super) fn hash_card(key: (u64, u64), card: CardNumber) -> u64 {
-    sip13(key, card.low, u64::from(card.high) | u64::from(card.length) << 56)
+    let CardNumber { low, rest } = card;
+    sip13(key, low, u64::from(rest & 0xFFFF) | u64::from(rest >> 16) << 56)
 }
 
 /// SipHash-1-3 of two words, of which the second holds the length as SipHash wants it.
@@ -687,14 +809,12 @@ impl View<'_> {
 
     fn verify_sizes(&self) -> Option<()> {
         ensure(self.horizon.0 <= self.horizon.1 && self.shift < 32)?;
-        ensure(self.base <= self.horizon.0 || self.horizon.0 == i64::MIN)?;
-        ensure(self.keys.len() < usize::from(ABSENT) && self.doors.len() < usize::from(u16::MAX))?;
+        ensure(self.base == self.horizon.0.div_euclid(MICROS))?;
+        ensure(self.keys.len() < usize::from(ABSENT) && self.pairs.len() < usize::from(NO_PAIRS))?;
         ensure(self.people.len() < NOWHERE as usize && !self.people_displacements.is_empty())?;
         ensure(self.cards.len() < u32::MAX as usize)?;
-        ensure(self.at_doors.len() == self.doors.len() * usize::from(self.door_lines) * (SLOTS_PER_LINE / 2))?;
-        // Slots are numbered in 16 bits.
-        ensure(usize::from(self.door_lines) <= DENSE_KEYS_MAX / SLOTS_PER_LINE)?;
-        ensure(self.door_lines == 0 || usize::from(self.door_lines) * SLOTS_PER_LINE >= self.keys.len())?;
+        ensure(self.door_bytes >= 64 && self.doors.len().is_multiple_of(usize::from(self.door_bytes)))?;
+        ensure(self.doors().len() < usize::from(u16::MAX))?;
         ensure(self.stretches >= 1 && self.schedule_count as usize <= SCHEDULES_MAX)?;
         ensure(self.schedules.len() as u64 == u64::from(self.schedule_count) * u64::from(self.stretches))
     }
@@ -711,11 +831,11 @@ impl View<'_> {
             let mut stretch_from = 0_u64;
             lines.iter().try_for_each(|line| {
                 let stretch_to = stretch_from + (1 << self.shift);
-                ensure(line.head() == open)?;
+                ensure(line.head() == HEAD | open)?;
                 let mut after = None;
                 line.changes().map(|c| c.to_native()).try_for_each(|change| {
-                    if change == u32::MAX {
-                        after = Some(u32::MAX);
+                    if change == NO_CHANGE {
+                        after = Some(NO_CHANGE);
                         return Some(());
                     }
                     ensure(after.is_none_or(|after| after < change))?;
@@ -734,7 +854,7 @@ impl View<'_> {
         let at = usize::from(schedule) * self.stretches as usize;
         let lines = self.schedules.get(at..at + self.stretches as usize)?;
         let constant = |line: &ArchivedScheduleLine| {
-            line.head() == head && line.changes().all(|change| change.to_native() == u32::MAX)
+            line.head() == HEAD | head && line.changes().all(|change| change.to_native() == NO_CHANGE)
         };
         ensure(lines.iter().all(constant))
     }
@@ -742,7 +862,7 @@ impl View<'_> {
     fn verify_cold(&self, lines: &[ArchivedScheduleLine]) -> Option<()> {
         let first = lines.first()?;
         ensure(lines.iter().all(|line| line.words == first.words))?;
-        ensure(first.head() == COLD)?;
+        ensure(first.head() == HEAD | COLD)?;
         let openings = self.cold(first)?;
         ensure(openings.iter().all(|opening| opening.from.to_native() < opening.to.to_native()))?;
         ensure(openings.windows(2).all(|pair| match pair {
@@ -752,36 +872,42 @@ impl View<'_> {
     }
 
     fn verify_doors(&self) -> Option<()> {
-        ensure(ascending(self.doors.iter().map(|door| door.id.to_native())))?;
-        self.doors.iter().zip(0..).try_for_each(|(door, row)| {
-            ensure(door.id.to_native() != 0 && door.flags & !DELIVERS == 0)?;
-            if door.lockdown.to_native() != 0 {
-                self.verify_list(door.lockdown.to_native(), self.keys.len())?;
+        self.pairs.iter().try_for_each(|pairs| self.verify_pairs(pairs))?;
+        ensure(ascending(self.doors().map(|door| door.id().0)))?;
+        self.doors().zip(0..).try_for_each(|(door, row)| {
+            ensure(door.id() != DoorId::NONE && door.flags() & !(DELIVERS | SORTED) == 0)?;
+            if door.lockdown() != 0 {
+                self.verify_list(door.lockdown(), self.keys.len())?;
             }
-            let slots = self.verify_dense(door, row)?;
-            let (count, at) = (usize::from(door.count.to_native()), door.at.to_native() as usize);
-            match door.form {
-                KEYS_DENSE => ensure(slots == count && (count == 0 || self.door_lines > 0)),
-                KEYS_SORTED => {
-                    let entries = self.sorted.get(at..at + count)?;
-                    self.verify_slots(entries.iter().map(|entry| entry.slot.to_native()))?;
-                    ensure(slots == 0)?;
-                    ensure(entries.iter().all(|e| self.opens(e.any.to_native()) && self.opens_code(e.code.to_native())))
-                }
-                _ => None,
+            let (count, at) = (usize::from(door.count()), door.at() as usize);
+            if door.flags() & SORTED == 0 {
+                return ensure(self.verify_dense(door, row)? == count);
             }
+            let entries = self.sorted.get(at..at + count)?;
+            self.verify_slots(entries.iter().map(|entry| entry.slot.to_native()))?;
+            ensure(door.pairs() == NO_PAIRS)?;
+            ensure(entries.iter().all(|e| self.opens(e.any.to_native()) && self.opens_code(e.code.to_native())))
         })
     }
 
-    /// How many slots have the door by `at_doors`, each with a pair that makes sense.
-    fn verify_dense(&self, door: &ArchivedDoorLine, row: u32) -> Option<usize> {
-        ensure(door.pair(0, false) == ABSENT && door.pair(0, true) == ABSENT)?;
-        let (mut count, at_door) = (0, self.at_door(row));
-        for slot in 0..self.door_lines * SLOTS_PER_LINE as u16 {
-            let pair = self.pair(at_door, slot)?;
+    fn verify_pairs(&self, pairs: &ArchivedPairLine) -> Option<()> {
+        (0..PAIRS as u8).try_for_each(|pair| match (pairs.opens(pair, false), pairs.opens(pair, true)) {
+            (ABSENT, ABSENT) => Some(()),
+            (any, code) => ensure(pair != 0 && self.opens(any) && self.opens_code(code)),
+        })
+    }
+
+    /// How many slots have the door, each with a pair that makes sense. All that are numbered stand in its own lines,
+    /// and one more that no Key has.
+    fn verify_dense(&self, door: Door<'_>, row: u32) -> Option<usize> {
+        let slots = (usize::from(self.door_bytes) - DOOR_HEAD) * 2;
+        ensure(self.keys.len() < slots)?;
+        let pairs = self.pairs.get(usize::from(door.pairs()))?;
+        let (mut count, bytes) = (0, self.door_bytes(row));
+        for slot in 0..u16::try_from(slots).ok()? {
+            let pair = pair_of(bytes, slot);
             if pair != 0 {
-                ensure(usize::from(slot) < self.keys.len())?;
-                ensure(self.opens(door.pair(pair, false)) && self.opens_code(door.pair(pair, true)))?;
+                ensure(usize::from(slot) < self.keys.len() && pairs.opens(pair, false) != ABSENT)?;
                 count += 1;
             }
         }
@@ -795,7 +921,8 @@ impl View<'_> {
             ensure(self.person_place(hash_mobile(self.hash_key, person.mobile.to_native())) == place)?;
             let (at, len) = (person.at.to_native() as usize, person.len.to_native() as usize);
             if person.flags & SPILLED != 0 {
-                ensure(person.count == 0 && person.detailed.to_native() == 0)?;
+                ensure(person.count == 0 && person.detailed == 0)?;
+                ensure(person.slots.iter().all(|slot| usize::from(slot.to_native()) == self.keys.len()))?;
                 return self.spill.get(at..at.checked_add(len)?)?.iter().try_for_each(|holding| {
                     ensure((holding.slot.to_native() as usize) < self.keys.len())?;
                     match (holding.detail.to_native() as usize).checked_sub(1) {
@@ -807,11 +934,15 @@ impl View<'_> {
             let count = usize::from(person.count);
             ensure(count <= INLINE_HOLDINGS)?;
             ensure(person.slots.iter().take(count).all(|slot| usize::from(slot.to_native()) < self.keys.len()))?;
-            let detailed = person.detailed.to_native();
+            ensure(person.slots.iter().skip(count).all(|slot| usize::from(slot.to_native()) == self.keys.len()))?;
+            let detailed = person.detailed;
             ensure(u32::from(detailed) >> count == 0)?;
             if detailed != 0 {
-                self.verify_detail(&person.first_detail())?;
+                let first = person.first_detail();
+                self.verify_detail(&first)?;
+                ensure(person.period == period_at(detailed, &first))?;
             } else {
+                ensure(person.period == NO_PERIOD)?;
                 let keys = person.slots.iter().take(count).map(|slot| self.keys.get(usize::from(slot.to_native())));
                 ensure(keys.zip(&person.extra).all(|(key, extra)| key.is_some_and(|key| key == extra)))?;
             }
@@ -826,18 +957,16 @@ impl View<'_> {
     fn verify_detail(&self, detail: &Detail) -> Option<()> {
         match detail.doors {
             0 => Some(()),
-            doors => self.verify_list(doors, self.doors.len()),
+            doors => self.verify_list(doors, self.doors().len()),
         }
     }
 
     fn verify_cards(&self) -> Option<()> {
         let slots = self.cards.iter().flat_map(|line| &line.slots);
-        slots.filter(|slot| slot.length != 0).try_for_each(|slot| {
+        slots.filter(|slot| slot.rest.to_native() != 0).try_for_each(|slot| {
             let number = slot.number();
-            let [low, high] = [number.low.to_le_bytes(), u64::from(number.high).to_le_bytes()];
-            let mut bytes = [0; CARD_BYTES_MAX];
-            bytes.iter_mut().zip(low.into_iter().chain(high)).for_each(|(to, from)| *to = from);
-            ensure(CardNumber::new(bytes, number.length) == Some(number))?;
+            let (bytes, length) = number.bytes();
+            ensure(CardNumber::new(bytes, length) == Some(number))?;
             ensure(self.find_card(hash_card(self.hash_key, number), number) == slot.person.to_native())?;
             self.verify_person_at(slot.person.to_native()).map(|_| ())
         })
@@ -865,6 +994,11 @@ impl View<'_> {
     fn opens_code(&self, opens: u16) -> bool {
         opens == NO_CODE || self.opens(opens)
     }
+}
+
+/// What stands in a person's line for [`PersonLine::period`]. `first` is the detail of the first that has one.
+pub(super) fn period_at(detailed: u8, first: &Detail) -> u8 {
+    if first.host | first.doors == 0 { detailed.trailing_zeros() as u8 } else { NO_PERIOD }
 }
 
 fn ensure(holds: bool) -> Option<()> {
@@ -895,10 +1029,37 @@ mod tests {
     };
 
     #[test]
-    fn mobile_identities_are_hashed_by_siphash_1_3() {
-        for mobile in [0, 1, u64::MAX, 0x0123_4567_89AB_CDEF] {
-            let theirs = siphasher::sip::SipHasher13::new_with_keys(3, 4).hash(&u64::to_le_bytes(mobile));
-            assert_eq!(hash_mobile((3, 4), mobile), theirs);
+    fn cards_are_hashed_by_siphash_1_3() {
+        for card in [&[0][..], &[1, 2, 3], &[255; 8], &[7; 10]] {
+            let number = CardNumber::of(&Card::new(card).unwrap());
+            assert_eq!(
+                number.bytes(),
+                (std::array::from_fn(|at| card.get(at).copied().unwrap_or(0)), card.len() as u8)
+            );
+            // SipHash of fifteen bytes is two words, the number of bytes in the last.
+            let mut message = [0; 15];
+            message.iter_mut().zip(card).for_each(|(to, byte)| *to = *byte);
+            let length = card.len() as u64;
+            let sip = |bytes: &[u8]| siphasher::sip::SipHasher13::new_with_keys(3, 4).hash(bytes);
+            let ours = sip13((3, 4), number.low, u64::from(number.rest & 0xFFFF) | 15 << 56);
+            assert_eq!(ours, sip(&message));
+            assert_eq!(
+                hash_card((3, 4), number),
+                sip13((3, 4), number.low, u64::from(number.rest & 0xFFFF) | length << 56)
+            );
+        }
+    }
+
+    #[test]
+    fn mobile_identities_are_spread_whatever_they_and_the_key_are() {
+        for key in [(0, 0), (1, 2), (u64::MAX, 3), (0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210)] {
+            for step in [1, 2, 1 << 20, 1 << 32, 1 << 48, 0x1_0000_0001] {
+                let mut counts = [0_u32; 64];
+                for n in 0..6_400_u64 {
+                    counts[place::bucket(hash_mobile(key, n * step), 64)] += 1;
+                }
+                assert!(counts.iter().all(|count| (40..180).contains(count)), "{key:?} {step} {counts:?}");
+            }
         }
     }
 

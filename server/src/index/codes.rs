@@ -3,7 +3,7 @@
 //! A code leads straight to its person's line in the property's index. So a table is good for that one index:
 //! publication makes it, and moves it along when the property is compiled anew.
 
-use std::{borrow::Cow, collections::HashMap};
+use std::{borrow::Cow, collections::HashMap, hint::select_unpredictable};
 
 use keyward_protocol::{id::PersonId, time::Moment};
 
@@ -186,13 +186,19 @@ pub(super) fn find_live(lines: &[CodeLine], tag: &Tag) -> u32 {
     for _ in 0..lines.len() {
         let Some(line) = lines.get(at) else { break };
         // All are looked at: which one it is can't be guessed, so branches would cost more.
-        let found = line.slots.iter().fold(0, |found, slot| if slot.tag == wanted { slot.person } else { found });
-        if found != 0 || line.slots[CODES_PER_LINE - 1].person == 0 {
+        let found =
+            line.slots.iter().fold(0, |found, slot| select_unpredictable(same(slot.tag, wanted), slot.person, found));
+        if (found != 0) | (line.slots[CODES_PER_LINE - 1].person == 0) {
             return found;
         }
         at = if at + 1 == lines.len() { 0 } else { at + 1 };
     }
     0
+}
+
+#[inline(always)]
+fn same([a, b, c]: TagHead, [x, y, z]: TagHead) -> bool {
+    (a ^ x) | (b ^ y) | (c ^ z) == 0
 }
 
 #[inline(always)]

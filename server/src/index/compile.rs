@@ -11,10 +11,10 @@ use rkyv::rancor::Error;
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchiveBytes, AtDoorLine, COLD, CardLine, CardNumber, CardSlot, DELIVERS, DENSE_KEYS_MAX,
-        Detail, DoorLine, EVER, FORMAT, INLINE_CHANGES, INLINE_HOLDINGS, IndexArchive, KEYS_SORTED, NEVER, NO_CODE,
-        OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening, PAIRS, PersonLine, SCHEDULES_MAX, SLOTS_PER_LINE, SPILLED,
-        SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, hash_card, hash_mobile,
+        ABSENT, ALWAYS, ArchiveBytes, COLD, CardLine, CardNumber, CardSlot, DELIVERS, DENSE_KEYS_MAX, DOOR_HEAD,
+        Detail, EVER, FORMAT, INLINE_CHANGES, INLINE_HOLDINGS, IndexArchive, NEVER, NO_CHANGE, NO_CODE, NO_PAIRS,
+        NO_PERIOD, OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening, PAIRS, PairLine, PersonLine, SCHEDULES_MAX, SORTED,
+        SPILLED, SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, hash_card, hash_mobile, period_at,
     },
     place::{self, Arrangement},
     source::{DoorKey, DoorSource, Holding, Opens, PersonSource, PropertySource},
@@ -24,6 +24,8 @@ use super::{
 const ATTEMPTS: u64 = 16;
 /// The most lines to a schedule; one that needs more is kept as a list.
 const STRETCHES_MAX: u64 = 16;
+/// Lines of pairs that are tried for room before another is begun.
+const PAIR_LINES_TRIED: usize = 16;
 const SECOND: i64 = 1_000_000;
 /// Of the places in a line, so many are filled on average: few lines are full.
 const CARDS_PER_LINE_FILLED: usize = 2;
@@ -86,7 +88,7 @@ impl<'a> Compiler<'a> {
             people_table: Table::default(),
             cards: Vec::new(),
             doors: Vec::with_capacity(source.doors.len()),
-            at_doors: Vec::new(),
+            pairs: Vec::new(),
             sorted: Vec::new(),
             schedules: Vec::new(),
             openings: Vec::new(),
@@ -101,8 +103,7 @@ impl<'a> Compiler<'a> {
         self.check_sizes()?;
         self.schedules()?;
         for door in &self.source.doors {
-            let line = self.door(door)?;
-            self.archive.doors.push(line);
+            self.door(door)?;
         }
         self.place_people(hash_key)?;
         Ok(self.archive)
@@ -120,11 +121,10 @@ impl<'a> Compiler<'a> {
     fn schedules(&mut self) -> Result<(), CompileError> {
         let merged: Vec<Vec<(i64, i64)>> = self.source.schedules.iter().map(|openings| merge(openings)).collect();
         let horizon = self.archive.horizon;
-        let base = horizon.0.div_euclid(SECOND).checked_mul(SECOND).unwrap_or(horizon.0);
-        let seconds = (i128::from(horizon.1) - i128::from(base)).max(0) as u128 / SECOND as u128 + 1;
-        let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+        let base = horizon.0.div_euclid(SECOND);
+        let seconds = (horizon.1.div_euclid(SECOND) - base).max(0) as u64 + 1;
         let changes: Vec<Option<Vec<u32>>> =
-            merged.iter().map(|openings| changes(openings, base, horizon.1, seconds)).collect();
+            merged.iter().map(|openings| changes(openings, horizon, seconds)).collect();
         let (shift, stretches) = stretch(&changes, seconds);
         for head in [0, OPEN_AT_START | EVER] {
             let line = ScheduleLine::new(head);
@@ -166,63 +166,67 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    fn door(&mut self, door: &'a DoorSource) -> Result<DoorLine, CompileError> {
-        let mut line = DoorLine {
-            id: door.id.0,
-            lockdown: match &door.lockdown {
-                Some(excepted) => self.list(excepted)?,
-                None => 0,
-            },
-            count: u16::try_from(door.keys.len()).map_err(|_| self.too_many("Keys at a door"))?,
-            flags: if door.delivers { DELIVERS } else { 0 },
-            ..DoorLine::default()
+    fn door(&mut self, door: &'a DoorSource) -> Result<(), CompileError> {
+        let lockdown = match &door.lockdown {
+            Some(excepted) => self.list(excepted)?,
+            None => 0,
         };
-        if !self.dense(&door.keys, &mut line)? {
-            line.form = KEYS_SORTED;
-            line.at = u32::try_from(self.archive.sorted.len()).map_err(|_| self.too_many("Keys at doors"))?;
-            let entries =
-                door.keys.iter().map(|key| SortedEntry { slot: key.slot, any: opens(key.any), code: opens_code(key) });
-            self.archive.sorted.extend(entries);
+        let count = u16::try_from(door.keys.len()).map_err(|_| self.too_many("Keys at a door"))?;
+        let delivers = if door.delivers { DELIVERS } else { 0 };
+        let dense = if self.source.keys.len() <= DENSE_KEYS_MAX { self.pairs(&door.keys) } else { None };
+        let (at, pairs, flags) = match dense {
+            Some(pairs) => (0, pairs, delivers),
+            None => (self.sorted(&door.keys)?, NO_PAIRS, delivers | SORTED),
+        };
+        let head = [door.id.0, lockdown, at, u32::from(count) | u32::from(pairs) << 16, flags];
+        let mut bytes = vec![0; self.archive.door_lines as usize * 64];
+        bytes.iter_mut().zip(head.iter().flat_map(|word| word.to_le_bytes())).for_each(|(to, byte)| *to = byte);
+        if dense.is_some() {
+            self.slots(&door.keys, pairs, &mut bytes)?;
         }
-        Ok(line)
+        self.archive.doors.extend_from_slice(bytes.as_chunks().0);
+        Ok(())
     }
 
-    /// Writes the door's lines of `at_doors`, and its pairs into its own. Where the pairs are too many for it, or there
-    /// are no such lines, `false`: nothing there has the door.
-    fn dense(&mut self, keys: &[DoorKey], line: &mut DoorLine) -> Result<bool, CompileError> {
-        let mut lines: Vec<AtDoorLine> = vec![[0; SLOTS_PER_LINE / 2]; self.archive.door_lines as usize];
-        let mut pairs = vec![(ABSENT, ABSENT)];
-        line.pairs = [[ABSENT; PAIRS]; 2];
+    /// Writes the half byte of each Key's slot.
+    fn slots(&self, keys: &[DoorKey], pairs: u16, bytes: &mut [u8]) -> Result<(), CompileError> {
+        let pairs = self.archive.pairs.get(usize::from(pairs));
         for key in keys {
-            let pair = (opens(key.any), opens_code(key));
-            if pairs.len() > PAIRS {
-                break;
-            }
-            let number = pairs.iter().position(|other| *other == pair).unwrap_or_else(|| {
-                pairs.push(pair);
-                pairs.len() - 1
-            });
-            let slot = usize::from(key.slot);
-            if slot >= self.source.keys.len() {
-                return Err(self.dangling());
-            }
-            let both = lines.get_mut(slot / SLOTS_PER_LINE);
-            if let Some(both) = both.and_then(|line| line.get_mut(slot % SLOTS_PER_LINE / 2)) {
-                // Where there are more than half a byte can tell, nothing of this is kept.
-                *both |= (number as u8 & 0xF) << (slot % 2 * 4);
-            }
+            let pair = pairs.and_then(|pairs| number(pairs, opens(key.any), opens_code(key)));
+            let both = bytes.get_mut(DOOR_HEAD + usize::from(key.slot) / 2).filter(|_| self.has_slot(key.slot));
+            let (Some(pair), Some(both)) = (pair, both) else { return Err(self.dangling()) };
+            *both |= pair << (key.slot % 2 * 4);
         }
-        let fits = pairs.len() <= PAIRS && (keys.is_empty() || !lines.is_empty());
-        if fits {
-            let [any, code] = &mut line.pairs;
-            for ((any, code), pair) in any.iter_mut().zip(code).zip(&pairs) {
-                (*any, *code) = *pair;
-            }
-        } else {
-            lines.fill([0; SLOTS_PER_LINE / 2]);
+        Ok(())
+    }
+
+    /// Lists the Keys of a door by slot; returns where.
+    fn sorted(&mut self, keys: &[DoorKey]) -> Result<u32, CompileError> {
+        let at = u32::try_from(self.archive.sorted.len()).map_err(|_| self.too_many("Keys at doors"))?;
+        let entry = |key: &DoorKey| SortedEntry { slot: key.slot, any: opens(key.any), code: opens_code(key) };
+        self.archive.sorted.extend(keys.iter().map(entry));
+        Ok(at)
+    }
+
+    fn has_slot(&self, slot: u16) -> bool {
+        usize::from(slot) < self.source.keys.len()
+    }
+
+    /// Where pairs stand that tell when these Keys open a door: some that other doors have too, where these have room
+    /// for what is missing; else new ones. `None` where they are too many.
+    fn pairs(&mut self, keys: &[DoorKey]) -> Option<u16> {
+        let mut wanted: Vec<(u16, u16)> = keys.iter().map(|key| (opens(key.any), opens_code(key))).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        let empty = PairLine { pairs: [[ABSENT; PAIRS]; 2] };
+        let all = self.archive.pairs.iter().copied().chain([empty]).zip(0..NO_PAIRS);
+        let mut latest = all.skip((self.archive.pairs.len() + 1).saturating_sub(PAIR_LINES_TRIED));
+        let (line, at) = latest.find_map(|(line, at)| Some((with(line, &wanted)?, at)))?;
+        match self.archive.pairs.get_mut(usize::from(at)) {
+            Some(known) => *known = line,
+            None => self.archive.pairs.push(line),
         }
-        self.archive.at_doors.append(&mut lines);
-        Ok(fits)
+        Some(at)
     }
 
     fn place_people(&mut self, hash_key: (u64, u64)) -> Result<(), CompileError> {
@@ -260,7 +264,7 @@ impl<'a> Compiler<'a> {
         for item in &arrangement.places {
             let line = match item.and_then(|item| people.get(item as usize)) {
                 Some(person) => self.person(person)?,
-                None => PersonLine::default(),
+                None => PersonLine { period: NO_PERIOD, ..PersonLine::default() },
             };
             self.archive.people.push(line);
         }
@@ -273,6 +277,8 @@ impl<'a> Compiler<'a> {
             mobile: person.mobile,
             id: person.id.0,
             flags: OCCUPIED | if person.suspended { SUSPENDED } else { 0 },
+            period: NO_PERIOD,
+            slots: [self.source.keys.len() as u16; INLINE_HOLDINGS],
             ..PersonLine::default()
         };
         if person.holdings.len() > INLINE_HOLDINGS {
@@ -286,7 +292,7 @@ impl<'a> Compiler<'a> {
             line.count += 1;
             if let Some(detail) = self.detail(holding)? {
                 match line.detailed {
-                    0 => line.extra = detail.words(),
+                    0 => (line.extra, line.period) = (detail.words(), period_at(1 << i, &detail)),
                     _ => self.archive.details.push(detail),
                 }
                 line.detailed |= 1 << i;
@@ -354,10 +360,10 @@ impl<'a> Compiler<'a> {
         for (row, card) in cards {
             let number = CardNumber::of(card);
             let home = place::bucket(hash_card(self.archive.hash_key, number), lines.len());
-            let CardNumber { low, high, length } = number;
+            let CardNumber { low, rest } = number;
             let person = place_of.get(*row).copied().unwrap_or(u32::MAX);
-            let free = from(lines, home).flat_map(|line| &mut line.slots).find(|slot| slot.length == 0);
-            *free.expect("there are more places than cards") = CardSlot { low, high, length, unused: 0, person };
+            let free = from(lines, home).flat_map(|line| &mut line.slots).find(|slot| slot.rest == 0);
+            *free.expect("there are more places than cards") = CardSlot { low, rest, person };
         }
     }
 
@@ -390,9 +396,27 @@ fn places_by_row(arrangement: &Arrangement, rows: usize) -> Vec<u32> {
     place_of
 }
 
-/// Lines of `at_doors` to a door of a property with so many Keys.
+/// Lines to a door of a property with so many Keys: one slot more than there are stands there, which none has.
 fn door_lines(keys: usize) -> u32 {
-    if keys <= DENSE_KEYS_MAX { keys.div_ceil(SLOTS_PER_LINE) as u32 } else { 0 }
+    if keys <= DENSE_KEYS_MAX { (DOOR_HEAD + keys / 2 + 1).div_ceil(64) as u32 } else { 1 }
+}
+
+/// The number of a pair; never 0.
+fn number(line: &PairLine, any: u16, code: u16) -> Option<u8> {
+    let [anys, codes] = &line.pairs;
+    let at = anys.iter().zip(codes).position(|(a, c)| (*a, *c) == (any, code));
+    at.filter(|_| any != ABSENT).map(|at| at as u8)
+}
+
+/// The line with these pairs too, where it has room.
+fn with(mut line: PairLine, wanted: &[(u16, u16)]) -> Option<PairLine> {
+    for (any, code) in wanted.iter().copied() {
+        if number(&line, any, code).is_none() {
+            let free = line.pairs[0].iter().skip(1).position(|any| *any == ABSENT)? + 1;
+            (*line.pairs[0].get_mut(free)?, *line.pairs[1].get_mut(free)?) = (any, code);
+        }
+    }
+    Some(line)
 }
 
 fn opens(opens: Opens) -> u16 {
@@ -419,19 +443,19 @@ fn merge(openings: &[(Moment, Moment)]) -> Vec<(i64, i64)> {
     merged
 }
 
-/// The seconds from `base` at which a schedule opens and closes inside the horizon; `None` where one lies between
-/// seconds or the horizon is too long to be counted so.
-fn changes(openings: &[(i64, i64)], base: i64, end: i64, seconds: u64) -> Option<Vec<u32>> {
-    if seconds >= u64::from(u32::MAX) {
+/// The seconds from the horizon's first at which a schedule opens and closes inside the horizon; `None` where one lies
+/// between seconds or the horizon is too long to be counted so.
+fn changes(openings: &[(i64, i64)], (begin, end): (i64, i64), seconds: u64) -> Option<Vec<u32>> {
+    if seconds >= u64::from(NO_CHANGE) {
         return None;
     }
     let second = |at: i64| {
-        let micros = at - base;
-        if micros % SECOND == 0 { u32::try_from(micros / SECOND).ok() } else { None }
+        if at % SECOND == 0 { u32::try_from(at / SECOND - begin.div_euclid(SECOND)).ok() } else { None }
     };
     let mut changes = Vec::new();
-    for (from, to) in openings.iter().filter(|(from, to)| *to > base && *from < end) {
-        changes.push(second((*from).max(base))?);
+    for (from, to) in openings.iter().filter(|(from, to)| *to > begin && *from < end) {
+        // What was open before the horizon is open from its first second on: nobody asks before.
+        changes.push(if *from <= begin { 0 } else { second(*from)? });
         // Nobody asks past the horizon, so what happens there need not be told.
         if *to < end {
             changes.push(second(*to)?);

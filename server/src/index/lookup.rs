@@ -1,8 +1,6 @@
 //! Judges checks, many at a time. No lock, no allocation, no wait: reads of a finished publication alone.
 //!
-//! Judging one check follows a chain of reads, each of which is likely to miss the caches; judging many one after
-//! the other would wait for every one of them. So a group takes each step of the chain together: a pass asks for every
-//! line that the next pass needs, and the processor fetches them side by side.
+//! Most checks are granted the short way, by [`passes`]; what is not goes through every rule here.
 
 use keyward_protocol::{
     code::{Card, Credential, Digits},
@@ -14,19 +12,15 @@ use keyward_protocol::{
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchivedDoorLine, ArchivedPersonLine, ArchivedScheduleLine, AtDoorLine, COLD,
-        CONSTANT_SCHEDULES, CardNumber, DELIVERS, Detail, EVER, INLINE_HOLDINGS, KEYS_DENSE, NEVER, NO_CODE, NO_DOOR,
-        NOBODY, NOWHERE, OCCUPIED, OPEN_AT_START, SCHEDULES_MAX, SPILLED, SUSPENDED, View, hash_card, hash_mobile,
-        native, prefetch_displacement, prefetch_home,
+        ALWAYS, ArchivedPersonLine, ArchivedScheduleLine, COLD, CONSTANT_SCHEDULES, CardNumber, DELIVERS, Detail, Door,
+        EVER, NEVER, NO_CHANGE, OCCUPIED, SCHEDULES_MAX, SORTED, SPILLED, SUSPENDED, View, native, pair_of,
     },
-    codes::{FoundCode, Tag, find_live, prefetch_code},
-    prefetch::{prefetch, prefetch_line},
-    publish::{Holder, NO_PROPERTY, PortfolioPublication, PropertyView},
+    codes::{FoundCode, Tag},
+    passes::{self, Step},
+    prefetch::prefetch,
+    publish::{Holder, PortfolioPublication},
 };
 use rkyv::rend::unaligned::u16_ule;
-
-/// Checks that are judged together.
-const GROUP: usize = 32;
 
 /// What sort of thing was shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,13 +60,13 @@ impl Shown {
     }
 
     #[inline(always)]
-    fn mobile(&self) -> Option<u64> {
+    pub(super) fn mobile(&self) -> Option<u64> {
         let [b0, b1, b2, b3, b4, b5, b6, b7, _, _] = self.bytes;
         (self.length == 8).then_some(u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7]))
     }
 
     #[inline(always)]
-    fn card(&self) -> Option<CardNumber> {
+    pub(super) fn card(&self) -> Option<CardNumber> {
         CardNumber::new(self.bytes, self.length)
     }
 }
@@ -146,7 +140,7 @@ impl Verdict {
         }
     }
 
-    fn granted(key: KeyId) -> Verdict {
+    pub(super) fn granted(key: KeyId) -> Verdict {
         Verdict { outcome: Outcome::Decided(Decision::Granted { key }), ..Verdict::DENIED }
     }
 }
@@ -161,39 +155,8 @@ pub fn check_batch(
     tagger: impl Fn(DoorId, &Digits) -> Tag,
     out: &mut [Verdict],
 ) {
-    for (questions, out) in questions.chunks(GROUP).zip(out.chunks_mut(GROUP)) {
-        check_group(portfolio, scope, now.as_micros(), questions, &tagger, out);
-    }
-}
-
-/// What is known of a check between the passes. Where there is no property, door or person, an empty one stands in:
-/// nothing need ask at every step.
-#[derive(Clone, Copy)]
-struct Step<'a> {
-    question: &'a Question,
-    property: &'a PropertyView<'a>,
-    door: &'a ArchivedDoorLine,
-    /// Whoever showed it, where they hold something in the property.
-    person: &'a ArchivedPersonLine,
-    schedule: &'a ArchivedScheduleLine,
-    /// Of a mobile identity or a card.
-    hash: u64,
-    tag: Tag,
-    /// The door's.
-    row: u32,
-    /// Where the next read of the chain goes.
-    at: u32,
-    first: First,
-    /// Where in the group.
-    number: u8,
-}
-
-/// The first Key held that has the door.
-#[derive(Clone, Copy)]
-struct First {
-    slot: u16,
-    /// Which of the person's, counted from 0; past the last where there is none.
-    place: u16,
+    let now = now.as_micros();
+    passes::judge(portfolio, scope, now, questions, &tagger, |step| step.judge(portfolio, scope, now), out);
 }
 
 /// What is known of who showed something, where it is nobody with a line in the property.
@@ -209,256 +172,16 @@ enum Who {
     Retry,
 }
 
-impl Step<'_> {
-    const START: Step<'static> = Step {
-        question: &Question { door: DoorId::NONE, shown: Shown { kind: ShownKind::Mobile, length: 0, bytes: [0; 10] } },
-        property: &NO_PROPERTY,
-        door: &NO_DOOR,
-        person: &NOBODY,
-        schedule: &CONSTANT_SCHEDULES[NEVER as usize],
-        hash: 0,
-        tag: [0; 16],
-        row: 0,
-        at: NOWHERE,
-        first: First { slot: 0, place: u16::MAX },
-        number: 0,
-    };
-}
-
-/// One short pass for each read of the chain: none waits for what it reads itself, and the reads of a pass are
-/// fetched side by side. Checks are sorted by kind first, so that the processor guesses the branches right.
-fn check_group(
-    portfolio: &PortfolioPublication,
-    scope: Scope<'_>,
-    now: i64,
-    questions: &[Question],
-    tagger: &impl Fn(DoorId, &Digits) -> Tag,
-    out: &mut [Verdict],
-) {
-    questions.iter().for_each(|question| portfolio.prefetch_place(question.door));
-    let mut steps = [Step::START; GROUP];
-    let (mobiles, cards) = sort(questions, &mut steps);
-    let Some(steps) = steps.get_mut(..questions.len()) else { return };
-    {
-        let (mobiles, rest) = steps.split_at_mut(mobiles.min(questions.len()));
-        let (cards, codes) = rest.split_at_mut(cards.min(rest.len()));
-        find_people(portfolio, mobiles, cards, codes, tagger);
-    }
-    steps.iter_mut().for_each(|step| step.find_first(now));
-    let mut left = [0_u8; GROUP];
-    let mut left_count = 0;
-    for (place, step) in (0..).zip(steps.iter()) {
-        let (granted, verdict) = step.grants_at_once(scope, now);
-        if let Some(left) = left.get_mut(left_count) {
-            *left = place;
-        }
-        left_count += usize::from(!granted);
-        // Where it is not granted at once, this is written over.
-        if let Some(out) = out.get_mut(usize::from(step.number)) {
-            *out = verdict;
-        }
-    }
-    let left = || left.iter().take(left_count).filter_map(|place| steps.get(usize::from(*place)));
-    left().for_each(|step| step.prefetch_rest(portfolio));
-    for step in left() {
-        if let Some(out) = out.get_mut(usize::from(step.number)) {
-            *out = step.judge(portfolio, scope, now);
-        }
-    }
-}
-
-/// Fills the steps: mobile identities first, then cards, then codes. Returns how many of the first two.
-fn sort<'a>(questions: &'a [Question], steps: &mut [Step<'a>; GROUP]) -> (usize, usize) {
-    let count = |kind| questions.iter().filter(|question| question.shown.kind == kind).count();
-    let (mobiles, cards) = (count(ShownKind::Mobile), count(ShownKind::Card));
-    let mut next = [0, mobiles, mobiles + cards];
-    for (number, question) in (0..).zip(questions) {
-        let next = &mut next[question.shown.kind as usize];
-        if let Some(step) = steps.get_mut(*next) {
-            (step.question, step.number) = (question, number);
-        }
-        *next += 1;
-    }
-    (mobiles, cards)
-}
-
-#[inline(always)]
-fn find_people<'a>(
-    portfolio: &'a PortfolioPublication,
-    mobiles: &mut [Step<'a>],
-    cards: &mut [Step<'a>],
-    codes: &mut [Step<'a>],
-    tagger: &impl Fn(DoorId, &Digits) -> Tag,
-) {
-    mobiles.iter_mut().for_each(|step| step.find_property(portfolio));
-    for step in cards.iter_mut().chain(codes.iter_mut()) {
-        step.find_property(portfolio);
-        step.property.prefetch_more();
-    }
-    codes.iter_mut().for_each(|step| step.make_tag(tagger));
-    mobiles.iter_mut().for_each(Step::hash_mobile);
-    cards.iter_mut().for_each(Step::hash_card);
-    codes.iter_mut().for_each(Step::prefetch_code);
-    mobiles.iter_mut().for_each(Step::find_mobile);
-    cards.iter_mut().for_each(Step::find_card);
-    codes.iter_mut().for_each(Step::find_code);
-    mobiles.iter_mut().for_each(Step::meet_mobile);
-    cards.iter_mut().for_each(Step::meet);
-    codes.iter_mut().for_each(Step::meet);
-}
-
 impl<'a> Step<'a> {
-    #[inline(always)]
-    fn find_property(&mut self, portfolio: &'a PortfolioPublication) {
-        let place = portfolio.place(self.question.door);
-        self.row = place.row;
-        self.property = portfolio.at(place);
-        self.property.prefetch();
-    }
-
-    #[inline(always)]
-    fn make_tag(&mut self, tagger: &impl Fn(DoorId, &Digits) -> Tag) {
-        let Shown { length, bytes, .. } = self.question.shown;
-        if let Some(digits) = Digits::from_padded(bytes, length) {
-            self.tag = tagger(self.question.door, &digits);
-        }
-    }
-
-    #[inline(always)]
-    fn prefetch_door(&self) {
-        let view = &self.property.view;
-        prefetch(view.doors, self.row as usize);
-        // Nearly always all there are.
-        let at = view.at_door(self.row);
-        prefetch(view.at_doors, at);
-        prefetch(view.at_doors, at + size_of::<AtDoorLine>());
-    }
-
-    #[inline(always)]
-    fn hash_mobile(&mut self) {
-        let view = &self.property.view;
-        self.prefetch_door();
-        self.hash = hash_mobile(view.hash_key, self.question.shown.mobile().unwrap_or_default());
-        prefetch_displacement(self.hash, view.people_displacements);
-    }
-
-    #[inline(always)]
-    fn hash_card(&mut self) {
-        let view = &self.property.view;
-        self.prefetch_door();
-        self.hash = hash_card(view.hash_key, self.question.shown.card().unwrap_or(CardNumber::NONE));
-        prefetch_home(self.hash, view.cards);
-    }
-
-    #[inline(always)]
-    fn prefetch_code(&mut self) {
-        self.prefetch_door();
-        prefetch_code(self.property.view.codes, &self.tag);
-    }
-
-    #[inline(always)]
-    fn find_mobile(&mut self) {
-        let place = self.property.view.person_place(self.hash);
-        self.prefetch_person(place as u32);
-    }
-
-    #[inline(always)]
-    fn find_card(&mut self) {
-        let card = self.question.shown.card().unwrap_or(CardNumber::NONE);
-        self.prefetch_person(self.property.view.find_card(self.hash, card));
-    }
-
-    #[inline(always)]
-    fn find_code(&mut self) {
-        // One less than 0 is nobody's place, as is one less than any other that is none.
-        self.prefetch_person(find_live(self.property.view.codes, &self.tag).wrapping_sub(1));
-    }
-
-    #[inline(always)]
-    fn prefetch_person(&mut self, place: u32) {
-        self.at = place;
-        prefetch(self.property.view.people, place as usize);
-    }
-
-    #[inline(always)]
-    fn meet(&mut self) {
-        let view = &self.property.view;
-        self.door = view.doors.get(self.row as usize).unwrap_or(&NO_DOOR);
-        self.person = view.people.get(self.at as usize).unwrap_or(&NOBODY);
-    }
-
-    #[inline(always)]
-    fn meet_mobile(&mut self) {
-        self.meet();
-        if self.question.shown.mobile() != Some(self.person.mobile.to_native()) {
-            self.person = &NOBODY;
-        }
-    }
-
-    /// Finds the first Key held that has the door, and the line of its schedule there.
-    #[inline(always)]
-    fn find_first(&mut self, now: i64) {
-        let (view, person) = (&self.property.view, self.person);
-        let at_door = view.at_door(self.row);
-        let (slots, rest) = person.slots.split_at(INLINE_HOLDINGS / 2);
-        let mut pairs = view.pairs(at_door, slots);
-        // Most people hold few Keys.
-        if usize::from(person.count) > INLINE_HOLDINGS / 2 {
-            pairs |= view.pairs(at_door, rest) << (4 * INLINE_HOLDINGS);
-        }
-        let held = u64::MAX.checked_shr(64_u32.saturating_sub(8 * u32::from(person.count))).unwrap_or_default();
-        let first = (pairs & held).trailing_zeros() / 8;
-        let Some(slot) = person.slots.get(first as usize) else { return };
-        self.first = First { slot: slot.to_native(), place: first as u16 };
-        // Where the Key has no code for the door, the line is of no schedule and grants nothing.
-        let opens = self.door.pair((pairs >> (8 * first)) as u8, self.question.shown.kind == ShownKind::Code);
-        self.schedule = schedule_line(view, opens, second(view, now));
-        prefetch_line(self.schedule);
-        if person.detailed.to_native() != 0 {
-            prefetch(view.keys, usize::from(self.first.slot));
-        }
-    }
-
     #[inline(always)]
     fn at_door(&self) -> AtDoor<'a> {
         let code = self.question.shown.kind == ShownKind::Code;
         AtDoor { view: &self.property.view, door: self.door, row: self.row, code }
     }
 
-    /// Grants where the first Key opens the door and nothing else need be asked, as most checks go: no share, no
-    /// suspension, no lockdown, and within its period. Bits, not branches: whether a check is granted can't be guessed.
-    #[inline(always)]
-    fn grants_at_once(&self, scope: Scope<'_>, now: i64) -> (bool, Verdict) {
-        let (view, door, person) = (&self.property.view, self.door, self.person);
-        let grants = (person.flags == OCCUPIED)
-            & (door.lockdown.to_native() == 0)
-            & (door.id.to_native() == self.question.door.0)
-            & scope.has(self.question.door, view.property)
-            & is_open(view, self.schedule, now);
-        let place = usize::from(self.first.place);
-        let (held, key) = match person.detailed.to_native() {
-            0 => (true, person.extra.get(place).map(|key| key.to_native())),
-            _ => (self.first_is_held(now), None),
-        };
-        let key = key.or_else(|| view.keys.get(usize::from(self.first.slot)).map(|key| key.to_native()));
-        let verdict =
-            Verdict { person: PersonId(person.id.to_native()), ..Verdict::granted(KeyId(key.unwrap_or_default())) };
-        (grants & held & (place < INLINE_HOLDINGS), verdict)
-    }
-
-    /// Whether the first Key is surely held at this moment, and not as a share.
-    fn first_is_held(&self, now: i64) -> bool {
-        let detailed = u32::from(self.person.detailed.to_native());
-        let place = u32::from(self.first.place);
-        let plain = detailed.wrapping_shr(place) & 1 == 0;
-        let detail = self.person.first_detail();
-        let own = (detail.host | detail.doors == 0) & (detail.from <= now) & (now < detail.until);
-        plain | ((detailed.trailing_zeros() == place) & own)
-    }
-
     /// Asks for what the long way of judging reads first.
     #[inline(always)]
-    fn prefetch_rest(&self, portfolio: &PortfolioPublication) {
+    pub(super) fn prefetch_rest(&self, portfolio: &PortfolioPublication) {
         let (view, person) = (&self.property.view, self.person);
         if person.flags & OCCUPIED == 0 {
             if self.question.shown.kind == ShownKind::Mobile {
@@ -469,15 +192,15 @@ impl<'a> Step<'a> {
         if person.flags & SPILLED != 0 {
             prefetch(view.spill, person.at.to_native() as usize);
         }
-        if self.door.form != KEYS_DENSE {
-            prefetch(view.sorted, self.door.at.to_native() as usize);
+        if self.door.flags() & SORTED != 0 {
+            prefetch(view.sorted, self.door.at() as usize);
         }
     }
 
     #[inline(always)]
     fn judge(&self, portfolio: &PortfolioPublication, scope: Scope<'_>, now: i64) -> Verdict {
         let (at, door) = (self.at_door(), self.question.door);
-        if door == DoorId::NONE || at.door.id.to_native() != door.0 || !scope.has(door, at.view.property) {
+        if door == DoorId::NONE || at.door.id() != door || !scope.has(door, at.view.property) {
             return Verdict::DENIED;
         }
         match self.known_person() {
@@ -509,11 +232,11 @@ impl<'a> Step<'a> {
         &self,
         portfolio: &PortfolioPublication,
         view: &View<'_>,
-        door: &ArchivedDoorLine,
+        door: Door<'_>,
         now: i64,
     ) -> Verdict {
         let shown = &self.question.shown;
-        let locked = door.lockdown.to_native() != 0;
+        let locked = door.lockdown() != 0;
         let deny = |reason, holder: Option<Holder>| {
             let reason = match holder {
                 _ if locked => Reason::Lockdown,
@@ -540,7 +263,7 @@ impl<'a> Step<'a> {
                     return deny(Reason::NoKey, Some(holder));
                 }
                 let Some(carrier) = portfolio.carrier(mobile) else { return deny(Reason::UnknownCredential, None) };
-                let delivers = view.deliveries != 0 && door.flags & DELIVERS != 0 && !locked;
+                let delivers = view.deliveries != 0 && door.flags() & DELIVERS != 0 && !locked;
                 let verdict =
                     if delivers { Verdict::granted(KeyId(view.deliveries)) } else { deny(Reason::NoKey, None) };
                 Verdict { carrier, ..verdict }
@@ -551,7 +274,7 @@ impl<'a> Step<'a> {
 
 impl Scope<'_> {
     #[inline(always)]
-    fn has(&self, door: DoorId, property: PropertyId) -> bool {
+    pub(super) fn has(&self, door: DoorId, property: PropertyId) -> bool {
         match self {
             Scope::Portfolio => true,
             Scope::Property(own) => *own == property,
@@ -563,7 +286,7 @@ impl Scope<'_> {
 /// A door at which a person of the property shows something.
 struct AtDoor<'a> {
     view: &'a View<'a>,
-    door: &'a ArchivedDoorLine,
+    door: Door<'a>,
     row: u32,
     code: bool,
 }
@@ -581,7 +304,7 @@ impl<'a> AtDoor<'a> {
     fn judge(&self, person: &'a ArchivedPersonLine, now: i64) -> Verdict {
         let id = PersonId(person.id.to_native());
         let suspended = person.flags & SUSPENDED != 0;
-        let excepted = match self.door.lockdown.to_native() {
+        let excepted = match self.door.lockdown() {
             0 => None,
             list => Some(self.view.list(list).unwrap_or_default()),
         };
@@ -625,7 +348,7 @@ impl<'a> AtDoor<'a> {
         if person.flags & SPILLED != 0 {
             return self.find_spilled(person, wanted);
         }
-        let detailed = person.detailed.to_native();
+        let detailed = person.detailed;
         for (i, slot) in person.slots.iter().take(usize::from(person.count)).enumerate() {
             let slot = slot.to_native();
             let Some(opens) = self.opens(slot) else { continue };
@@ -668,12 +391,11 @@ impl<'a> AtDoor<'a> {
     /// When a Key opens the door; `None` where it does not have it.
     #[inline(always)]
     fn opens(&self, slot: u16) -> Option<u16> {
-        let opens = if self.door.form == KEYS_DENSE {
-            let pair = self.view.pair(self.view.at_door(self.row), slot);
-            pair.map_or(ABSENT, |pair| self.door.pair(pair, self.code))
+        let opens = if self.door.flags() & SORTED == 0 {
+            self.view.pairs_at(self.door).opens(pair_of(self.view.door_bytes(self.row), slot), self.code)
         } else {
-            let at = self.door.at.to_native() as usize;
-            let keys = self.view.sorted.get(at..at + usize::from(self.door.count.to_native()))?;
+            let at = self.door.at() as usize;
+            let keys = self.view.sorted.get(at..at + usize::from(self.door.count()))?;
             let entry = keys.get(keys.binary_search_by_key(&slot, |key| key.slot.to_native()).ok()?)?;
             if self.code { entry.code.to_native() } else { entry.any.to_native() }
         };
@@ -683,11 +405,9 @@ impl<'a> AtDoor<'a> {
 
 /// Whether that is when a Key opens a door, and not that it does not have it.
 #[inline(always)]
-fn has_door(opens: u16) -> bool {
+pub(super) fn has_door(opens: u16) -> bool {
     usize::from(opens) < SCHEDULES_MAX
 }
-
-const _: () = assert!(ABSENT as usize >= SCHEDULES_MAX && NO_CODE as usize >= SCHEDULES_MAX);
 
 impl Candidate {
     /// Whether a share that is cut to some doors has this one.
@@ -731,11 +451,8 @@ fn is_open(view: &View<'_>, line: &ArchivedScheduleLine, now: i64) -> bool {
     if head & COLD != 0 {
         return in_horizon(view, now) && is_open_cold(view, line, now).unwrap_or(false);
     }
-    let second = second(view, now);
-    // Each change that has passed turns it, and the head, which stands for no second, turns it back.
-    let turned = line.words.iter().fold(head <= second, |turned, change| turned ^ (change.to_native() <= second));
     let tells = in_horizon(view, now) | (head & EVER != 0);
-    (turned ^ (head & OPEN_AT_START != 0)) & tells
+    (line.is_open_inline(second(view, now))) & tells
 }
 
 #[inline(always)]
@@ -751,11 +468,10 @@ fn is_open_cold(view: &View<'_>, line: &ArchivedScheduleLine, now: i64) -> Optio
     Some(now < native(&last.to))
 }
 
-/// Whole seconds since the base; below `u32::MAX` wherever schedules are kept in seconds.
+/// Whole seconds since the base; below [`NO_CHANGE`].
 #[inline(always)]
 fn second(view: &View<'_>, now: i64) -> u32 {
-    let seconds = now.wrapping_sub(view.base) as u64 / 1_000_000;
-    u32::try_from(seconds).unwrap_or(u32::MAX).min(u32::MAX - 1)
+    now.div_euclid(1_000_000).wrapping_sub(view.base).clamp(0, i64::from(NO_CHANGE) - 1) as u32
 }
 
 #[inline(always)]
@@ -777,15 +493,9 @@ pub fn stands_until(
     question: &Question,
     tagger: impl Fn(DoorId, &Digits) -> Tag,
 ) -> Moment {
-    let mut step = Step { question, ..Step::START };
-    let steps = std::slice::from_mut(&mut step);
-    match question.shown.kind {
-        ShownKind::Mobile => find_people(portfolio, steps, &mut [], &mut [], &tagger),
-        ShownKind::Card => find_people(portfolio, &mut [], steps, &mut [], &tagger),
-        ShownKind::Code => find_people(portfolio, &mut [], &mut [], steps, &tagger),
-    }
+    let step = Step::of(portfolio, question, &tagger);
     let at = step.at_door();
-    if at.door.id.to_native() == 0 || !scope.has(question.door, at.view.property) {
+    if at.door.id() == DoorId::NONE || !scope.has(question.door, at.view.property) {
         return Moment::MAX;
     }
     match step.who() {
@@ -830,8 +540,8 @@ fn next_change_within(view: &View<'_>, schedule: u16, now: i64) -> Option<i64> {
     }
     let end = (usize::from(schedule) + 1) * usize::from(view.stretches);
     let changes = view.schedules.get(at..end)?.iter().flat_map(|line| line.changes()).map(|change| change.to_native());
-    let next = changes.filter(|change| *change != u32::MAX).find(|change| *change > second);
-    Some(next.map_or(i64::MAX, |change| view.base + i64::from(change) * 1_000_000))
+    let next = changes.filter(|change| *change != NO_CHANGE).find(|change| *change > second);
+    Some(next.map_or(i64::MAX, |change| (view.base + i64::from(change)).saturating_mul(1_000_000)))
 }
 
 #[cfg(test)]
@@ -970,6 +680,25 @@ mod tests {
                     let both = (now.as_micros(), later.as_micros(), until.as_micros());
                     assert_eq!(judge(now), judge(later), "seed {seed}, {both:?}, {}", question.door);
                 }
+            }
+        }
+    }
+
+    // U1
+    #[test]
+    fn a_long_batch_is_answered_in_its_order_as_one_by_one() {
+        let world = world(17);
+        let published = world.published();
+        let guard = published.load();
+        let portfolio = guard.portfolio(PORTFOLIO).unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(17);
+        let now = world.moment(&mut rng);
+        for count in [1, 31, 32, 33, 255, 256, 257, 512, 700] {
+            let questions = questions(&world, &mut rng, count);
+            let mut together = vec![Verdict::DENIED; count];
+            check_batch(portfolio, Scope::Portfolio, now, &questions, tag, &mut together);
+            for (question, verdict) in questions.iter().zip(together) {
+                assert_eq!(verdict, slow_judge(&world, Scope::Portfolio, now, question.door, &question.shown));
             }
         }
     }

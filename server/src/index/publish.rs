@@ -133,7 +133,7 @@ impl PropertyView<'_> {
     #[inline(always)]
     pub fn prefetch(&self) {
         prefetch_line(&self.view.doors);
-        prefetch_line(&self.view.at_doors);
+        prefetch_line(&self.view.schedules);
     }
 
     /// Asks for the line that cards and codes need beside them.
@@ -145,7 +145,7 @@ impl PropertyView<'_> {
 
 const PROPERTIES_PER_CHUNK: usize = 64;
 
-type Views<'a> = Vec<PropertyView<'a>>;
+type Views<'a> = [PropertyView<'a>; PROPERTIES_PER_CHUNK];
 
 self_cell!(
     /// Some properties with their views side by side: a check finds a property without following a pointer to each.
@@ -191,7 +191,7 @@ impl Properties {
 
 fn chunk(properties: Vec<Option<PublishedProperty>>) -> Chunk {
     Chunk::new(properties, |properties| {
-        properties.iter().map(|property| property.as_ref().map_or(NO_PROPERTY, property_view)).collect()
+        std::array::from_fn(|at| properties.get(at).and_then(Option::as_ref).map_or(NO_PROPERTY, property_view))
     })
 }
 

@@ -1,0 +1,346 @@
+//! The short way of judging, as most checks go: many at a time, a pass for each read.
+//!
+//! Judging one check follows a chain of reads, each of which is likely to miss the caches; judging many one after
+//! the other would wait for every one of them. So a group takes each step of the chain together: a pass asks for every
+//! line that the next pass needs, and the processor fetches them side by side. Passes say with bits, not with branches,
+//! what can't be guessed: whom a credential belongs to, which Key has the door, whether it opens.
+
+use std::hint::select_unpredictable;
+
+use keyward_protocol::{
+    code::Digits,
+    id::{DoorId, KeyId, PersonId},
+};
+use rkyv::rend::unaligned::u32_ule;
+
+use super::{
+    archive::{
+        ALWAYS, ArchivedPersonLine, ArchivedScheduleLine, CONSTANT_SCHEDULES, CardNumber, Door, INLINE_HOLDINGS, NEVER,
+        NO_CHANGE, NOBODY, NOWHERE, OCCUPIED, OWN_SCHEDULES, hash_card, hash_mobile, pairs_of, prefetch_displacement,
+        prefetch_home,
+    },
+    codes::{Tag, find_live, prefetch_code},
+    lookup::{Question, Scope, Shown, ShownKind, Verdict, has_door},
+    prefetch::{prefetch, prefetch_line},
+    publish::{NO_PROPERTY, PortfolioPublication, PropertyView},
+};
+
+/// Checks that are sorted together, by what is shown: then the processor guesses branches and loops right.
+const BATCH: usize = 1 << u8::BITS;
+/// Checks that take each step together: more of them push what they ask for out of the caches, fewer wait longer.
+const GROUP: usize = 32;
+
+/// What is known of a check between the passes. Where there is no property, door or person, an empty one stands in:
+/// nothing need ask at every step.
+#[derive(Clone, Copy)]
+pub(super) struct Step<'a> {
+    pub question: &'a Question,
+    pub property: &'a PropertyView<'a>,
+    pub door: Door<'a>,
+    /// Whoever showed it, where they hold something in the property.
+    pub person: &'a ArchivedPersonLine,
+    /// Of the first Key held that has the door.
+    schedule: &'a ArchivedScheduleLine,
+    key: &'a u32_ule,
+    /// What was shown as a mobile identity.
+    mobile: Option<u64>,
+    /// Of a mobile identity or a card.
+    hash: u64,
+    /// Of a code.
+    pub tag: Tag,
+    /// The door's.
+    pub row: u32,
+    /// Where the person's line is looked for.
+    at: u32,
+    second: u32,
+    /// Granted where the schedule is open.
+    grants_when_open: bool,
+}
+
+impl Step<'_> {
+    const START: Step<'static> = Step {
+        question: &Question { door: DoorId::NONE, shown: Shown { kind: ShownKind::Mobile, length: 0, bytes: [0; 10] } },
+        property: &NO_PROPERTY,
+        door: Door::NONE,
+        person: &NOBODY,
+        schedule: &CONSTANT_SCHEDULES[NEVER as usize],
+        key: &u32_ule::from_native(0),
+        mobile: None,
+        hash: 0,
+        tag: [0; 16],
+        row: 0,
+        at: NOWHERE,
+        second: 0,
+        grants_when_open: false,
+    };
+}
+
+/// Judges every question; `long` judges those that are not granted the short way.
+#[inline(always)]
+pub(super) fn judge<'a>(
+    portfolio: &'a PortfolioPublication,
+    scope: Scope<'_>,
+    now: i64,
+    questions: &'a [Question],
+    tagger: &impl Fn(DoorId, &Digits) -> Tag,
+    long: impl Fn(&Step<'a>) -> Verdict,
+    out: &mut [Verdict],
+) {
+    let now = Now { micros: now, second: now.div_euclid(1_000_000) };
+    let mut steps = [Step::START; GROUP];
+    for (questions, out) in questions.chunks(BATCH).zip(out.chunks_mut(BATCH)) {
+        questions.iter().for_each(|question| portfolio.prefetch_place(question.door));
+        let mut order = [0; BATCH];
+        let (cards_from, codes_from) = sort(questions, &mut order);
+        let Some(order) = order.get(..questions.len()) else { return };
+        for (from, order) in (0..).step_by(GROUP).zip(order.chunks(GROUP)) {
+            let Some(steps) = steps.get_mut(..order.len()) else { return };
+            for (step, number) in steps.iter_mut().zip(order) {
+                let Some(question) = questions.get(usize::from(*number)) else { return };
+                step.find_property(portfolio, question);
+            }
+            let codes_at = codes_from.saturating_sub(from).min(order.len());
+            let (rest, codes) = steps.split_at_mut(codes_at);
+            let (mobiles, cards) = rest.split_at_mut(cards_from.saturating_sub(from).min(codes_at));
+            find_people(mobiles, cards, codes, tagger);
+            mobiles.iter_mut().for_each(|step| step.find_first(ShownKind::Mobile, now));
+            cards.iter_mut().for_each(|step| step.find_first(ShownKind::Card, now));
+            codes.iter_mut().for_each(|step| step.find_first(ShownKind::Code, now));
+            answer(portfolio, scope, steps, order, &long, out);
+        }
+    }
+}
+
+/// The moment of the checks.
+#[derive(Clone, Copy)]
+struct Now {
+    micros: i64,
+    /// Whole seconds since 1970.
+    second: i64,
+}
+
+/// Finishes a group.
+#[inline(always)]
+fn answer<'a>(
+    portfolio: &PortfolioPublication,
+    scope: Scope<'_>,
+    steps: &[Step<'a>],
+    order: &[u8],
+    long: &impl Fn(&Step<'a>) -> Verdict,
+    out: &mut [Verdict],
+) {
+    let mut left = [0_u8; GROUP];
+    let mut left_count = 0;
+    for (at, (step, number)) in (0..).zip(steps.iter().zip(order)) {
+        let (granted, verdict) = step.grants_at_once(scope);
+        // One that is not granted at once stays, and its answer is written over.
+        if let Some(left) = left.get_mut(left_count) {
+            *left = at;
+        }
+        left_count += usize::from(!granted);
+        if let Some(out) = out.get_mut(usize::from(*number)) {
+            *out = verdict;
+        }
+    }
+    let left = left.get(..left_count).unwrap_or_default();
+    for step in left.iter().filter_map(|at| steps.get(usize::from(*at))) {
+        step.prefetch_rest(portfolio);
+    }
+    for at in left {
+        let (Some(step), Some(number)) = (steps.get(usize::from(*at)), order.get(usize::from(*at))) else { return };
+        if let Some(out) = out.get_mut(usize::from(*number)) {
+            *out = long(step);
+        }
+    }
+}
+
+/// Writes the questions' numbers into `order`: mobile identities first, then cards, then codes. Returns where cards and
+/// codes begin.
+#[inline(always)]
+fn sort(questions: &[Question], order: &mut [u8; BATCH]) -> (usize, usize) {
+    let (mut mobiles, mut cards) = (0, 0);
+    for question in questions {
+        mobiles += usize::from(question.shown.kind == ShownKind::Mobile);
+        cards += usize::from(question.shown.kind == ShownKind::Card);
+    }
+    let (mut mobile, mut card, mut code) = (0, mobiles, mobiles + cards);
+    for (number, question) in questions.iter().enumerate() {
+        let kind = question.shown.kind;
+        let (is_mobile, is_card) = (kind == ShownKind::Mobile, kind == ShownKind::Card);
+        let other = select_unpredictable(is_card, card, code);
+        order[select_unpredictable(is_mobile, mobile, other) % BATCH] = number as u8;
+        mobile += usize::from(is_mobile);
+        card += usize::from(is_card);
+        code += usize::from(kind == ShownKind::Code);
+    }
+    (mobiles, mobiles + cards)
+}
+
+/// Finds the places of who showed what, and asks for their lines and the door's.
+#[inline(always)]
+fn find_people<'a>(
+    mobiles: &mut [Step<'a>],
+    cards: &mut [Step<'a>],
+    codes: &mut [Step<'a>],
+    tagger: &impl Fn(DoorId, &Digits) -> Tag,
+) {
+    cards.iter().chain(codes.iter()).for_each(|step| step.property.prefetch_more());
+    codes.iter_mut().for_each(|step| step.make_tag(tagger));
+    mobiles.iter_mut().for_each(Step::hash_mobile);
+    cards.iter_mut().for_each(Step::hash_card);
+    codes.iter_mut().for_each(Step::prefetch_code);
+    mobiles.iter_mut().for_each(Step::find_mobile);
+    cards.iter_mut().for_each(Step::find_card);
+    codes.iter_mut().for_each(Step::find_code);
+}
+
+impl<'a> Step<'a> {
+    /// Of one question: where it is asked and who showed it.
+    pub fn of(
+        portfolio: &'a PortfolioPublication,
+        question: &'a Question,
+        tagger: &impl Fn(DoorId, &Digits) -> Tag,
+    ) -> Step<'a> {
+        let mut step = Step::START;
+        step.find_property(portfolio, question);
+        let (kind, steps) = (question.shown.kind, std::slice::from_mut(&mut step));
+        match kind {
+            ShownKind::Mobile => find_people(steps, &mut [], &mut [], tagger),
+            ShownKind::Card => find_people(&mut [], steps, &mut [], tagger),
+            ShownKind::Code => find_people(&mut [], &mut [], steps, tagger),
+        }
+        step.meet(kind);
+        step
+    }
+
+    #[inline(always)]
+    fn find_property(&mut self, portfolio: &'a PortfolioPublication, question: &'a Question) {
+        let place = portfolio.place(question.door);
+        self.question = question;
+        self.row = place.row;
+        self.property = portfolio.at(place);
+        self.property.prefetch();
+    }
+
+    #[inline(always)]
+    fn make_tag(&mut self, tagger: &impl Fn(DoorId, &Digits) -> Tag) {
+        let Shown { length, bytes, .. } = self.question.shown;
+        let digits = Digits::from_padded(bytes, length);
+        self.tag = digits.map_or([0; 16], |digits| tagger(self.question.door, &digits));
+    }
+
+    #[inline(always)]
+    fn prefetch_door(&self) {
+        let view = &self.property.view;
+        let at = view.door_at(self.row);
+        prefetch(view.doors, at);
+        // Nearly always all there is.
+        prefetch(view.doors, at + 64);
+    }
+
+    #[inline(always)]
+    fn hash_mobile(&mut self) {
+        let view = &self.property.view;
+        self.prefetch_door();
+        self.mobile = self.question.shown.mobile();
+        self.hash = hash_mobile(view.hash_key, self.mobile.unwrap_or_default());
+        prefetch_displacement(self.hash, view.people_displacements);
+    }
+
+    #[inline(always)]
+    fn hash_card(&mut self) {
+        let view = &self.property.view;
+        self.prefetch_door();
+        self.hash = hash_card(view.hash_key, self.question.shown.card().unwrap_or(CardNumber::NONE));
+        prefetch_home(self.hash, view.cards);
+    }
+
+    #[inline(always)]
+    fn prefetch_code(&mut self) {
+        self.prefetch_door();
+        prefetch_code(self.property.view.codes, &self.tag);
+    }
+
+    #[inline(always)]
+    fn find_mobile(&mut self) {
+        let place = self.property.view.person_place(self.hash);
+        self.prefetch_person(place as u32);
+    }
+
+    #[inline(always)]
+    fn find_card(&mut self) {
+        let card = self.question.shown.card().unwrap_or(CardNumber::NONE);
+        self.prefetch_person(self.property.view.find_card(self.hash, card));
+    }
+
+    #[inline(always)]
+    fn find_code(&mut self) {
+        // One less than 0 is nobody's place, as is one less than any other that is none.
+        self.prefetch_person(find_live(self.property.view.codes, &self.tag).wrapping_sub(1));
+    }
+
+    #[inline(always)]
+    fn prefetch_person(&mut self, place: u32) {
+        self.at = place;
+        prefetch(self.property.view.people, place as usize);
+    }
+
+    #[inline(always)]
+    fn meet(&mut self, kind: ShownKind) {
+        let view = &self.property.view;
+        self.door = Door::of(view.door_bytes(self.row));
+        let person = view.people.get(self.at as usize).unwrap_or(&NOBODY);
+        // A card or a code was compared where it stands.
+        let theirs = kind != ShownKind::Mobile || self.mobile == Some(person.mobile.to_native());
+        self.person = select_unpredictable(theirs, person, &NOBODY);
+    }
+
+    /// Meets the person and the door, and finds the first Key held that has the door, and the line of its schedule
+    /// there. What else a grant needs is told here: no share, no suspension, no lockdown, within its period.
+    #[inline(always)]
+    fn find_first(&mut self, kind: ShownKind, now: Now) {
+        self.meet(kind);
+        let (view, person, door) = (&self.property.view, self.person, self.door);
+        let bytes = view.door_bytes(self.row);
+        let (slots, rest) = person.slots.split_at(INLINE_HOLDINGS / 2);
+        let mut pairs = pairs_of(bytes, slots);
+        // Most people hold few Keys.
+        if usize::from(person.count) > INLINE_HOLDINGS / 2 {
+            pairs |= pairs_of(bytes, rest) << (4 * INLINE_HOLDINGS);
+        }
+        // Where no Key held has the door, this is the last slot and the pair that is none.
+        let bit = (pairs | 1 << 63).trailing_zeros() & !7;
+        let place = (bit / 8) as usize % INLINE_HOLDINGS;
+        // Where the Key has no code for the door, this is no schedule.
+        let opens = view.pairs_at(door).opens((pairs >> bit) as u8, kind == ShownKind::Code);
+        let since = now.second.wrapping_sub(view.base) as u64;
+        self.second = since.min(u64::from(NO_CHANGE) - 1) as u32;
+        let line = usize::from(opens) * usize::from(view.stretches) + (self.second >> view.shift) as usize;
+        let own = view.schedules.get(line).unwrap_or(&CONSTANT_SCHEDULES[NEVER as usize]);
+        let constant = &CONSTANT_SCHEDULES[usize::from(opens) % CONSTANT_SCHEDULES.len()];
+        self.schedule = select_unpredictable(opens < OWN_SCHEDULES, constant, own);
+        prefetch_line(self.schedule);
+        let slot = usize::from(person.slots[place].to_native());
+        let listed = person.detailed == 0 && place < person.extra.len();
+        let keys = select_unpredictable(listed, &person.extra[..], view.keys);
+        self.key = keys.get(select_unpredictable(listed, place, slot)).unwrap_or(const { &u32_ule::from_native(0) });
+        prefetch_line(self.key);
+        // Of the horizon's first second it may have only a part.
+        let tells = (since.wrapping_sub(1) < u64::from(view.whole_seconds)) | (opens == ALWAYS);
+        self.grants_when_open = (person.flags == OCCUPIED)
+            & (door.lockdown() == 0)
+            & (door.id() == self.question.door)
+            & has_door(opens)
+            & tells
+            & person.surely_holds(place, now.micros);
+    }
+
+    #[inline(always)]
+    fn grants_at_once(&self, scope: Scope<'_>) -> (bool, Verdict) {
+        let grants = self.grants_when_open
+            & scope.has(self.question.door, self.property.view.property)
+            & self.schedule.is_open_inline(self.second);
+        let person = PersonId(self.person.id.to_native());
+        (grants, Verdict { person, ..Verdict::granted(KeyId(self.key.to_native())) })
+    }
+}
