@@ -25,10 +25,10 @@ pub trait Join: Send + Sync + 'static {
 
 /// Serves a connection on which joining is spoken: one request, then it is over. `None` for `join`: too many are at it.
 pub(super) async fn serve(connection: &Connection, join: Option<&dyn Join>, limits: &Limits) {
-    match timeout(limits.handshake + limits.pace, exchange(connection, join, limits)).await {
+    let exchanged = timeout(limits.handshake + limits.pace, exchange(connection, join, limits)).await;
+    if exchanged.is_ok_and(|answered| answered.is_some()) {
         // Whoever asked closes when they have read it.
-        Ok(Some(())) => _ = timeout(limits.pace, connection.closed()).await,
-        Ok(None) | Err(_) => {}
+        _ = timeout(limits.pace, connection.closed()).await;
     }
     connection.close(close::DONE.into(), b"");
 }

@@ -50,7 +50,8 @@ use crate::{
     net::{self, Handle, Later, Peer},
 };
 
-/// Answers operators.
+/// Answers operators. Clones are handles of the same one.
+#[derive(Clone)]
 pub struct Manage {
     engine: Engine,
     log: AccessLog,
@@ -173,23 +174,58 @@ impl Manage {
                 found.unwrap_or_else(|_| Err(stopping())).map_or_else(Answer::Refused, Answer::Audit)
             }
             look => {
-                let (engine, clock, met) = (self.engine.clone(), self.clock.clone(), Arc::clone(&self.met));
-                let portfolios = Arc::clone(&self.portfolios);
-                // Lists may be long: not on a thread that serves locks.
-                let past = Arc::clone(&self.past);
                 // Looking back takes long: others wait here for that, and hold no thread meanwhile.
                 let (now, (from, until)) = ((self.clock)(), moments(&look));
                 let looks_back = [from, until].into_iter().flatten().any(|at| at < now);
                 let reading = if looks_back { Some(Arc::clone(&self.trail).lock_owned().await) } else { None };
-                let connections = self.connections.clone();
+                // Lists may be long: not on a thread that serves locks.
+                let this = self.clone();
                 let look_up = move || {
                     let _reading = reading;
-                    look_up(&engine, &clock, &met, &portfolios, &past, &connections, who, look)
+                    this.look_up(who, look)
                 };
                 let looked = tokio::task::spawn_blocking(look_up).await;
                 looked.unwrap_or_else(|_| Answer::Refused(stopping()))
             }
         }
+    }
+
+    /// Answers from what is there, and was. Blocks.
+    fn look_up(&self, who: (PortfolioId, PersonId), request: Request) -> Answer {
+        let Manage { engine, met, portfolios, past, connections, .. } = self;
+        let directory = engine.directory();
+        let now = (self.clock)();
+        let found = directory.portfolios.get(&who.0).ok_or_else(|| Refusal::NotPermitted("being a manager".to_owned()));
+        let sight = match found.and_then(|found| Sight::of(found, who.1)) {
+            Ok(sight) => sight,
+            Err(refusal) => return Answer::Refused(refusal),
+        };
+        let door_codes = match &*engine.door_codes() {
+            engine::DoorCodes::BeingRead => DoorCodes::BeingRead,
+            engine::DoorCodes::Read(read) => {
+                read.failed.get(&who.0).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
+            }
+        };
+        let kept = portfolios.load_full();
+        let budgets = kept.get(&who.0).map(|kept| &kept.budgets);
+        // Only who may ask is worth the time that it takes to look back.
+        let look_back = |at: Option<Moment>| at.filter(|at| *at < now).map(|at| past.at(engine, who.0, at)).transpose();
+        let (from, until) = moments(&request);
+        let (then, until) = match (look_back(from), look_back(until)) {
+            (Ok(then), Ok(until)) => (then, until),
+            (Err(refusal), _) | (_, Err(refusal)) => return Answer::Refused(refusal),
+        };
+        let portfolio = sight.portfolio();
+        let (then, until) = (then.as_deref().unwrap_or(portfolio), until.as_deref().unwrap_or(portfolio));
+        // Asked only where they are shown: with thousands of locks they are a long list.
+        let shown = matches!(request, Request::Identities(_) | Request::Locks(_));
+        let open = Open::of(if shown { connections.connected() } else { Vec::new() });
+        let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets, open };
+        let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
+        if let Answer::Found(person) = &answer {
+            met.note(who, person.id);
+        }
+        answer
     }
 
     async fn carry_out(
@@ -344,51 +380,6 @@ fn history(
         searched_to: page.searched_to,
         damaged: page.damage.len() as u64,
     })
-}
-
-fn look_up(
-    engine: &Engine,
-    clock: &Clock,
-    met: &Met,
-    portfolios: &Portfolios,
-    past: &Past,
-    connections: &Handle,
-    who: (PortfolioId, PersonId),
-    request: Request,
-) -> Answer {
-    let directory = engine.directory();
-    let now = clock();
-    let found = directory.portfolios.get(&who.0).ok_or_else(|| Refusal::NotPermitted("being a manager".to_owned()));
-    let sight = match found.and_then(|found| Sight::of(found, who.1)) {
-        Ok(sight) => sight,
-        Err(refusal) => return Answer::Refused(refusal),
-    };
-    let door_codes = match &*engine.door_codes() {
-        engine::DoorCodes::BeingRead => DoorCodes::BeingRead,
-        engine::DoorCodes::Read(read) => {
-            read.failed.get(&who.0).cloned().map_or(DoorCodes::There, DoorCodes::Unreadable)
-        }
-    };
-    let kept = portfolios.load_full();
-    let budgets = kept.get(&who.0).map(|kept| &kept.budgets);
-    // Only who may ask is worth the time that it takes to look back.
-    let look_back = |at: Option<Moment>| at.filter(|at| *at < now).map(|at| past.at(engine, who.0, at)).transpose();
-    let (from, until) = moments(&request);
-    let (then, until) = match (look_back(from), look_back(until)) {
-        (Ok(then), Ok(until)) => (then, until),
-        (Err(refusal), _) | (_, Err(refusal)) => return Answer::Refused(refusal),
-    };
-    let portfolio = sight.portfolio();
-    let (then, until) = (then.as_deref().unwrap_or(portfolio), until.as_deref().unwrap_or(portfolio));
-    // Asked only where they are shown: with thousands of locks they are a long list.
-    let shown = matches!(request, Request::Identities(_) | Request::Locks(_));
-    let open = Open::of(if shown { connections.connected() } else { Vec::new() });
-    let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets, open };
-    let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
-    if let Answer::Found(person) = &answer {
-        met.note(who, person.id);
-    }
-    answer
 }
 
 /// A manager who looks at their portfolio.
