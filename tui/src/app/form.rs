@@ -339,6 +339,11 @@ impl Form {
         matches!(self.fields.get(self.at).map(|field| &field.entry), Some(Entry::Many(_)))
     }
 
+    /// Whether more of what was asked for is to be put in: less than that is not meant.
+    fn collects(&self) -> bool {
+        self.fields.iter().any(|field| matches!(&field.entry, Entry::Many(many) if many.collects()))
+    }
+
     /// What was picked in a field.
     pub fn picked(&self, field: usize) -> Option<&Offer> {
         match &self.fields.get(field)?.entry {
@@ -430,9 +435,13 @@ impl Form {
             Some(Entry::Many(many)) if key.code == KeyCode::Enter => many.enter(),
             _ => false,
         };
+        let collects = self.collects();
         match (key.code, self.fields.get_mut(self.at).map(|field| &mut field.entry)) {
             _ if taken => {}
             (KeyCode::Esc, _) => return DialogDone::Closed,
+            (KeyCode::Enter, None) if collects => {
+                self.problem = Some("all that match are still on their way".to_owned());
+            }
             (KeyCode::Enter, None) => return DialogDone::Submitted,
             _ if back => self.at = self.at.saturating_sub(1),
             (KeyCode::Enter | KeyCode::Tab, Some(Entry::Pick(pick))) => {

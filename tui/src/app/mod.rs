@@ -38,7 +38,7 @@ pub use self::{
 };
 use self::{
     form::Form,
-    palette::{Choice, Chosen, Palette},
+    palette::{Chosen, Palette},
     review::Review,
     secret::Secret,
     week::Week,
@@ -537,11 +537,11 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         }
         Action::Help => app.shell.open(Dialog::Help { top: 0 }),
         Action::Palette => {
-            let palette = Palette::new("COMMAND", commands(app));
+            let palette = Palette::new("COMMAND", palette::commands(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));
         }
         Action::Property => {
-            let palette = Palette::new("PROPERTY", properties(app));
+            let palette = Palette::new("PROPERTY", palette::properties(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));
         }
         Action::Show(id) => show(app, id),
@@ -587,28 +587,6 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         }
     }
     Some(Effect::Draw)
-}
-
-/// Everything that can be done here, for the palette.
-fn commands(app: &App) -> Vec<Choice> {
-    let bindings = app.bindings();
-    let useful = bindings.iter().filter(|binding| !matches!(binding.action, Action::Palette | Action::Interrupt));
-    let action = |binding: &&&Binding| Choice {
-        text: binding.help.to_owned(),
-        note: binding.shown.to_owned(),
-        what: Chosen::Action(binding.action),
-    };
-    useful.map(|binding| action(&binding)).chain(properties(app)).collect()
-}
-
-fn properties(app: &App) -> Vec<Choice> {
-    let rows = app.shell.overview.iter().flat_map(|overview| &overview.properties);
-    let choice = |row: &keyward_protocol::message::manage::PropertyRow| Choice {
-        text: row.name.clone(),
-        note: "property".to_owned(),
-        what: Chosen::Property(row.id),
-    };
-    rows.map(choice).collect()
 }
 
 fn show(app: &mut App, id: ScreenId) {

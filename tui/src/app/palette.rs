@@ -1,15 +1,15 @@
 //! The palette: everything that can be done here, found by a part of its name. Also chooses the property.
 
 use crossterm::event::{KeyCode, KeyEvent};
-use keyward_protocol::id::PropertyId;
+use keyward_protocol::{id::PropertyId, message::manage::PropertyRow};
 use nucleo_matcher::{
     Config, Matcher, Utf32Str,
     pattern::{CaseMatching, Normalization, Pattern},
 };
 use tui_input::Input;
 
-use super::{DialogDone, form::typed};
-use crate::keymap::Action;
+use super::{App, DialogDone, form::typed};
+use crate::keymap::{Action, Binding};
 
 /// What an entry does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +100,29 @@ impl Palette {
         self.matching = scored.into_iter().map(|(_, place)| place).collect();
         self.at = 0;
     }
+}
+
+/// Everything that can be done here, for the palette.
+pub(super) fn commands(app: &App) -> Vec<Choice> {
+    let bindings = app.bindings();
+    let useful = bindings.iter().filter(|binding| !matches!(binding.action, Action::Palette | Action::Interrupt));
+    let action = |binding: &&&Binding| Choice {
+        text: binding.help.to_owned(),
+        note: binding.shown.to_owned(),
+        what: Chosen::Action(binding.action),
+    };
+    useful.map(|binding| action(&binding)).chain(properties(app)).collect()
+}
+
+/// The properties, to choose one.
+pub(super) fn properties(app: &App) -> Vec<Choice> {
+    let rows = app.shell.overview.iter().flat_map(|overview| &overview.properties);
+    let choice = |row: &PropertyRow| Choice {
+        text: row.name.clone(),
+        note: "property".to_owned(),
+        what: Chosen::Property(row.id),
+    };
+    rows.map(choice).collect()
 }
 
 #[cfg(test)]

@@ -420,6 +420,11 @@ fn history() -> History {
     History { rows, names: names(), next: None, searched_to: None, damaged: 0 }
 }
 
+/// The token that is made up, whatever it is for.
+pub fn token() -> crate::remote::NewToken {
+    site::token()
+}
+
 /// Some rows of the live log.
 pub fn batch() -> Event {
     let second = noon().as_micros() / 1_000_000;

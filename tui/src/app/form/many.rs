@@ -58,6 +58,10 @@ impl Many {
         self.pick.ask(shell);
     }
 
+    pub(super) fn collects(&self) -> bool {
+        self.all.is_some()
+    }
+
     pub(super) fn expects(&self, ticket: Ticket) -> bool {
         self.pick.waiting == Some(ticket) || self.all.as_ref().is_some_and(|(all, _)| *all == ticket)
     }

@@ -136,3 +136,15 @@ fn what_a_manager_may_not_do_says_why_and_opens_nothing() {
         assert!(client.drawn().contains(why), "{chord}\n{}", client.drawn());
     }
 }
+
+#[test]
+fn a_form_waits_for_everything_that_matches() {
+    let mut client = after(Some(Level::Full), true, "L\t");
+    client.silent = true;
+    client.tell(Event::Key(crossterm::event::KeyEvent::new(KeyCode::Char('a'), KeyModifiers::CONTROL)));
+    press(&mut client, "\t\t\n");
+    assert!(client.drawn().contains("still on their way"), "{}", client.drawn());
+    client.answer_waiting();
+    press(&mut client, "\n");
+    assert!(client.drawn().contains("LOCK DOWN 5 doors"), "{}", client.drawn());
+}

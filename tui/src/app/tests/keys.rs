@@ -137,6 +137,11 @@ fn a_draft_that_is_saved_is_over_and_one_that_is_not_is_left_only_when_asked_twi
 
 #[test]
 fn a_draft_of_a_key_that_somebody_else_changed_is_not_saved() {
+    // Between two looks at the data, too: saving looks first.
+    let mut client = after(Some(Level::Full), true, "ex");
+    client.overtaken = true;
+    client.press("s");
+    assert!(client.app.dialog().is_none() && client.drawn().contains("somebody else changed"), "{}", client.drawn());
     let mut client = after(Some(Level::Full), true, "ex");
     client.overtaken = true;
     down(&mut client);

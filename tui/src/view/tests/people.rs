@@ -62,3 +62,17 @@ fn hostile_names_are_harmless_among_people() {
         "2T\n\n",
     ]);
 }
+
+#[test]
+fn a_token_is_drawn_whole_at_every_size() {
+    for (width, height, glyphs) in SIZES {
+        let mut client = drawn::after("2T\n\n", glyphs, width, height);
+        client.later(1_000);
+        client.key_at_once(KeyCode::Enter);
+        let screen = client.drawn();
+        let letters: String = screen.chars().filter(|c| c.is_ascii_graphic() && *c != '|').collect();
+        let token = crate::app::testing::token();
+        assert!(letters.contains(token.token.expose().as_str()), "{screen}");
+        assert!(width < 80 || screen.contains("is not shown again"), "{screen}");
+    }
+}

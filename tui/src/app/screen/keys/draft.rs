@@ -95,6 +95,8 @@ pub struct Draft {
     /// Whether it still is like that is being asked, or is to be.
     stale: bool,
     asked: Option<Ticket>,
+    /// The review opens when it is known that the Key is as it was.
+    saving: bool,
     /// The names of doors that rules leave out: the Key doesn't tell them.
     names_asked: Option<Ticket>,
     /// Somebody else changed the Key since.
@@ -140,6 +142,7 @@ impl Draft {
             original,
             stale: false,
             asked: None,
+            saving: false,
             names_asked: None,
             overtaken: false,
         };
@@ -246,6 +249,8 @@ impl Draft {
                 }
                 None => shell.say("nothing was changed yet"),
             },
+            // A Key is saved as a whole: whether somebody else changed it is looked at first.
+            SAVE if self.base.is_some() => (self.saving, self.stale, self.asked) = (true, true, None),
             SAVE => self.review(shell),
             _ => {}
         }
@@ -448,14 +453,18 @@ impl Screen for Draft {
             return;
         }
         self.asked = None;
+        let saving = std::mem::take(&mut self.saving);
         self.overtaken = match answer {
             Ok(Answer::Key(key)) => spec_of(&key) != self.original,
             // It is gone, or not ours any more.
             Err(Failure::Refused(_)) => true,
+            Err(failure) if saving => return shell.warn(format!("not saved: {failure}")),
             _ => return,
         };
-        if self.overtaken {
-            shell.warn(OVERTAKEN);
+        match (self.overtaken, saving) {
+            (true, _) => shell.warn(OVERTAKEN),
+            (false, true) => self.review(shell),
+            (false, false) => {}
         }
     }
 
@@ -479,7 +488,7 @@ impl Screen for Draft {
     }
 
     fn act(&mut self, action: Action, shell: &mut Shell) {
-        self.warned = false;
+        (self.warned, self.saving) = (false, false);
         match action {
             Action::Act(act) => self.do_act(act, shell),
             Action::Open => self.do_act(CHANGE, shell),
