@@ -46,6 +46,10 @@ pub enum Action {
     HidePeople,
     /// Times in the property's zone, or in UTC.
     Zone,
+    /// Why somebody can or can't open a door.
+    Explain,
+    /// The exports of this run.
+    Jobs,
     /// Connect anew now.
     Reconnect,
     /// The screen to the left.
@@ -178,6 +182,8 @@ pub const GLOBAL: &[Binding] = &[
     row(&[plain(KeyCode::PageDown), ctrl('f')], "PgDn", Action::PageDown, None, "one page down"),
     row(&[plain(KeyCode::Home)], "Home", Action::First, None, "the first row"),
     row(&[plain(KeyCode::End), letter('G')], "End G", Action::Last, None, "the last row"),
+    row(&[], ":explain", Action::Explain, None, "explain why somebody can or can't open a door: PERSON DOOR [TIME]"),
+    row(&[], ":jobs", Action::Jobs, None, "jobs: the exports of this run"),
     row(&[ctrl('l')], "Ctrl-l", Action::Repaint, None, "draw everything anew"),
     row(&[ctrl('c')], "Ctrl-c", Action::Interrupt, None, "twice: quit from anywhere"),
 ];

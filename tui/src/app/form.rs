@@ -117,6 +117,19 @@ impl Field {
     }
 }
 
+impl Field {
+    /// With this typed in already: nothing is picked by that, only searched for.
+    #[must_use]
+    pub fn typed(mut self, text: &str) -> Field {
+        match &mut self.entry {
+            Entry::Line(input, _) => *input = Input::new(text.to_owned()),
+            Entry::Pick(pick) => pick.input = Input::new(text.to_owned()),
+            Entry::Choice(..) => {}
+        }
+        self
+    }
+}
+
 impl Pickable {
     fn request(self, needle: &str) -> Request {
         let rows = Rows { search: needle.to_owned(), after: 0, most: OFFERED_MAX };

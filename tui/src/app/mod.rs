@@ -4,9 +4,14 @@
 //! dialogs ask for what is to be done outside through the shell; [`update`] hands it on as [`Effect`]s.
 
 mod cursor;
+pub mod explain;
+pub mod export;
 mod feed;
 pub mod form;
+pub mod history;
+pub mod jobs;
 pub mod list;
+pub mod log_filter;
 mod log_rows;
 pub mod palette;
 mod rates;
@@ -33,6 +38,7 @@ pub use self::{
 };
 use self::{
     form::Form,
+    jobs::{JobId, Writing},
     palette::{Choice, Chosen, Palette},
     review::Review,
 };
@@ -65,6 +71,8 @@ pub enum Event {
     Told(Told),
     /// A file was written, or not.
     Saved(Result<String, String>),
+    /// The file of an export is there under this name, or it can't be written.
+    Written(JobId, Result<String, String>),
     /// The work behind the screen is over: leave.
     Stop,
 }
@@ -89,6 +97,8 @@ pub enum Effect {
         /// What it holds.
         text: String,
     },
+    /// Something is to be done with the file of an export.
+    Write(JobId, Writing),
 }
 
 /// What lies over the screen.
@@ -105,6 +115,11 @@ pub enum Dialog {
     Form(Box<Form>),
     /// What would follow is read.
     Review(Box<Review>),
+    /// The exports of this run, from this one on.
+    Jobs {
+        /// The first that is seen.
+        top: usize,
+    },
 }
 
 /// What a key of the keyboard came to in a dialog.
@@ -202,7 +217,7 @@ impl App {
             Action::Show(id) => SCREENS.iter().any(|(built, _)| *built == id),
             Action::Property => several,
             Action::NextPart => self.screen().has_parts(),
-            _ => true,
+            action => !self.screen().lacks(action),
         })
     }
 
@@ -236,6 +251,14 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             app.shell.warn(format!("not written: {why}"));
             Some(Effect::Draw)
         }
+        Event::Written(job, outcome) => {
+            match app.shell.jobs.written(job, outcome) {
+                Some(Ok(done)) => app.shell.say(done),
+                Some(Err(why)) => app.shell.warn(why),
+                None => {}
+            }
+            Some(Effect::Draw)
+        }
         Event::Told(told) => {
             hear(app, told);
             Some(Effect::Draw)
@@ -254,10 +277,11 @@ fn follow_up(app: &mut App) {
         match &mut dialog {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
-            Dialog::Help { .. } | Dialog::Palette(_) => {}
+            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Jobs { .. } => {}
         }
         app.dialogs.push(dialog);
     }
+    app.shell.drive_jobs();
     let (screen, shell) = app.split();
     screen.ask(shell);
 }
@@ -304,6 +328,12 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
         Some(Asker::Screen(id)) => {
             if let Some((screen, shell)) = app.named(id) {
                 screen.answered(ticket, answer, shell);
+            }
+        }
+        Some(Asker::Job(job)) => {
+            app.shell.jobs.answered(job, &answer);
+            if let Some(jobs::State::Failed(why)) = app.shell.jobs.state(job) {
+                app.shell.warn(format!("the export is not written: {why}"));
             }
         }
         Some(Asker::Shell) => match answer {
@@ -372,32 +402,35 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
 /// Gives the key to the dialog on top.
 fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
     let (help_page, review_page) = (view::help_rows(app), view::review_rows(app));
-    let lines = app.bindings().len();
+    let (lines, jobs) = (app.bindings().len(), app.shell.jobs.all().len());
     match app.dialogs.last_mut() {
         Some(Dialog::Palette(palette)) => palette.key(key),
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
-        Some(Dialog::Help { top }) => {
-            let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord))
-            {
-                Some(Action::Up) => Step::Up,
-                Some(Action::Down) => Step::Down,
-                Some(Action::PageUp) => Step::PageUp,
-                Some(Action::PageDown) => Step::PageDown,
-                Some(Action::First) => Step::First,
-                Some(Action::Last) => Step::Last,
-                _ => return DialogDone::Closed,
-            };
-            // The help scrolls as a whole: its cursor is the first line that is seen.
-            let mut cursor = Cursor::default();
-            let tops = (lines + 1).saturating_sub(help_page).max(1);
-            cursor.put(*top, tops, help_page);
-            cursor.step(step, tops, help_page);
-            *top = cursor.at();
-            DialogDone::Stays
-        }
+        Some(Dialog::Help { top }) => scroll(key, top, lines, help_page),
+        Some(Dialog::Jobs { top }) => scroll(key, top, jobs, help_page),
         None => DialogDone::Stays,
     }
+}
+
+/// Scrolls a dialog that is only read; everything else closes it.
+fn scroll(key: KeyEvent, top: &mut usize, lines: usize, page: usize) -> DialogDone {
+    let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord)) {
+        Some(Action::Up) => Step::Up,
+        Some(Action::Down) => Step::Down,
+        Some(Action::PageUp) => Step::PageUp,
+        Some(Action::PageDown) => Step::PageDown,
+        Some(Action::First) => Step::First,
+        Some(Action::Last) => Step::Last,
+        _ => return DialogDone::Closed,
+    };
+    // It scrolls as a whole: its cursor is the first line that is seen.
+    let mut cursor = Cursor::default();
+    let tops = (lines + 1).saturating_sub(page).max(1);
+    cursor.put(*top, tops, page);
+    cursor.step(step, tops, page);
+    *top = cursor.at();
+    DialogDone::Stays
 }
 
 /// Closes the dialog on top where it is done, and hands on what came of it.
@@ -430,6 +463,9 @@ fn finish(app: &mut App, done: DialogDone) {
             }
         }
         Some(Dialog::Palette(palette)) => match palette.chosen() {
+            Some(Chosen::Action(Action::Explain)) => {
+                screen::logs::LogScreen::ask_explain(&mut app.shell, palette.rest())
+            }
             Some(Chosen::Action(action)) => {
                 if let Some(effect) = act(app, action) {
                     app.shell.effect(effect);
@@ -441,7 +477,7 @@ fn finish(app: &mut App, done: DialogDone) {
             }
             None => {}
         },
-        Some(Dialog::Help { .. }) | None => {}
+        Some(Dialog::Help { .. } | Dialog::Jobs { .. }) | None => {}
     }
 }
 
@@ -495,6 +531,8 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
             }
         }
         Action::Help => app.shell.open(Dialog::Help { top: 0 }),
+        Action::Explain => screen::logs::LogScreen::ask_explain(&mut app.shell, ""),
+        Action::Jobs => app.shell.open(Dialog::Jobs { top: 0 }),
         Action::Palette => {
             let palette = Palette::new("COMMAND", commands(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));

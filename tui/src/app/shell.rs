@@ -13,7 +13,10 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{Dialog, Effect, Feed, ScreenId};
+use super::{
+    Dialog, Effect, Feed, ScreenId,
+    jobs::{JobId, Jobs},
+};
 use crate::{
     remote::{LinkTold, Order, Ticket, WatchId},
     theme::{Glyphs, Theme},
@@ -55,6 +58,8 @@ pub enum Asker {
     Screen(ScreenId),
     /// The dialog on top.
     Dialog,
+    /// An export in the background.
+    Job(JobId),
 }
 
 /// Something to be said at the foot of the screen.
@@ -95,6 +100,8 @@ pub struct Shell {
     pub feed: Feed,
     /// What is said at the foot.
     pub notice: Option<Notice>,
+    /// Exports in the background.
+    pub jobs: Jobs,
     zone: TimeZone,
     last_ticket: u64,
     askers: BTreeMap<Ticket, Asker>,
@@ -123,6 +130,7 @@ impl Shell {
             people_hidden: false,
             feed: Feed::default(),
             notice: None,
+            jobs: Jobs::default(),
             zone: TimeZone::UTC,
             last_ticket: 0,
             askers: BTreeMap::new(),
@@ -153,6 +161,14 @@ impl Shell {
         self.askers.insert(ticket, asker);
         self.effects.push(Effect::Order(Order::Ask(ticket, request)));
         Some(ticket)
+    }
+
+    /// Lets exports ask for more, and hands on what is to be written.
+    pub(super) fn drive_jobs(&mut self) {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        self.effects.extend(jobs.writing.drain(..).map(|(job, writing)| Effect::Write(job, writing)));
+        jobs.ask(|job, request| self.ask_for(Asker::Job(job), request));
+        self.jobs = jobs;
     }
 
     /// Who asked, once.

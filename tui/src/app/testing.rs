@@ -9,7 +9,7 @@ use keyward_protocol::{
     id::*,
     message::{
         manage::{List as Page, *},
-        watch::{DoorSecond, History, LiveBatch, LiveRow, Names, Shown, Who},
+        watch::{DoorSecond, History, LiveBatch, LiveRow, Names, Search, Shown, Who},
     },
     time::Moment,
 };
@@ -31,6 +31,10 @@ pub struct Client {
     pub refusals: Vec<Failure>,
     /// Requests wait until they are answered together.
     pub silent: bool,
+    /// So many rows are recorded, a minute apart, before noon; 0: those of the live log.
+    pub recorded: usize,
+    /// What searches come to instead of rows.
+    pub failures: Option<Failure>,
     waiting: Vec<(Ticket, Request)>,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
@@ -47,8 +51,18 @@ impl Client {
     pub fn unconnected(glyphs: Glyphs, width: u16, height: u16) -> Client {
         let app = App::new(Shell::new("prod", Theme::MONOCHROME, glyphs));
         let (asked, effects, refusals) = (Vec::new(), Vec::new(), Vec::new());
-        let mut client =
-            Client { app, asked, effects, refusals, silent: false, waiting: Vec::new(), poison: None, now: noon() };
+        let mut client = Client {
+            app,
+            asked,
+            effects,
+            refusals,
+            silent: false,
+            recorded: 0,
+            failures: None,
+            waiting: Vec::new(),
+            poison: None,
+            now: noon(),
+        };
         client.tell(Event::Tick(client.now));
         client.tell(Event::Resize { width, height });
         client
@@ -142,7 +156,20 @@ impl Client {
                 Answer::Found(PersonRow { id: PersonId(8), name: "Newcomer".into(), email: email.clone(), ..found })
             }
             Request::Schedules(..) => Answer::Schedules(Page { revision: 1, total: 0, rows: Vec::new(), next: None }),
-            Request::Search(_) => Answer::History(history()),
+            Request::Search(search) => match &self.failures {
+                Some(failure) => return Err(failure.clone()),
+                None => Answer::History(self.history(search)),
+            },
+            Request::Doors(_, rows) => Answer::Doors(page(doors(), rows)),
+            Request::Explain { at, .. } => {
+                let mut found = explanation(*at);
+                if let (Some(poison), Some(standing)) = (&self.poison, found.held.first_mut()) {
+                    standing.key.iter_mut().for_each(|key| key.name.clone_from(poison));
+                    standing.openings.iter_mut().for_each(|opening| opening.schedule.clone_from(poison));
+                }
+                Answer::Explanation(found)
+            }
+            Request::WhoCan(_, at, _) => Answer::WhoCan(who_can(*at)),
             Request::Preview(command, _) => Answer::Preview(effects(command)),
             Request::Do { command, .. } => match self.refusals.pop() {
                 Some(refusal) => return Err(refusal),
@@ -150,6 +177,32 @@ impl Client {
             },
             other => panic!("nobody plays {other:?}"),
         })
+    }
+
+    /// A page of what is recorded; where to go on is how many rows were told.
+    fn history(&self, search: &Search) -> History {
+        let told = usize::from(search.after.as_ref().and_then(|after| after.first().copied()).unwrap_or(0)) * 100;
+        let mut rows = if self.recorded > 0 { recorded(self.recorded) } else { live_rows() };
+        rows.retain(|row| {
+            row.time >= search.from
+                && row.time < search.until
+                && search.granted.is_none_or(|granted| granted == row.denied.is_none())
+                && search.doors.as_ref().is_none_or(|doors| doors.contains(&row.door))
+        });
+        if search.newest_first {
+            rows.reverse();
+        }
+        let most = (search.most as usize).min(100);
+        let next = (rows.len() > told + most).then(|| vec![u8::try_from(told / 100 + 1).unwrap()]);
+        let rows: Vec<LiveRow> = rows.into_iter().skip(told).take(most).collect();
+        let searched_to = next.as_ref().and_then(|_| rows.last().map(|row| row.time));
+        let mut names = names();
+        if let Some(poison) = &self.poison {
+            names.people.iter_mut().for_each(|(_, name)| name.clone_from(poison));
+            names.doors.iter_mut().for_each(|(_, name)| name.clone_from(poison));
+            names.keys.iter_mut().for_each(|(_, name)| name.clone_from(poison));
+        }
+        History { rows, names, next, searched_to, damaged: 0 }
     }
 
     fn poisoned<R>(&self, mut rows: Vec<R>, name: impl Fn(&mut R) -> &mut String) -> Vec<R> {
@@ -348,18 +401,103 @@ fn live_rows() -> Vec<LiveRow> {
     ]
 }
 
+/// Those rows with their names.
+pub fn log_rows() -> Vec<super::LogRow> {
+    let names = names();
+    let named = super::Named::of(&names);
+    live_rows().iter().map(|row| named.row(row)).collect()
+}
+
 fn names() -> Names {
     Names {
         people: vec![(PersonId(1), "Tracy".into()), (PersonId(2), "Lee".into()), (PersonId(9), "Visitor".into())],
-        doors: vec![(DoorId(1), "Main entrance".into())],
+        doors: vec![(DoorId(1), "Main entrance".into()), (DoorId(2), "Garage".into())],
         keys: vec![(KeyId(1), "Key A".into()), (KeyId(4), "Residences".into())],
         carriers: Vec::new(),
     }
 }
 
-fn history() -> History {
-    let rows = live_rows().into_iter().rev().take(1).collect();
-    History { rows, names: names(), next: None, searched_to: None, damaged: 0 }
+/// So many rows, a minute apart, the newest a minute before noon; every fifth is denied, every other at the garage.
+fn recorded(count: usize) -> Vec<LiveRow> {
+    let row = |back: usize| LiveRow {
+        time: noon().plus_seconds(-60 * i64::try_from(back).unwrap()),
+        door: DoorId(if back.is_multiple_of(2) { 2 } else { 1 }),
+        denied: back.is_multiple_of(5).then_some(Reason::NoKey),
+        ..live_rows()[3]
+    };
+    (1..=count).rev().map(row).collect()
+}
+
+fn doors() -> Vec<DoorRow> {
+    use keyward_protocol::entry::DoorKind;
+    let row = |id, name: &str| DoorRow {
+        id: DoorId(id),
+        name: name.into(),
+        kind: DoorKind::Entrance,
+        occupied: false,
+        labels: Vec::new(),
+        keys: 2,
+        codes: 40,
+        locked_down: false,
+    };
+    vec![row(1, "Main entrance"), row(2, "Garage")]
+}
+
+/// In the past a Key's hours were over, its period is told, and another Key would have opened; now it opens.
+fn explanation(at: Option<Moment>) -> Explanation {
+    use keyward_protocol::entry::{Opening, ScheduleRef};
+    let named = |id, name: &str| NamedKey { id: KeyId(id), name: name.into() };
+    let opening = Opening { schedule: ScheduleRef::Named(ScheduleId(1)), code: true };
+    let standing = StandingRow {
+        key: Some(named(2, "Key B")),
+        host: None,
+        openings: vec![NamedOpening { opening, schedule: "business hours".into() }],
+        from: None,
+        until: Some(Moment::parse("2026-12-31T00:00:00-05:00").unwrap()),
+        excepted: false,
+        refuses: at.map(|_| Reason::OutsideSchedule),
+    };
+    let other = StandingRow {
+        key: None,
+        host: None,
+        openings: Vec::new(),
+        from: None,
+        until: None,
+        excepted: false,
+        refuses: Some(Reason::NoKey),
+    };
+    Explanation {
+        revision: 18_204,
+        at: at.unwrap_or(noon()),
+        person: PersonId(2),
+        name: "Lee".into(),
+        door: DoorId(1),
+        door_name: "Main entrance".into(),
+        by_code: true,
+        denied: at.map(|_| Reason::OutsideSchedule),
+        suspended: false,
+        no_code: false,
+        lockdowns: Vec::new(),
+        held: vec![standing, other],
+        flips_at: Some(noon().plus_seconds(6 * 3_600)),
+        would_open: at.map(|_| named(3, "Employee All Access 24/7")).into_iter().collect(),
+    }
+}
+
+fn who_can(at: Option<Moment>) -> WhoCan {
+    let row = |id, name: &str, key: Option<&str>, by_code| WhoRow {
+        person: PersonId(id),
+        name: name.into(),
+        email: format!("{}@mail.example", name.to_lowercase()),
+        how: How {
+            key: key.map(|name| NamedKey { id: KeyId(1), name: name.into() }),
+            host: key.is_none().then(|| (PersonId(1), "Tracy".into())),
+            by_code,
+        },
+    };
+    let rows = vec![row(1, "Tracy", Some("Key A"), true), row(9, "Visitor", None, false)];
+    let people = Page { revision: 18_204, total: 3, rows, next: None };
+    WhoCan { at: at.unwrap_or(noon()), carriers: true, people }
 }
 
 /// Some rows of the live log.

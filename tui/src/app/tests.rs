@@ -1,5 +1,7 @@
 //! What events make of the client.
 
+mod logs;
+
 use crossterm::event::{KeyCode, KeyModifiers};
 use keyward_protocol::{entry::Period, id::*};
 

@@ -4,6 +4,7 @@ use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped};
 use crate::app::{
     App, Dialog,
     form::{Entry, Form, Pick},
+    jobs::State,
     palette::Palette,
     review::{Focus, Kind, Line, Phase, Review},
 };
@@ -43,6 +44,7 @@ pub fn welcome(band: Band, painter: &mut Painter<'_>) {
 pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>) {
     match dialog {
         Dialog::Help { top } => help(app, *top, band, painter),
+        Dialog::Jobs { top } => jobs(app, *top, band, painter),
         Dialog::Palette(palette) => self::palette(palette, band, painter),
         Dialog::Form(form) => self::form(app, form, band, painter),
         Dialog::Review(review) => self::review(app, review, band, painter),
@@ -52,7 +54,7 @@ pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>)
 /// The chords of a dialog, those first that survive longest.
 pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
     match dialog {
-        Dialog::Help { .. } => &["Esc close", "Up Down scroll"],
+        Dialog::Help { .. } | Dialog::Jobs { .. } => &["Esc close", "Up Down scroll"],
         Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
         Dialog::Form(_) => &["Esc cancel", "Enter next", "Tab next", "Up Down choose", "Left Right change"],
         Dialog::Review(review) => match review.phase() {
@@ -76,6 +78,29 @@ fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
         };
         painter.put(left + 1, first + line, 8, binding.shown, painter.theme.strong);
         painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
+    }
+}
+
+fn jobs(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, "JOBS");
+    let (left, inner) = painter.inner();
+    let theme = painter.theme;
+    let jobs = app.shell.jobs.all();
+    if jobs.is_empty() {
+        painter.put(left + 1, first, inner.saturating_sub(1), "Nothing was exported yet.", theme.quiet);
+    }
+    // The newest first.
+    for (job, line) in jobs.iter().rev().skip(top).zip(0..height) {
+        let (state, style) = match &job.state {
+            State::Running | State::Ending => ("running".to_owned(), theme.strong),
+            State::Done(path) => (path.clone(), theme.text),
+            State::Failed(why) => (why.clone(), theme.alert),
+        };
+        let room = inner.saturating_sub(1);
+        let used = room / 2;
+        let text = format!("{}, {} rows", job.title, grouped(job.rows));
+        painter.put(left + 1, first + line, used, &text, theme.text);
+        painter.put(left + 2 + used, first + line, room.saturating_sub(used + 1), &state, style);
     }
 }
 

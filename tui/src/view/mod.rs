@@ -46,10 +46,15 @@ pub fn list_rows(app: &App) -> usize {
     rows_of(&app.shell, app.screen().wants())
 }
 
+/// How many lines are seen of something that fills a screen that wants this.
+pub fn overlay_rows(shell: &Shell, wants: Wants) -> usize {
+    let layout = Layout::of(shell.width, shell.height, wants);
+    usize::from(layout.overlay().height.saturating_sub(1))
+}
+
 /// How many lines of the help are seen.
 pub fn help_rows(app: &App) -> usize {
-    let layout = Layout::of(app.shell.width, app.shell.height, app.screen().wants());
-    usize::from(layout.overlay().height.saturating_sub(1))
+    overlay_rows(&app.shell, app.screen().wants())
 }
 
 /// How many lines of a review's list are seen.

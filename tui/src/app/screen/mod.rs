@@ -98,6 +98,11 @@ pub trait Screen: fmt::Debug + Send {
         None
     }
 
+    /// Whether what every screen has makes no sense here: it is not there then.
+    fn lacks(&self, _action: Action) -> bool {
+        false
+    }
+
     /// Does what the chord asks for.
     fn act(&mut self, action: Action, shell: &mut Shell);
 
@@ -115,6 +120,16 @@ pub trait Screen: fmt::Debug + Send {
 
     /// Fits it to another size of the terminal.
     fn settle(&mut self, shell: &mut Shell);
+
+    /// What is said beside the filter while it is typed.
+    fn filter_terms(&self) -> &'static str {
+        "Enter keeps, Esc clears"
+    }
+
+    /// What is said at the foot, before everything else, and whether it needs an eye; `short` where room is short.
+    fn status(&self, _shell: &Shell, _short: bool) -> Vec<(String, bool)> {
+        Vec::new()
+    }
 
     /// What it is filtered by.
     fn filtered(&self) -> &str;

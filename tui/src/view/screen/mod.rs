@@ -1,4 +1,5 @@
 //! The screens, each drawn from its own state.
 
+pub mod explain;
 pub mod keys;
 pub mod logs;
