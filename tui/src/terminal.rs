@@ -205,6 +205,10 @@ impl Outside {
                 let failed = Box::new(Err(Failure::NotConnected));
                 Some(Event::Told(Told::Answer(ticket, failed)))
             }
+            Order::NewToken => {
+                let none = "there is no connection".to_owned();
+                Some(Event::Told(Told::NewToken(Err(none))))
+            }
             Order::Watch(..) | Order::Unwatch(_) | Order::Reconnect => None,
         }
     }

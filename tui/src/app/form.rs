@@ -5,6 +5,7 @@ use jiff::{civil, tz::TimeZone};
 use keyward_protocol::{
     id::{KeyId, PropertyId},
     message::manage::{Answer, Request, Rows},
+    name,
     time::Moment,
 };
 use tui_input::{Input, backend::crossterm::EventHandler};
@@ -85,6 +86,8 @@ pub enum Pickable {
     Keys(PropertyId, Option<KeyId>),
     /// A property's doors.
     Doors(PropertyId),
+    /// The properties.
+    Properties,
 }
 
 /// One that may be picked.
@@ -138,6 +141,7 @@ impl Pickable {
             Pickable::Holders(key) => Request::Holders(key, rows),
             Pickable::Keys(property, _) => Request::Keys(property, rows),
             Pickable::Doors(property) => Request::Doors(property, rows),
+            Pickable::Properties => Request::Overview,
         }
     }
 
@@ -157,6 +161,9 @@ impl Pickable {
             }
             (Pickable::Doors(_), Answer::Doors(list)) => {
                 list.rows.iter().map(|row| offer(row.id.0, &row.name, row.kind.as_str())).collect()
+            }
+            (Pickable::Properties, Answer::Overview(overview)) => {
+                overview.properties.iter().map(|row| offer(row.id.0, &row.name, &row.zone)).collect()
             }
             _ => Vec::new(),
         }
@@ -201,6 +208,11 @@ impl Pick {
         self.waiting = None;
         self.at = 0;
         self.offered = answer.as_ref().map(|answer| self.of.offers(answer)).unwrap_or_default();
+        if self.of == Pickable::Properties {
+            // All of them are told, whatever is looked for.
+            let needle = name::fold(self.input.value());
+            self.offered.retain(|offer| name::fold(&offer.name).contains(&needle));
+        }
     }
 
     /// Enter: says whether it has to wait. Somebody whom nobody offered is asked for by their whole email, and only here:

@@ -23,6 +23,7 @@ mod shell;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+pub mod token;
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use keyward_protocol::{message::manage::Answer, time::Moment};
@@ -41,6 +42,7 @@ use self::{
     jobs::{JobId, Writing},
     palette::{Choice, Chosen, Palette},
     review::Review,
+    token::Token,
 };
 use crate::{
     keymap::{self, Action, Binding, Chord},
@@ -115,6 +117,8 @@ pub enum Dialog {
     Form(Box<Form>),
     /// What would follow is read.
     Review(Box<Review>),
+    /// A token to join with, shown once.
+    Token(Box<Token>),
     /// The exports of this run, from this one on.
     Jobs {
         /// The first that is seen.
@@ -277,7 +281,7 @@ fn follow_up(app: &mut App) {
         match &mut dialog {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
-            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Jobs { .. } => {}
+            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Token(_) | Dialog::Jobs { .. } => {}
         }
         app.dialogs.push(dialog);
     }
@@ -318,6 +322,11 @@ fn hear(app: &mut App, told: Told) {
                 screen.live(watch, &batch, &mut app.shell);
             }
         }
+        Told::NewToken(made) => match (made, app.shell.token_for.take()) {
+            (Ok(fresh), Some((review, of))) => app.shell.open(Dialog::Review(Box::new(review.with_token(fresh, of)))),
+            (Err(why), Some(_)) => app.shell.warn(format!("no token is made: {why}")),
+            (_, None) => {}
+        },
         Told::Answer(ticket, answer) => answered(app, ticket, *answer),
     }
 }
@@ -408,6 +417,7 @@ fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
         Some(Dialog::Help { top }) => scroll(key, top, lines, help_page),
+        Some(Dialog::Token(token)) => token.key(key, &mut app.shell),
         Some(Dialog::Jobs { top }) => scroll(key, top, jobs, help_page),
         None => DialogDone::Stays,
     }
@@ -477,7 +487,7 @@ fn finish(app: &mut App, done: DialogDone) {
             }
             None => {}
         },
-        Some(Dialog::Help { .. } | Dialog::Jobs { .. }) | None => {}
+        Some(Dialog::Help { .. } | Dialog::Token(_) | Dialog::Jobs { .. }) | None => {}
     }
 }
 

@@ -1,6 +1,9 @@
 //! The server's rows as rows of [lists](super::list): one place for all screens.
 
-use keyward_protocol::message::manage::{DoorRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow};
+use keyward_protocol::message::{
+    admission::{IdentityRow, TokenRow},
+    manage::{DoorRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow},
+};
 
 use super::list::{Row, SortKey};
 
@@ -40,4 +43,6 @@ rows! {
     PersonRow, id, [name, email], [keys];
     DoorRow, id, [name], [keys, codes];
     LockRow, id, [name], [];
+    IdentityRow, id, [name, label], [];
+    TokenRow, id, [name], [];
 }

@@ -16,6 +16,8 @@ use keyward_protocol::{
 use super::{
     Dialog, Effect, Feed, ScreenId,
     jobs::{JobId, Jobs},
+    review::Review,
+    token::For,
 };
 use crate::{
     remote::{LinkTold, Order, Ticket, WatchId},
@@ -111,6 +113,8 @@ pub struct Shell {
     pub(super) opening: Vec<Dialog>,
     /// Another screen to be shown.
     pub(super) going: Option<ScreenId>,
+    /// A review that waits for a token.
+    pub(super) token_for: Option<(Box<Review>, For)>,
 }
 
 impl Shell {
@@ -138,6 +142,7 @@ impl Shell {
             effects: Vec::new(),
             opening: Vec::new(),
             going: None,
+            token_for: None,
         }
     }
 
@@ -189,6 +194,12 @@ impl Shell {
     /// Opens a dialog over the screen.
     pub fn open(&mut self, dialog: Dialog) {
         self.opening.push(dialog);
+    }
+
+    /// Opens a review that ends with a token being made, once there is one.
+    pub fn open_with_token(&mut self, review: Review, of: For) {
+        self.token_for = Some((Box::new(review), of));
+        self.effects.push(Effect::Order(Order::NewToken));
     }
 
     /// Shows another screen.

@@ -35,6 +35,10 @@ pub struct Client {
     pub recorded: usize,
     /// What searches come to instead of rows.
     pub failures: Option<Failure>,
+    /// Who asks is a Portfolio Manager.
+    pub portfolio_manager: bool,
+    /// The level that was set last.
+    pub level: Option<Level>,
     waiting: Vec<(Ticket, Request)>,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
@@ -59,6 +63,8 @@ impl Client {
             silent: false,
             recorded: 0,
             failures: None,
+            portfolio_manager: true,
+            level: None,
             waiting: Vec::new(),
             poison: None,
             now: noon(),
@@ -93,6 +99,7 @@ impl Client {
                         self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
                     }
                 }
+                Effect::Order(Order::NewToken) => self.tell(Event::Told(Told::NewToken(Ok(fresh())))),
                 other => self.effects.push(other),
             }
         }
@@ -150,7 +157,14 @@ impl Client {
             Request::Key(key) => Answer::Key(key_detail(*key)),
             Request::Holders(_, rows) => Answer::Holders(page(self.poisoned(holders(), |row| &mut row.name), rows)),
             Request::People(_, rows) => Answer::People(page(people(), rows)),
-            Request::Person(person) => Answer::Person(person_detail(*person)),
+            Request::Person(person) => {
+                let mut found = person_detail(*person);
+                found.row.portfolio_manager &= self.portfolio_manager;
+                if let (Some(level), PersonId(3)) = (&self.level, *person) {
+                    found.levels = vec![(PropertyId(1), level.clone())];
+                }
+                Answer::Person(found)
+            }
             Request::FindPerson(email) => {
                 let found = people().into_iter().next().unwrap();
                 Answer::Found(PersonRow { id: PersonId(8), name: "Newcomer".into(), email: email.clone(), ..found })
@@ -161,6 +175,10 @@ impl Client {
                 None => Answer::History(self.history(search)),
             },
             Request::Doors(_, rows) => Answer::Doors(page(doors(), rows)),
+            Request::Property(property) => Answer::Property(property_detail(*property)),
+            Request::Identities(rows) => {
+                Answer::Identities(page(self.poisoned(identities(), |row| &mut row.label), rows))
+            }
             Request::Explain { at, .. } => {
                 let mut found = explanation(*at);
                 if let (Some(poison), Some(standing)) = (&self.poison, found.held.first_mut()) {
@@ -173,6 +191,10 @@ impl Client {
             Request::Preview(command, _) => Answer::Preview(effects(command)),
             Request::Do { command, .. } => match self.refusals.pop() {
                 Some(refusal) => return Err(refusal),
+                None if matches!(command, Command::MakeLock { .. }) => {
+                    let made = Some(Made::Lock(LockId(9)));
+                    Answer::Done(Done { revision: 18_205, made, effects: effects(command) })
+                }
                 None => Answer::Done(Done { revision: 18_205, made: None, effects: effects(command) }),
             },
             other => panic!("nobody plays {other:?}"),
@@ -323,6 +345,15 @@ fn people() -> Vec<PersonRow> {
 }
 
 fn person_detail(person: PersonId) -> PersonDetail {
+    let mut row = people().into_iter().find(|row| row.id == person).unwrap();
+    // Who asks, Dana, is number 1 here too.
+    row.portfolio_manager = person == PersonId(1);
+    let levels: Vec<(PropertyId, Level)> = property_detail(PropertyId(1))
+        .levels
+        .into_iter()
+        .filter(|(id, _, _)| *id == person)
+        .map(|(_, _, level)| (PropertyId(1), level))
+        .collect();
     let code = |id: u64, door, name: &str| CodeRow {
         id: CodeId(id),
         property: PropertyId(1),
@@ -332,14 +363,14 @@ fn person_detail(person: PersonId) -> PersonDetail {
     };
     PersonDetail {
         revision: 18_204,
-        row: people().into_iter().find(|row| row.id == person).unwrap(),
+        row,
         phone: None,
         note: None,
         cards: Vec::new(),
         holds: Vec::new(),
         guest_of: Vec::new(),
         codes: vec![code(1, 1, "Main entrance"), code(2, 2, "Garage")],
-        levels: Vec::new(),
+        levels,
     }
 }
 
@@ -375,6 +406,10 @@ fn effects(command: &Command) -> Effects {
             effects.doors_gained = vec![at(*person, 1)];
             effects.codes_made = vec![at(*person, 1)];
             effects.totals = Totals { doors_gained: 1, codes_made: 1, ..Totals::default() };
+        }
+        Command::SetLevel(_, person, Some(Level::Specific(_))) => {
+            effects.sight_lost = vec![at(*person, 1), at(*person, 2)];
+            effects.totals = Totals { sight_lost: 2, ..Totals::default() };
         }
         _ => {}
     }
@@ -426,6 +461,55 @@ fn recorded(count: usize) -> Vec<LiveRow> {
         ..live_rows()[3]
     };
     (1..=count).rev().map(row).collect()
+}
+
+/// A token that is always the same.
+pub fn fresh() -> super::token::Fresh {
+    let token = format!("kwj1.{}Bwc.{}CQk@keyward.example:4433", "BwcH".repeat(10), "CQkJ".repeat(10));
+    super::token::Fresh { token: token.parse().unwrap(), hash: [3; 32] }
+}
+
+/// Lee is Limited there, and Ana has Key A and the Residences.
+fn property_detail(property: PropertyId) -> PropertyDetail {
+    let row = overview().properties.into_iter().find(|row| row.id == property).unwrap();
+    PropertyDetail {
+        revision: 18_204,
+        row,
+        codes: keyward_protocol::entry::CodePolicy::default(),
+        on_log_failure: keyward_protocol::entry::OnLogFailure::Deny,
+        holidays: Vec::new(),
+        deliveries: None,
+        lockdowns: Vec::new(),
+        levels: vec![
+            (PersonId(2), "Lee".into(), Level::Limited),
+            (PersonId(3), "Ana".into(), Level::Specific(vec![KeyId(1), KeyId(4)])),
+        ],
+    }
+}
+
+fn identities() -> Vec<keyward_protocol::message::admission::IdentityRow> {
+    use keyward_protocol::{
+        entry::Party,
+        message::admission::{ConnectedRow, IdentityRow},
+    };
+    let row = |id, party, name: &str, label: &str, disabled, connected: bool| IdentityRow {
+        id: IdentityId(id),
+        party,
+        name: name.into(),
+        label: label.into(),
+        joined: noon().plus_seconds(-40 * 86_400),
+        disabled,
+        connected: connected.then(|| ConnectedRow {
+            address: "198.51.100.7:51820".into(),
+            since: noon().plus_seconds(-240),
+            certificate_until: noon().plus_seconds(8 * 3_600),
+        }),
+    };
+    vec![
+        row(1, Party::Operator(PersonId(3)), "Ana", "gw-ops2", false, true),
+        row(2, Party::Operator(PersonId(3)), "Ana", "old laptop", true, false),
+        row(3, Party::Lock(LockId(1)), "Gateway 1", "gw-01", false, true),
+    ]
 }
 
 fn doors() -> Vec<DoorRow> {

@@ -1,6 +1,7 @@
 //! What events make of the client.
 
 mod logs;
+mod managers;
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use keyward_protocol::{entry::Period, id::*};

@@ -7,6 +7,7 @@ use crate::app::{
     jobs::State,
     palette::Palette,
     review::{Focus, Kind, Line, Phase, Review},
+    token::Token,
 };
 
 /// With fewer rows a review leaves out what is only said beside its list.
@@ -44,6 +45,7 @@ pub fn welcome(band: Band, painter: &mut Painter<'_>) {
 pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>) {
     match dialog {
         Dialog::Help { top } => help(app, *top, band, painter),
+        Dialog::Token(token) => self::token(app, token, band, painter),
         Dialog::Jobs { top } => jobs(app, *top, band, painter),
         Dialog::Palette(palette) => self::palette(palette, band, painter),
         Dialog::Form(form) => self::form(app, form, band, painter),
@@ -55,6 +57,7 @@ pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>)
 pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
     match dialog {
         Dialog::Help { .. } | Dialog::Jobs { .. } => &["Esc close", "Up Down scroll"],
+        Dialog::Token(_) => &["y copy", "Esc close, for good"],
         Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
         Dialog::Form(_) => &["Esc cancel", "Enter next", "Tab next", "Up Down choose", "Left Right change"],
         Dialog::Review(review) => match review.phase() {
@@ -78,6 +81,34 @@ fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
         };
         painter.put(left + 1, first + line, 8, binding.shown, painter.theme.strong);
         painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
+    }
+}
+
+/// A token, whole, over as many lines as it needs: it is shown once.
+fn token(app: &App, token: &Token, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, &format!("TOKEN for {}", token.of.whose));
+    let (left, inner) = painter.inner();
+    let (theme, room) = (painter.theme, inner.saturating_sub(2));
+    let text = token.token.expose();
+    let characters: Vec<char> = text.chars().collect();
+    let mut y = first;
+    for line in characters.chunks(usize::from(room.max(1))) {
+        if y < first + height {
+            painter.put(left + 1, y, room, &line.iter().collect::<String>(), theme.strong);
+        }
+        y += 1;
+    }
+    let said = [
+        String::new(),
+        "It is shown once and can't be shown again.".to_owned(),
+        format!("Whoever has it joins with it, once, until {}.", head::date(&app.shell, token.of.until)),
+        "A token that was lost is revoked with the locks (6).".to_owned(),
+    ];
+    for line in said {
+        if y < first + height {
+            painter.put(left + 1, y, room, &line, theme.text);
+        }
+        y += 1;
     }
 }
 

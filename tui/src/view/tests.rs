@@ -8,6 +8,7 @@ use ratatui::{
 };
 
 mod logs;
+mod managers;
 
 use super::*;
 use crate::{
@@ -39,7 +40,7 @@ pub fn after(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
     client
 }
 
-fn key(c: char) -> KeyCode {
+pub fn key(c: char) -> KeyCode {
     match c {
         '\n' => KeyCode::Enter,
         '\t' => KeyCode::Tab,

@@ -2,6 +2,7 @@
 
 pub mod keys;
 pub mod logs;
+pub mod managers;
 
 use std::fmt;
 
@@ -57,8 +58,11 @@ impl ScreenId {
 type Make = fn() -> Box<dyn Screen>;
 
 /// The screens that are built, in the order of their numbers.
-pub const SCREENS: &[(ScreenId, Make)] =
-    &[(ScreenId::Keys, || Box::<keys::Keys>::default()), (ScreenId::Logs, || Box::<logs::LogScreen>::default())];
+pub const SCREENS: &[(ScreenId, Make)] = &[
+    (ScreenId::Keys, || Box::<keys::Keys>::default()),
+    (ScreenId::Logs, || Box::<logs::LogScreen>::default()),
+    (ScreenId::Managers, || Box::<managers::Managers>::default()),
+];
 
 /// A screen: its own state, what events make of it, and how it looks. What it wants done outside it asks of the shell.
 pub trait Screen: fmt::Debug + Send {

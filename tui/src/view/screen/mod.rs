@@ -3,3 +3,4 @@
 pub mod explain;
 pub mod keys;
 pub mod logs;
+pub mod managers;
