@@ -33,7 +33,7 @@ pub struct Client {
     pub silent: bool,
     /// So many rows are recorded, a minute apart, before noon; 0: those of the live log.
     pub recorded: usize,
-    /// What searches come to instead of rows.
+    /// What searches and new tokens come to instead.
     pub failures: Option<Failure>,
     /// Who asks is a Portfolio Manager.
     pub portfolio_manager: bool,
@@ -174,11 +174,13 @@ impl Client {
                 Some(failure) => return Err(failure.clone()),
                 None => Answer::History(self.history(search)),
             },
-            Request::Doors(_, rows) => Answer::Doors(page(doors(), rows)),
+            Request::Doors(_, rows) => Answer::Doors(page(self.poisoned(doors(), |row| &mut row.name), rows)),
             Request::Property(property) => Answer::Property(property_detail(*property)),
             Request::Identities(rows) => {
                 Answer::Identities(page(self.poisoned(identities(), |row| &mut row.label), rows))
             }
+            Request::Locks(rows) => Answer::Locks(page(self.poisoned(locks(), |row| &mut row.name), rows)),
+            Request::Tokens(rows) => Answer::Tokens(page(self.poisoned(tokens(), |row| &mut row.name), rows)),
             Request::Explain { at, .. } => {
                 let mut found = explanation(*at);
                 if let (Some(poison), Some(standing)) = (&self.poison, found.held.first_mut()) {
@@ -191,6 +193,9 @@ impl Client {
             Request::Preview(command, _) => Answer::Preview(effects(command)),
             Request::Do { command, .. } => match self.refusals.pop() {
                 Some(refusal) => return Err(refusal),
+                None if matches!(command, Command::MakeToken { .. }) && self.failures.is_some() => {
+                    return Err(self.failures.clone().unwrap());
+                }
                 None if matches!(command, Command::MakeLock { .. }) => {
                     let made = Some(Made::Lock(LockId(9)));
                     Answer::Done(Done { revision: 18_205, made, effects: effects(command) })
@@ -509,6 +514,38 @@ fn identities() -> Vec<keyward_protocol::message::admission::IdentityRow> {
         row(1, Party::Operator(PersonId(3)), "Ana", "gw-ops2", false, true),
         row(2, Party::Operator(PersonId(3)), "Ana", "old laptop", true, false),
         row(3, Party::Lock(LockId(1)), "Gateway 1", "gw-01", false, true),
+    ]
+}
+
+fn locks() -> Vec<LockRow> {
+    use keyward_protocol::{entry::LockScope, message::admission::ConnectedRow};
+    let row = |id, name: &str, scope, disabled, joined: bool, connected: bool| LockRow {
+        id: LockId(id),
+        name: name.into(),
+        scope,
+        disabled,
+        identity: joined.then_some(IdentityId(id)),
+        connected: connected.then(|| ConnectedRow {
+            address: "203.0.113.9:40404".into(),
+            since: noon().plus_seconds(-7_200),
+            certificate_until: noon().plus_seconds(20 * 86_400),
+        }),
+    };
+    let some = LockScope::Doors(vec![DoorId(1), DoorId(2)]);
+    vec![
+        row(1, "Gateway 1", LockScope::Property(PropertyId(1)), false, true, true),
+        row(2, "Garage reader", some.clone(), false, true, false),
+        row(3, "Roof", LockScope::Doors(vec![DoorId(1)]), false, false, false),
+        row(4, "Old gateway", some, true, true, false),
+    ]
+}
+
+fn tokens() -> Vec<keyward_protocol::message::admission::TokenRow> {
+    use keyward_protocol::{entry::Party, message::admission::TokenRow};
+    let until = noon().plus_seconds(3_600);
+    vec![
+        TokenRow { id: TokenId(5), party: Party::Lock(LockId(3)), name: "Roof".into(), until },
+        TokenRow { id: TokenId(6), party: Party::Operator(PersonId(3)), name: "Ana".into(), until },
     ]
 }
 

@@ -52,6 +52,11 @@ pub fn grouped(number: u64) -> String {
     grouped
 }
 
+/// So many of something: `1 door`, `1,204 doors`.
+pub fn counted(number: u64, one: &str, more: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{} {more}", grouped(number)) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

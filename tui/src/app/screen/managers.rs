@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crossterm::event::KeyCode;
 use keyward_protocol::{
     entry::{Command, Level, Party},
     id::{DoorId, KeyId, PersonId, PropertyId},
@@ -22,18 +23,19 @@ use crate::{
         review::{Review, Step as ReviewStep},
         token::{For, LENGTHS},
     },
-    keymap::{Act, Action, Binding, act, letter},
+    keymap::{Act, Action, Binding, act, letter, plain},
     remote::{Failure, Ticket},
     view::{
         self,
         layout::{Layout, Wants},
         painter::Painter,
-        text::grouped,
+        text::{counted, grouped},
     },
 };
 
 const ADD: Act = Act("add property");
 const LEVEL: Act = Act("level");
+const PART: Act = Act("part");
 const CHOOSE: Act = Act("choose");
 const SAVE: Act = Act("save");
 const UNDO: Act = Act("undo");
@@ -49,13 +51,17 @@ const ROW_TOKEN: Binding =
     act(&[letter('n')], "n", TOKEN, Some("token"), "a token that their client joins with, shown once");
 
 const BINDINGS: &[Binding] = &[ROW_ADD, ROW_TOKEN, ROW_PORTFOLIO];
+const ROW_PART: Binding =
+    act(&[plain(KeyCode::Tab)], "Tab", PART, Some("machines"), "the machines of theirs that joined, or their levels");
 const CARD_BINDINGS: &[Binding] = &[
+    ROW_PART,
     ROW_ADD,
     act(&[letter('c')], "c", LEVEL, Some("change level"), "another level in the property under the cursor, or none"),
     ROW_TOKEN,
     ROW_PORTFOLIO,
 ];
 const MACHINE_BINDINGS: &[Binding] = &[
+    act(&[plain(KeyCode::Tab)], "Tab", PART, Some("levels"), "their levels, or the machines of theirs that joined"),
     act(&[letter('d')], "d", DISABLE, Some("disable"), "refuse the machine under the cursor at once, or take it again"),
     ROW_TOKEN,
     ROW_PORTFOLIO,
@@ -82,6 +88,9 @@ const PROPERTIES_AT_A_TIME: usize = 8;
 const COUNTED_KEYS_MAX: usize = 24;
 /// Everybody is gone through for Portfolio Managers at most this often.
 const SCAN_MICROS: i64 = 30_000_000;
+
+/// The levels that were set in a property.
+type SetLevels = Vec<(PersonId, String, Level)>;
 
 /// A manager.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -195,7 +204,7 @@ pub struct Managers {
     people: Option<List<PersonRow>>,
     scanned_at: Option<Moment>,
     /// Levels that were set, by property; those of properties that are not here yet are asked for.
-    set: BTreeMap<PropertyId, Asked<Vec<(PersonId, String, Level)>>>,
+    set: BTreeMap<PropertyId, Asked<SetLevels>>,
     card: Option<Box<Card>>,
 }
 
@@ -541,7 +550,7 @@ impl Screen for Managers {
 
     fn summary(&self, _: &Shell) -> Vec<String> {
         match &self.card {
-            None => vec![format!("{} managers", grouped(self.list.counts().total))],
+            None => vec![counted(self.list.counts().total, "manager", "managers")],
             Some(card) => match &card.choosing {
                 Some(choosing) => {
                     let unsaved = if choosing.keys.marked_ids() == &choosing.before { "" } else { ", unsaved" };
@@ -644,7 +653,7 @@ impl Screen for Managers {
 
     fn forbidden(&self, action: Action, _: &Shell) -> Option<String> {
         let Action::Act(act) = action else { return None };
-        if act == CHOOSE || act == UNDO {
+        if matches!(act, CHOOSE | UNDO | PART) {
             return None;
         }
         let own = self.person().is_some_and(|(id, _)| self.me.here().is_some_and(|me| me.row.id == id));
@@ -699,7 +708,7 @@ impl Screen for Managers {
             (Action::Open, None) => {
                 self.card = self.list.selected().map(|row| Box::new(Card::new((row.id, row.name.clone()))));
             }
-            (Action::NextPart, Some(card)) if card.choosing.is_none() => {
+            (Action::Act(PART), Some(card)) if card.choosing.is_none() => {
                 card.part = if card.part == Part::Levels { Part::Machines } else { Part::Levels };
             }
             (Action::Sort, None) => self.list.sort_next(2, height),
@@ -803,10 +812,6 @@ impl Screen for Managers {
             return true;
         }
         self.card.take().is_some()
-    }
-
-    fn has_parts(&self) -> bool {
-        self.card.as_ref().is_some_and(|card| card.choosing.is_none())
     }
 
     fn copied(&self, shell: &Shell) -> Option<String> {

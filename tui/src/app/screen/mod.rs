@@ -1,6 +1,7 @@
 //! The screens: one module each. A screen that is not in [`SCREENS`] does not exist.
 
 pub mod keys;
+pub mod locks;
 pub mod logs;
 pub mod managers;
 
@@ -62,6 +63,7 @@ pub const SCREENS: &[(ScreenId, Make)] = &[
     (ScreenId::Keys, || Box::<keys::Keys>::default()),
     (ScreenId::Logs, || Box::<logs::LogScreen>::default()),
     (ScreenId::Managers, || Box::<managers::Managers>::default()),
+    (ScreenId::Locks, || Box::<locks::Locks>::default()),
 ];
 
 /// A screen: its own state, what events make of it, and how it looks. What it wants done outside it asks of the shell.

@@ -96,7 +96,7 @@ fn who_is_no_portfolio_manager_sees_their_own_and_is_told_why_nothing_can_be_cha
     client.up();
     client.press("5");
     let screen = client.drawn();
-    assert!(screen.contains("1 managers") && screen.contains("Tracy") && !screen.contains("Ana"), "{screen}");
+    assert!(screen.contains("1 manager") && screen.contains("Tracy") && !screen.contains("Ana"), "{screen}");
     assert!(!client.asked.iter().any(|asked| matches!(asked, Request::People(..) | Request::Property(_))));
     for chord in ["a", "n", "M"] {
         client.press(chord);

@@ -21,7 +21,7 @@ use crate::{
         log,
         painter::Painter,
         table::{self, NONE, column},
-        text::grouped,
+        text::{counted, grouped},
     },
 };
 
@@ -73,11 +73,7 @@ fn list(screen: &Managers, shell: &Shell, band: Band, painter: &mut Painter<'_>)
 }
 
 fn manages(row: &Manager) -> String {
-    let set = match row.levels {
-        0 => "no property".to_owned(),
-        1 => "1 property".to_owned(),
-        some => format!("{} properties", grouped(some)),
-    };
+    let set = counted(row.levels, "property", "properties");
     let suspended = if row.suspended { "SUSPENDED, " } else { "" };
     match (row.portfolio, row.levels) {
         (true, 0) => format!("{suspended}portfolio"),
@@ -95,7 +91,7 @@ fn list_facts(screen: &Managers, shell: &Shell) -> Vec<Fact> {
     };
     let properties = shell.overview.as_ref().map_or(0, |overview| overview.properties.len() as u64);
     let all = format!("{}, {} of them of the portfolio", grouped(screen.list().counts().total), grouped(portfolio));
-    vec![("You", mine), ("Managers", all), ("In", format!("{} properties", grouped(properties)))]
+    vec![("You", mine), ("Managers", all), ("In", counted(properties, "property", "properties"))]
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -153,8 +149,7 @@ fn can_do(row: &Managed) -> String {
     match &row.level {
         Some(Level::Full) => "everything with all Keys".to_owned(),
         Some(Level::Limited) => "give and revoke all Keys".to_owned(),
-        Some(Level::Specific(keys)) if keys.len() == 1 => "give and revoke 1 Key".to_owned(),
-        Some(Level::Specific(keys)) => format!("give and revoke {} Keys", keys.len()),
+        Some(Level::Specific(keys)) => format!("give and revoke {}", counted(keys.len() as u64, "Key", "Keys")),
         None => "nothing: Enter sets a level".to_owned(),
     }
 }

@@ -2,5 +2,6 @@
 
 pub mod explain;
 pub mod keys;
+pub mod locks;
 pub mod logs;
 pub mod managers;
