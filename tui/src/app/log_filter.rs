@@ -42,7 +42,8 @@ pub struct LogFilter {
 }
 
 impl Wanted {
-    fn parse(text: &str, quoted: bool) -> Wanted {
+    /// Reads what was typed after the colon.
+    pub fn parse(text: &str, quoted: bool) -> Wanted {
         match text.strip_prefix('#').map(str::parse) {
             Some(Ok(id)) if !quoted => Wanted::Id(id),
             _ if quoted => Wanted::Whole(name::fold(text)),

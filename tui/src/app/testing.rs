@@ -8,6 +8,7 @@ use keyward_protocol::{
     entry::{Command, Level, Refusal},
     id::*,
     message::{
+        audit::{Act, ActedBy, AuditPage, AuditRow, AuditSearch, Fact},
         manage::{List as Page, *},
         watch::{DoorSecond, History, LiveBatch, LiveRow, Names, Search, Shown, Who},
     },
@@ -181,6 +182,7 @@ impl Client {
             }
             Request::Locks(rows) => Answer::Locks(page(self.poisoned(locks(), |row| &mut row.name), rows)),
             Request::Tokens(rows) => Answer::Tokens(page(self.poisoned(tokens(), |row| &mut row.name), rows)),
+            Request::Audit(search) => Answer::Audit(self.trail(search)),
             Request::Explain { at, .. } => {
                 let mut found = explanation(*at);
                 if let (Some(poison), Some(standing)) = (&self.poison, found.held.first_mut()) {
@@ -230,6 +232,31 @@ impl Client {
             names.keys.iter_mut().for_each(|(_, name)| name.clone_from(poison));
         }
         History { rows, names, next, searched_to, damaged: 0 }
+    }
+
+    /// A page of the audit trail, of at most 100 rows; where to go on is how many hundreds were told.
+    fn trail(&self, search: &AuditSearch) -> AuditPage {
+        let told = usize::from(search.after.as_ref().and_then(|after| after.first().copied()).unwrap_or(0)) * 100;
+        let mut rows = audit_rows(self.recorded.max(6));
+        if let Some(poison) = &self.poison {
+            rows.iter_mut().for_each(|row| row.name.clone_from(poison));
+            rows.iter_mut().flat_map(|row| &mut row.facts).for_each(|fact| fact.of.clone_from(poison));
+        }
+        rows.retain(|row| {
+            let refused = row.refused.is_some();
+            row.at >= search.from && row.at < search.until && search.refused.is_none_or(|wanted| wanted == refused)
+        });
+        if !search.newest_first {
+            rows.reverse();
+        }
+        let next = (rows.len() > told + 100).then(|| vec![u8::try_from(told / 100 + 1).unwrap()]);
+        let mut rows: Vec<AuditRow> = rows.into_iter().skip(told).take(100).collect();
+        if search.export {
+            rows.iter_mut().for_each(|row| row.link = Some([1; 32]));
+        }
+        let searched_to = next.as_ref().and_then(|_| rows.last().map(|row| row.at));
+        let beginning = (search.export && told == 0).then(|| ([0; 32], "{\"keyward_audit\":1}".to_owned()));
+        AuditPage { rows, next, searched_to, beginning }
     }
 
     fn poisoned<R>(&self, mut rows: Vec<R>, name: impl Fn(&mut R) -> &mut String) -> Vec<R> {
@@ -547,6 +574,44 @@ fn tokens() -> Vec<keyward_protocol::message::admission::TokenRow> {
         TokenRow { id: TokenId(5), party: Party::Lock(LockId(3)), name: "Roof".into(), until },
         TokenRow { id: TokenId(6), party: Party::Operator(PersonId(3)), name: "Ana".into(), until },
     ]
+}
+
+/// So many acts, a minute apart, the newest first; every third was refused.
+fn audit_rows(count: usize) -> Vec<AuditRow> {
+    let fact = |of: &str, what: &str, before: Option<&str>, after: Option<&str>| Fact {
+        of: of.into(),
+        what: what.into(),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+    };
+    let row = |back: usize| {
+        let refused = back.is_multiple_of(3);
+        let given = vec![fact("Key `Key A`", "holder `Lee`", None, Some("always"))];
+        let changed = vec![
+            fact("Key `Key A`", "name", Some("Key Alpha"), Some("Key A")),
+            fact("Key `Key A`", "door `Gym`", Some("always"), None),
+        ];
+        AuditRow {
+            at: noon().plus_seconds(-60 * i64::try_from(back).unwrap()),
+            by: match back % 4 {
+                1 => ActedBy::Person(PersonId(1)),
+                2 => ActedBy::Person(PersonId(2)),
+                3 => ActedBy::Holder(PersonId(3)),
+                _ => ActedBy::Clock,
+            },
+            name: ["", "Dana <dana@mail.example>", "Lee <lee@mail.example>", "Ana <ana@mail.example>"][back % 4].into(),
+            from: (!back.is_multiple_of(4)).then(|| "198.51.100.7:51820".into()),
+            revision: 18_204 - back as u64,
+            act: [Act::Expired, Act::KeyChanged, Act::KeyGiven, Act::KeyShared][back % 4],
+            property: (!back.is_multiple_of(4)).then_some(PropertyId(1)),
+            about: None,
+            facts: if back % 4 == 1 { changed } else { given },
+            refused: refused.then(|| "not permitted: managing the Key is missing".into()),
+            more: if refused { 2 } else { 0 },
+            link: None,
+        }
+    };
+    (1..=count).map(row).collect()
 }
 
 fn doors() -> Vec<DoorRow> {

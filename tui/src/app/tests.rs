@@ -1,5 +1,6 @@
 //! What events make of the client.
 
+mod audit;
 mod locks;
 mod logs;
 mod managers;

@@ -52,6 +52,12 @@ pub fn overlay_rows(shell: &Shell, wants: Wants) -> usize {
     usize::from(layout.overlay().height.saturating_sub(1))
 }
 
+/// How many columns a line has that begins one column from the border.
+pub fn line_columns(shell: &Shell) -> usize {
+    let framed = Layout::of(shell.width, shell.height, Wants::LIST).framed;
+    usize::from(shell.width.saturating_sub(if framed { 3 } else { 1 }))
+}
+
 /// How many lines of the help are seen.
 pub fn help_rows(app: &App) -> usize {
     overlay_rows(&app.shell, app.screen().wants())

@@ -7,6 +7,7 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
+mod audit;
 mod locks;
 mod logs;
 mod managers;

@@ -1,5 +1,6 @@
 //! The screens: one module each. A screen that is not in [`SCREENS`] does not exist.
 
+pub mod audit;
 pub mod keys;
 pub mod locks;
 pub mod logs;
@@ -64,6 +65,7 @@ pub const SCREENS: &[(ScreenId, Make)] = &[
     (ScreenId::Logs, || Box::<logs::LogScreen>::default()),
     (ScreenId::Managers, || Box::<managers::Managers>::default()),
     (ScreenId::Locks, || Box::<locks::Locks>::default()),
+    (ScreenId::Audit, || Box::<audit::Audit>::default()),
 ];
 
 /// A screen: its own state, what events make of it, and how it looks. What it wants done outside it asks of the shell.

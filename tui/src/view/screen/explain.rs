@@ -14,7 +14,14 @@ use crate::{
         explain::{Asked, Explain},
     },
     theme::Theme,
-    view::{HIDDEN, head::date, layout::Band, painter::Painter, text::grouped},
+    view::{
+        HIDDEN,
+        head::date,
+        layout::Band,
+        line_columns,
+        painter::Painter,
+        text::{grouped, wrap},
+    },
 };
 
 /// A line, with the word at its end.
@@ -71,7 +78,12 @@ pub fn lines(explain: &Explain, shell: &Shell) -> Vec<Line> {
     } else {
         lines.why(explain, shell);
     }
-    lines.lines
+    let wrapped = |line: Line| {
+        let columns = line_columns(shell).saturating_sub(if line.mark.is_empty() { 0 } else { 4 });
+        let parts = wrap(&line.text, columns, &shell.glyphs).into_iter().enumerate();
+        parts.map(move |(part, text)| Line { text, style: line.style, mark: if part == 0 { line.mark } else { "" } })
+    };
+    lines.lines.into_iter().flat_map(wrapped).collect()
 }
 
 fn person(explain: &Explain, shell: &Shell) -> String {

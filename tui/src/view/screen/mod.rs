@@ -1,5 +1,6 @@
 //! The screens, each drawn from its own state.
 
+pub mod audit;
 pub mod explain;
 pub mod keys;
 pub mod locks;

@@ -21,7 +21,7 @@ fn the_locks() {
         &drawn("", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs   5 Managers  [6 Locks]     1,331 granted  17 denied a minute
+  1 Keys   4 Logs   5 Managers  [6 Locks]  7 Audit
  1800 Main St > Locks                    4 locks  1 connected  2 tokens waiting
 +-NAME--------------ASKS ABOUT------STATE--------CONNECTED----CERTIFICATE UNTIL+
 |>Gateway 1         all of 1800 Ma~ connected    since 09:48  2026-12-10 11:48 |
@@ -50,7 +50,7 @@ fn the_locks() {
         &drawn("j", UNICODE, 120, 40),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL                                               EST 11:48:55
-  1 Keys   4 Logs   5 Managers  [6 Locks]                                             1,331 granted  17 denied a minute
+  1 Keys   4 Logs   5 Managers  [6 Locks]  7 Audit                                    1,331 granted  17 denied a minute
  Harbor Living > 1800 Main St > Locks                                            4 locks  1 connected  2 tokens waiting
 ┌─NAME────────────────────────────ASKS ABOUT───────────────────STATE────────CONNECTED─────────────────CERTIFICATE UNTIL┐
 │ Gateway 1                       all of 1800 Main St          connected    since 09:48               2026-12-10 11:48 │
@@ -116,7 +116,7 @@ fn the_tokens_that_wait() {
         &drawn("\t", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs   5 Managers  [6 Locks]     1,331 granted  17 denied a minute
+  1 Keys   4 Logs   5 Managers  [6 Locks]  7 Audit
  1800 Main St > Locks > tokens           4 locks  1 connected  2 tokens waiting
 +-FOR---------------------------------------JOINS AS---UNTIL-------------------+
 |>Roof                                      lock       12:48                   |
@@ -166,7 +166,7 @@ fn enrolling_a_lock() {
         &drawn("nRoof", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs   5 Managers  [6 Locks]     1,331 granted  17 denied a minute
+  1 Keys   4 Logs   5 Managers  [6 Locks]  7 Audit
  1800 Main St > Locks                    4 locks  1 connected  2 tokens waiting
 +-ENROL a lock-----------------------------------------------------------------+
 |>Name        Roof_                            what people call it             |
@@ -195,7 +195,7 @@ fn enrolling_a_lock() {
         &drawn("nRoof\n\n \n\n\n ", UNICODE, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs   5 Managers  [6 Locks]     1,331 granted  17 denied a minute
+  1 Keys   4 Logs   5 Managers  [6 Locks]  7 Audit
  1800 Main St > Locks > Roof > doors                               1 of 2 doors
 ┌─────DOOR─────────────────────────────────────────────KIND────────────────────┐
 │•[x] Main entrance                                    entrance                │
@@ -241,7 +241,7 @@ fn enrolling_a_lock() {
         &drawn("nRoof\n\n\n\n\n", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs   5 Managers  [6 Locks]     1,331 granted  17 denied a minute
+  1 Keys   4 Logs   5 Managers  [6 Locks]  7 Audit
  1800 Main St > Locks                    4 locks  1 connected  2 tokens waiting
 +-ENROL Roof: every door of 1800 Main St, future ones too----------------------+
 | The token that it joins with is made then, and shown once.                   |
@@ -274,7 +274,7 @@ fn disabling_a_lock() {
         &drawn("d", UNICODE, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs   5 Managers  [6 Locks]     1,331 granted  17 denied a minute
+  1 Keys   4 Logs   5 Managers  [6 Locks]  7 Audit
  1800 Main St > Locks                    4 locks  1 connected  2 tokens waiting
 ┌─DISABLE Gateway 1────────────────────────────────────────────────────────────┐
 │ It is refused at once: its doors open for nobody who asks by it.             │

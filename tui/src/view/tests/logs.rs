@@ -33,7 +33,7 @@ fn the_recorded_log() {
         &past("", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > history                                    100 rows here
 +-TIME-----------RESULT-REASON------------DOOR----------PERSON------KEY--------+
 | 11-20 11:35:55 ALLOW  --                Main entrance Tracy       Key A      |
@@ -62,7 +62,7 @@ fn the_recorded_log() {
         &past("kkm=", UNICODE, 120, 40),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL                                               EST 11:48:55
-  1 Keys  [4 Logs]                                                                    1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit                                    1,331 granted  17 denied a minute
  Harbor Living > 1800 Main St > Logs > history                                                            100 rows here
 ┌─TIME────────────────────RESULT─REASON──────────────DOOR────────────PERSON────────KEY───────────WITH─────GUEST OF─────┐
 │ 2026-11-20 10:54:55.000 ALLOW  --                  Garage          Tracy         Key A         code     --           │
@@ -128,7 +128,7 @@ fn a_filter_with_a_problem_and_marks() {
         &live("4/since:x\nEm", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > live                                    4 of 4 rows kept
 +-TIME---------RESULT-REASON-------------DOOR-----------PERSON------KEY--------+
 | 11:48:41.207 DENY   outside_schedule   Main entrance  Lee         --         |
@@ -161,7 +161,7 @@ fn why_a_line_came_out_as_it_did() {
         &live("4EEx", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > explain
 +-WHY: Lee at Main entrance, 2026-11-20T11:48:41.207-05:00---------------------+
 | RECORDED  DENY  outside_schedule  at rev 18204, by code                      |
@@ -190,7 +190,7 @@ fn why_a_line_came_out_as_it_did() {
         &live("4EEx", UNICODE, 120, 40),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL                                               EST 11:48:55
-  1 Keys  [4 Logs]                                                                    1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit                                    1,331 granted  17 denied a minute
  Harbor Living > 1800 Main St > Logs > explain
 ┌─WHY: Lee at Main entrance, 2026-11-20T11:48:41.207-05:00─────────────────────────────────────────────────────────────┐
 │ RECORDED  DENY  outside_schedule  at rev 18204, by code                                                              │
@@ -235,14 +235,14 @@ fn why_a_line_came_out_as_it_did() {
         &live("4EEx", ASCII, 40, 12),
         r#"
  [up 4ms]  1800 Main St        11:48:55
---WHY: Lee at Main entrance, 2 10 more -
- RECORDED  DENY  outside_schedule  at r~
-           a Key has the door, but not ~
+--WHY: Lee at Main entrance, 2 16 more -
+ RECORDED  DENY  outside_schedule  at
+ rev 18204, by code
+           a Key has the door, but not
+ at this time
 
  1 person  not suspended             ok
  2 door    no lockdown               ok
- 3 code    they have a live code he~ ok
- 4 Keys    Key B                     NO
 ----------------------------------------
 
  Tab who can open it  ? help  q back
@@ -252,14 +252,14 @@ fn why_a_line_came_out_as_it_did() {
         &live("4EExj", UNICODE, 40, 12),
         r#"
  [up 4ms]  1800 Main St        11:48:55
-──WHY: Lee at Main entrance, 20 9 more ─
-           a Key has the door, but not …
+──WHY: Lee at Main entrance, 2 15 more ─
+ rev 18204, by code
+           a Key has the door, but not
+ at this time
 
  1 person  not suspended             ok
  2 door    no lockdown               ok
- 3 code    they have a live code he… ok
- 4 Keys    Key B                     NO
-            period  the beginning t… ok
+ 3 code    they have a live code     ok
 ────────────────────────────────────────
 
  Tab who can open it  ? help  q back
@@ -273,7 +273,7 @@ fn who_can_open_the_door_at_that_time() {
         &live("4EEx\t", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > explain
 +-WHO CAN OPEN Main entrance, 2026-11-20T11:48:41.207-05:00--------------------+
 | 3 people, and carriers                                                       |
@@ -306,7 +306,7 @@ fn why_somebody_can_or_cant_open_a_door() {
         &live(":explain lee garage 18:00\n", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
- [1 Keys]  4 Logs                             1,331 granted  17 denied a minute
+ [1 Keys]  4 Logs   5 Managers   6 Locks   7 Audit
  1800 Main St > Keys                             5 + 1 Keys  4 in use  1 unused
 +-EXPLAIN why somebody can or can't open a door--------------------------------+
 |>Person      lee_                         type a part of the name             |
@@ -335,7 +335,7 @@ fn why_somebody_can_or_cant_open_a_door() {
         &live(":explain lee garage 18:00\n\n\n\n\n\n", UNICODE, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > explain
 ┌─WHY: Lee at Garage, 2026-11-20T18:00:00-05:00─────────────────────── 1 more ─┐
 │ RESULT    DENY  outside_schedule  by rev 18204                               │
@@ -364,7 +364,7 @@ fn why_somebody_can_or_cant_open_a_door() {
         &live(":explain lee garage\n\n\n\n\n\n", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > explain
 +-WHY: Lee at Garage, now------------------------------------------------------+
 | RESULT    ALLOW  by rev 18204                                                |
@@ -397,7 +397,7 @@ fn exports() {
         &live("4EmX", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > live                                         4 rows kept
 +-EXPORT the access log--------------------------------------------------------+
 |>What        < the marked rows >                                              |
@@ -426,7 +426,7 @@ fn exports() {
         &live("4X\n\n\n:jobs\n", UNICODE, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys  [4 Logs]                            1,331 granted  17 denied a minute
+  1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > live                                         4 rows kept
 ┌─JOBS─────────────────────────────────────────────────────────────────────────┐
 │ log of 1800 Main St, 4 rows            running                               │

@@ -27,7 +27,7 @@ fn the_managers() {
         &drawn("", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs  [5 Managers]  6 Locks      1,331 granted  17 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers                                             3 managers
 +-NAME----------------------EMAIL---------------------MANAGES------------------+
 | Ana                       ana@mail.example          1 property               |
@@ -56,7 +56,7 @@ fn the_managers() {
         &drawn("j", UNICODE, 120, 40),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL                                               EST 11:48:55
-  1 Keys   4 Logs  [5 Managers]  6 Locks                                                   0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit                                         0 granted  0 denied a minute
  Harbor Living > 1800 Main St > Managers                                                                     3 managers
 ┌─NAME─────────────────────────────EMAIL────────────────────────────────MANAGES────────────────────────────────────────┐
 │ Ana                              ana@mail.example                     1 property                                     │
@@ -122,7 +122,7 @@ fn a_contact_card() {
         &drawn("\n", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers > card > levels
 +-PROPERTY---------------KEYS--LEVEL----------CAN DO------------------LOG DOORS+
 |>1800 Main St          5 + 1  Full (portf.)  everything with all Ke~       238|
@@ -151,7 +151,7 @@ fn a_contact_card() {
         &drawn("kk\n", UNICODE, 120, 40),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL                                               EST 11:48:56
-  1 Keys   4 Logs  [5 Managers]  6 Locks                                                   0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit                                         0 granted  0 denied a minute
  Harbor Living > 1800 Main St > Managers > card > levels
 ┌─PROPERTY─────────────────────────────KEYS──LEVEL────────────CAN DO───────────────────────────────────LOG DOORS───────┐
 │▸1800 Main St                        5 + 1  Specific(2)      give and revoke 2 Keys                           2       │
@@ -217,7 +217,7 @@ fn the_machines_of_a_manager() {
         &drawn("kk\n\t", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:57
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers > card > machines
 +-MACHINE--------------AS-------STATE----CONNECTED------------CERTIFICATE UNTIL+
 |>gw-ops2              manager  enabled  198.51.100.7:51820 ~ 19:48            |
@@ -263,7 +263,7 @@ fn the_machines_of_a_manager() {
         &drawn("kk\n\td", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:57
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers > card > machines
 +-DISABLE gw-ops2 (identity-1)-------------------------------------------------+
 | It is refused at once, and its connections are closed within a moment.       |
@@ -296,7 +296,7 @@ fn keys_of_a_specific_level_are_chosen() {
         &drawn("kk\nc  \n\n jj ", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:49:01
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers > card > 1800 Main St                  0 of 6, unsaved
 +-----KEY------------------------------DOORS--PEOPLE---------------------------+
 | [ ] Key A                                2       1 <- was chosen             |
@@ -342,7 +342,7 @@ fn keys_of_a_specific_level_are_chosen() {
         &drawn("kk\nc  \n\n s", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:49:00
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers > card > 1800 Main St                  1 of 6, unsaved
 +-LEVEL of Ana in 1800 Main St: Specific, 1 Key--------------------------------+
 | Managing a Key is not holding it: nobody's doors change by this.             |
@@ -375,7 +375,7 @@ fn forms_of_levels() {
         &drawn("a", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers                                             3 managers
 +-ADD A PROPERTY for somebody--------------------------------------------------+
 |>Person      _                            type a part of the name             |
@@ -425,7 +425,7 @@ fn a_portfolio_manager_is_made() {
         &drawn("kkM", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:56
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers                                             3 managers
 +-MAKE Ana A PORTFOLIO MANAGER-------------------------------------------------+
 | They add properties, doors, managers and levels, and have Full everywhere un~|
@@ -458,7 +458,7 @@ fn a_token_is_shown_once() {
         &drawn("n\n\n\n", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:57
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers                                             3 managers
 +-TOKEN for Tracy--------------------------------------------------------------+
 | kwj1.BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc.CQkJCQkJCQkJCQkJCQkJCQkJCQk |
@@ -504,7 +504,7 @@ fn a_token_is_shown_once() {
         &drawn("n\n\n", ASCII, 80, 24),
         r#"
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:56
-  1 Keys   4 Logs  [5 Managers]  6 Locks           0 granted  0 denied a minute
+  1 Keys   4 Logs  [5 Managers]  6 Locks   7 Audit
  1800 Main St > Managers                                             3 managers
 +-TOKEN for the client of Tracy------------------------------------------------+
 | Whoever has the token joins as this manager, once: hand it over safely.      |
