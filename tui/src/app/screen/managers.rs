@@ -673,7 +673,9 @@ impl Screen for Managers {
             (Action::Range | Action::Mark, _) => true,
             (Action::Sort, card) => card.is_some(),
             (Action::Filter, card) => card == Some(false),
-            (Action::Open, card) => card == Some(true),
+            (Action::Open, card) => {
+                card == Some(true) || self.card.as_ref().is_some_and(|card| card.part == Part::Machines)
+            }
             _ => false,
         }
     }

@@ -239,7 +239,7 @@ fn the_machines_of_a_manager() {
 | Phone    --                           Holds    no Key (managing a Key is n~  |
 +------------------------------------------------------------------------------+
 
- Tab levels  d disable  n token  Enter open  : command  ? help  q back
+ Tab levels  d disable  n token  : command  ? help  q back
 "#,
     );
     same(
