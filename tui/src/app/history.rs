@@ -335,6 +335,12 @@ impl Past {
         self.rows.is_empty()
     }
 
+    /// What is said where there is no row.
+    pub fn none(&self) -> &'static str {
+        let over = |end: &End| matches!(end, End::Over);
+        if over(&self.older) && over(&self.newer) { "Nothing recorded here." } else { "Nothing yet." }
+    }
+
     /// How far it was looked, and what is in the way; whether that needs an eye.
     pub fn said(&self, when: impl Fn(Moment) -> String) -> (String, bool) {
         let asked = |end: &End| matches!(end, End::Asked(..));

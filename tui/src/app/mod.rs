@@ -18,6 +18,7 @@ mod rates;
 pub mod review;
 pub mod rows;
 pub mod screen;
+pub mod server;
 mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -42,6 +43,7 @@ use self::{
     jobs::{JobId, Writing},
     palette::{Choice, Chosen, Palette},
     review::Review,
+    server::Server,
     token::Token,
 };
 use crate::{
@@ -117,6 +119,8 @@ pub enum Dialog {
     Form(Box<Form>),
     /// What would follow is read.
     Review(Box<Review>),
+    /// How the server is.
+    Server(Box<Server>),
     /// A token to join with, shown once.
     Token(Box<Token>),
     /// The exports of this run, from this one on.
@@ -281,6 +285,7 @@ fn follow_up(app: &mut App) {
         match &mut dialog {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
+            Dialog::Server(server) => server.ask(&mut app.shell),
             Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Token(_) | Dialog::Jobs { .. } => {}
         }
         app.dialogs.push(dialog);
@@ -365,6 +370,10 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
                     DialogDone::Stays
                 }
                 Some(Dialog::Review(review)) => review.answered(ticket, &answer, &mut app.shell),
+                Some(Dialog::Server(server)) => {
+                    server.answered(ticket, &answer);
+                    DialogDone::Stays
+                }
                 _ => DialogDone::Stays,
             };
             finish(app, done);
@@ -417,6 +426,7 @@ fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
         Some(Dialog::Help { top }) => scroll(key, top, lines, help_page),
+        Some(Dialog::Server(server)) => server.key(key, &mut app.shell),
         Some(Dialog::Token(token)) => token.key(key, &mut app.shell),
         Some(Dialog::Jobs { top }) => scroll(key, top, jobs, help_page),
         None => DialogDone::Stays,
@@ -487,7 +497,7 @@ fn finish(app: &mut App, done: DialogDone) {
             }
             None => {}
         },
-        Some(Dialog::Help { .. } | Dialog::Token(_) | Dialog::Jobs { .. }) | None => {}
+        Some(Dialog::Help { .. } | Dialog::Server(_) | Dialog::Token(_) | Dialog::Jobs { .. }) | None => {}
     }
 }
 
@@ -542,6 +552,7 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         }
         Action::Help => app.shell.open(Dialog::Help { top: 0 }),
         Action::Explain => screen::logs::LogScreen::ask_explain(&mut app.shell, ""),
+        Action::Server => app.shell.open(Dialog::Server(Box::default())),
         Action::Jobs => app.shell.open(Dialog::Jobs { top: 0 }),
         Action::Palette => {
             let palette = Palette::new("COMMAND", commands(app));

@@ -97,7 +97,7 @@ impl Palette {
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut characters = Vec::new();
         let mut scored: Vec<(u32, usize)> = Vec::new();
-        let word = self.input.value().split_once(' ').map(|(word, _)| word);
+        let word = self.input.value().split(' ').next().filter(|word| !word.is_empty());
         for (place, choice) in self.choices.iter().enumerate() {
             // `explain tracy garage`: the command's own word, and what it is told.
             if let Some(word) = word

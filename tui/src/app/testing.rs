@@ -183,6 +183,7 @@ impl Client {
             Request::Locks(rows) => Answer::Locks(page(self.poisoned(locks(), |row| &mut row.name), rows)),
             Request::Tokens(rows) => Answer::Tokens(page(self.poisoned(tokens(), |row| &mut row.name), rows)),
             Request::Audit(search) => Answer::Audit(self.trail(search)),
+            Request::Alerts => Answer::Alerts(self.poisoned(vec![alert()], |row| &mut row.name)),
             Request::Explain { at, .. } => {
                 let mut found = explanation(*at);
                 if let (Some(poison), Some(standing)) = (&self.poison, found.held.first_mut()) {
@@ -612,6 +613,17 @@ fn audit_rows(count: usize) -> Vec<AuditRow> {
         }
     };
     (1..=count).map(row).collect()
+}
+
+fn alert() -> AlertRow {
+    AlertRow {
+        property: PropertyId(1),
+        door: DoorId(2),
+        name: "Garage".into(),
+        left: 0,
+        more_at: Some(noon().plus_seconds(600)),
+        ran_out: noon().plus_seconds(-1_200),
+    }
 }
 
 fn doors() -> Vec<DoorRow> {

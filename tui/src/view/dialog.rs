@@ -1,13 +1,30 @@
 //! What lies over the screen: help, palette, forms and reviews.
 
-use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped};
-use crate::app::{
-    App, Dialog,
-    form::{Entry, Form, Pick},
-    jobs::State,
-    palette::Palette,
-    review::{Focus, Kind, Line, Phase, Review},
-    token::Token,
+use keyward_protocol::{
+    message::manage::{AlertRow, DoorCodes},
+    time::human_micros,
+};
+use ratatui::style::Style;
+
+use super::{
+    head,
+    layout::Band,
+    log::HIDDEN,
+    painter::Painter,
+    text::{counted, grouped},
+};
+use crate::{
+    app::{
+        App, Dialog, Link, Shell,
+        explain::Asked,
+        form::{Entry, Form, Pick},
+        jobs::State,
+        palette::Palette,
+        review::{Focus, Kind, Line, Phase, Review},
+        server::Server,
+        token::Token,
+    },
+    theme::Theme,
 };
 
 /// With fewer rows a review leaves out what is only said beside its list.
@@ -45,6 +62,7 @@ pub fn welcome(band: Band, painter: &mut Painter<'_>) {
 pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>) {
     match dialog {
         Dialog::Help { top } => help(app, *top, band, painter),
+        Dialog::Server(server) => self::server(app, server, band, painter),
         Dialog::Token(token) => self::token(app, token, band, painter),
         Dialog::Jobs { top } => jobs(app, *top, band, painter),
         Dialog::Palette(palette) => self::palette(palette, band, painter),
@@ -57,6 +75,7 @@ pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>)
 pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
     match dialog {
         Dialog::Help { .. } | Dialog::Jobs { .. } => &["Esc close", "Up Down scroll"],
+        Dialog::Server(_) => &["Esc close"],
         Dialog::Token(_) => &["y copy", "Esc close, for good"],
         Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
         Dialog::Form(_) => &["Esc cancel", "Enter next", "Tab next", "Up Down choose", "Left Right change"],
@@ -81,6 +100,67 @@ fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
         };
         painter.put(left + 1, first + line, 8, binding.shown, painter.theme.strong);
         painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
+    }
+}
+
+/// How the server is: the link first, then what it says of itself, then what needs an eye.
+fn server(app: &App, server: &Server, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, &format!("SERVER {}", app.shell.server));
+    let (left, inner) = painter.inner();
+    for ((text, style), row) in server_lines(app, server, painter.theme).into_iter().zip(0..height) {
+        painter.put(left + 1, first + row, inner.saturating_sub(1), &text, style);
+    }
+}
+
+/// What needs an eye comes first: there may be room for no more.
+fn server_lines(app: &App, server: &Server, theme: Theme) -> Vec<(String, Style)> {
+    let shell = &app.shell;
+    let link = match &shell.link {
+        Link::Connecting => ("Link        connecting".to_owned(), theme.alert),
+        Link::Up { round_trip_us } => {
+            (format!("Link        up, {} there and back", human_micros(*round_trip_us)), theme.text)
+        }
+        Link::Down { why, .. } => (format!("Link        down: {why}"), theme.alert),
+    };
+    let mut lines = vec![link];
+    lines.extend(alert_lines(server, shell, theme));
+    let Some(overview) = &shell.overview else { return lines };
+    let codes = match &overview.door_codes {
+        DoorCodes::There => ("Door codes  are judged".to_owned(), theme.text),
+        DoorCodes::BeingRead => ("Door codes  are being read: none is judged yet".to_owned(), theme.alert),
+        DoorCodes::Unreadable(why) => (format!("Door codes  can't be read: {why}"), theme.alert),
+    };
+    let lockdowns: u64 = overview.properties.iter().map(|row| row.lockdowns).sum();
+    let style = if lockdowns > 0 { theme.alert } else { theme.text };
+    let properties = counted(overview.properties.len() as u64, "property", "properties");
+    let (people, locks) = (counted(overview.people, "person", "people"), counted(overview.locks, "lock", "locks"));
+    lines.extend([
+        codes,
+        (format!("Lockdowns   {}", grouped(lockdowns)), style),
+        (format!("Portfolio   {}, revision {}", overview.name, overview.revision), theme.text),
+        (format!("Has         {properties}, {people}, {locks}"), theme.text),
+    ]);
+    lines
+}
+
+fn alert_lines(server: &Server, shell: &Shell, theme: Theme) -> Vec<(String, Style)> {
+    match &server.alerts {
+        Asked::Not | Asked::Waiting(_) => vec![("Wrong codes ...".to_owned(), theme.quiet)],
+        Asked::Failed(why) => vec![(format!("Wrong codes {why}"), theme.alert)],
+        Asked::Here(rows) if rows.is_empty() => {
+            vec![("Wrong codes ran out at no door within a day".to_owned(), theme.text)]
+        }
+        Asked::Here(rows) => {
+            let line = |row: &AlertRow| {
+                let more =
+                    row.more_at.map_or_else(String::new, |at| format!(", one more at {}", head::date(shell, at)));
+                let ran_out = head::date(shell, row.ran_out);
+                let takes = counted(row.left.into(), "code", "codes");
+                (format!("  {}  at {ran_out}; takes {takes} now{more}", row.name), theme.alert)
+            };
+            let title = ("WRONG CODES RAN OUT".to_owned(), theme.strong);
+            std::iter::once(title).chain(rows.iter().map(line)).collect()
+        }
     }
 }
 

@@ -163,6 +163,24 @@ fn who_can_be_explained_is_asked_for_by_name_from_any_screen() {
     assert!(client.drawn().contains("WHY: Lee at Garage"), "{}", client.drawn());
 }
 
+// U7
+#[test]
+fn how_the_server_is_tells_its_alerts_as_they_come() {
+    let mut client = client();
+    client.silent = true;
+    client.press(":server");
+    client.key(KeyCode::Enter);
+    assert!(client.drawn().contains("Wrong codes ..."), "{}", client.drawn());
+    client.answer_waiting();
+    let screen = client.drawn();
+    assert!(
+        screen.contains("Door codes  are judged") && screen.contains("Garage  at 11:28; takes 0 codes"),
+        "{screen}"
+    );
+    client.press("q");
+    assert!(client.app.dialog().is_none());
+}
+
 fn written(client: &Client) -> (Vec<&Writing>, String) {
     let writings = client.effects.iter().filter_map(|effect| match effect {
         Effect::Write(_, writing) => Some(writing),

@@ -27,14 +27,7 @@ pub fn render(screen: &LogScreen, shell: &Shell, layout: &Layout, painter: &mut 
     let at = Some(cursor.at().saturating_sub(cursor.top()));
     match screen.past() {
         Some(past) => {
-            log::recorded_rows(
-                shell,
-                layout.list,
-                past.shown_from(cursor.top()),
-                at,
-                "Nothing recorded here.",
-                painter,
-            );
+            log::recorded_rows(shell, layout.list, past.shown_from(cursor.top()), at, past.none(), painter);
         }
         None => {
             let empty = match logs.counts() {

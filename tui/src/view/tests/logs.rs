@@ -392,6 +392,101 @@ fn why_somebody_can_or_cant_open_a_door() {
 }
 
 #[test]
+fn how_the_server_is() {
+    same(
+        &live(":server\n", ASCII, 80, 24),
+        r#"
+ keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
+ [1 Keys]  4 Logs   5 Managers   6 Locks   7 Audit
+ 1800 Main St > Keys                             5 + 1 Keys  4 in use  1 unused
++-SERVER prod------------------------------------------------------------------+
+| Link        up, 4ms there and back                                           |
+| WRONG CODES RAN OUT                                                          |
+|   Garage  at 11:28; takes 0 codes now, one more at 11:58                     |
+| Door codes  are judged                                                       |
+| Lockdowns   0                                                                |
+| Portfolio   Harbor Living, revision 18204                                    |
+| Has         1 property, 400 people, 30 locks                                 |
+|                                                                              |
+|                                                                              |
+|                                                                              |
+|                                                                              |
+|                                                                              |
+|                                                                              |
+|                                                                              |
+|                                                                              |
+|                                                                              |
+|                                                                              |
++------------------------------------------------------------------------------+
+
+ Esc close
+"#,
+    );
+    same(
+        &live(":server\n", UNICODE, 120, 40),
+        r#"
+ keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL                                               EST 11:48:55
+ [1 Keys]  4 Logs   5 Managers   6 Locks   7 Audit                                    1,331 granted  17 denied a minute
+ Harbor Living > 1800 Main St > Keys                                                     5 + 1 Keys  4 in use  1 unused
+┌─SERVER prod──────────────────────────────────────────────────────────────────────────────────────────────────────────┐
+│ Link        up, 4ms there and back                                                                                   │
+│ WRONG CODES RAN OUT                                                                                                  │
+│   Garage  at 11:28; takes 0 codes now, one more at 11:58                                                             │
+│ Door codes  are judged                                                                                               │
+│ Lockdowns   0                                                                                                        │
+│ Portfolio   Harbor Living, revision 18204                                                                            │
+│ Has         1 property, 400 people, 30 locks                                                                         │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+│                                                                                                                      │
+└──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
+
+ Esc close
+"#,
+    );
+    same(
+        &live(":server\n", ASCII, 40, 12),
+        r#"
+ [up 4ms]  1800 Main St        11:48:55
+--SERVER prod---------------------------
+ Link        up, 4ms there and back
+ WRONG CODES RAN OUT
+   Garage  at 11:28; takes 0 codes now,~
+ Door codes  are judged
+ Lockdowns   0
+ Portfolio   Harbor Living, revision 18~
+ Has         1 property, 400 people, 30~
+----------------------------------------
+
+ Esc close
+"#,
+    );
+}
+
+#[test]
 fn exports() {
     same(
         &live("4EmX", ASCII, 80, 24),
@@ -472,7 +567,7 @@ fn exports() {
 
 #[test]
 fn hostile_names_in_history_and_explanations_are_drawn_harmlessly() {
-    super::harmless(&["4T\n\n", "4T\n\nx", "4T\n\nx\t", "4T\n\n=", "4T\n\nX\n\n\n:jobs\n"]);
+    super::harmless(&["4T\n\n", "4T\n\nx", "4T\n\nx\t", "4T\n\n=", "4T\n\nX\n\n\n:jobs\n", ":server\n"]);
 }
 
 #[test]
