@@ -46,6 +46,12 @@ pub enum Action {
     HidePeople,
     /// Times in the property's zone, or in UTC.
     Zone,
+    /// Why somebody can or can't open a door.
+    Explain,
+    /// The exports of this run.
+    Jobs,
+    /// How the server is.
+    Server,
     /// Connect anew now.
     Reconnect,
     /// The screen to the left.
@@ -178,6 +184,9 @@ pub const GLOBAL: &[Binding] = &[
     row(&[plain(KeyCode::PageDown), ctrl('f')], "PgDn", Action::PageDown, None, "one page down"),
     row(&[plain(KeyCode::Home)], "Home", Action::First, None, "the first row"),
     row(&[plain(KeyCode::End), letter('G')], "End G", Action::Last, None, "the last row"),
+    row(&[], ":explain", Action::Explain, None, "explain why somebody can or can't open a door: PERSON DOOR [TIME]"),
+    row(&[], ":server", Action::Server, None, "server: how it is, and doors at which wrong codes ran out"),
+    row(&[], ":jobs", Action::Jobs, None, "jobs: the exports of this run"),
     row(&[ctrl('l')], "Ctrl-l", Action::Repaint, None, "draw everything anew"),
     row(&[ctrl('c')], "Ctrl-c", Action::Interrupt, None, "twice: quit from anywhere"),
 ];

@@ -35,6 +35,7 @@ use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use crate::{
     app::{App, Effect, Event, update},
+    files::Files,
     remote::{Failure, LinkTold, Order, Remote, Told},
     theme::{Glyphs, Theme},
     view::render,
@@ -91,6 +92,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
     let (remote, told) = connected.unzip();
     let mut outside = Outside { remote, told };
     let mut pace = Pace::default();
+    let mut files = Files::in_directory(".");
     let mut happened = vec![Event::Tick(now()), resized(width, height)];
     loop {
         for event in std::mem::take(&mut happened) {
@@ -105,6 +107,9 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
                     Effect::Order(order) => happened.extend(outside.order(order)),
                     Effect::Copy(text) => held.copy(&text)?,
                     Effect::Save { name, text } => happened.push(Event::Saved(saved(&name, &text))),
+                    Effect::Write(job, writing) => {
+                        happened.extend(files.write(job, writing).map(|outcome| Event::Written(job, outcome)));
+                    }
                 }
             }
         }
@@ -203,6 +208,10 @@ impl Outside {
             Order::MakeUpToken(ticket) => {
                 let failed = Box::new(Err(Failure::NotConnected.to_string()));
                 Some(Event::Told(Told::MadeUp(ticket, failed)))
+            }
+            Order::NewToken => {
+                let none = "there is no connection".to_owned();
+                Some(Event::Told(Told::NewToken(Err(none))))
             }
             Order::Watch(..) | Order::Unwatch(_) | Order::Reconnect => None,
         }

@@ -91,6 +91,7 @@ impl<'a> Named<'a> {
             Shown::Code => "code",
             Shown::Carrier => "carrier",
         };
-        LogRow { at: row.time, granted: row.denied.is_none(), reason: row.denied, door, person, host, key, kind }
+        let of = *row;
+        LogRow { of, at: row.time, granted: row.denied.is_none(), reason: row.denied, door, person, host, key, kind }
     }
 }

@@ -100,6 +100,8 @@ pub enum Pickable {
     Lockdowns(PropertyId),
     /// A property's named schedules, and before them [`ALWAYS`].
     Schedules(PropertyId),
+    /// The properties.
+    Properties,
 }
 
 /// Offered before the named schedules: it has no id of its own.
@@ -164,6 +166,19 @@ pub enum Filled {
     Offers(Vec<Offer>),
 }
 
+impl Field {
+    /// With this typed in already: nothing is picked by that, only searched for.
+    #[must_use]
+    pub fn typed(mut self, text: &str) -> Field {
+        match &mut self.entry {
+            Entry::Line(input, _) => *input = Input::new(text.to_owned()),
+            Entry::Pick(pick) => pick.input = Input::new(text.to_owned()),
+            Entry::Choice(..) | Entry::Many(_) => {}
+        }
+        self
+    }
+}
+
 impl Pickable {
     fn request(self, rows: Rows) -> Request {
         match self {
@@ -175,6 +190,7 @@ impl Pickable {
             Pickable::HeldBy(person, _) => Request::Person(person),
             Pickable::Lockdowns(property) => Request::Property(property),
             Pickable::Schedules(property) => Request::Schedules(property, rows),
+            Pickable::Properties => Request::Overview,
         }
     }
 
@@ -222,6 +238,9 @@ impl Pickable {
             (Pickable::Schedules(_), Answer::Schedules(list)) => {
                 let rows = list.rows.iter().map(|row| offer(row.id.0, &row.name, &row.hours.to_string()));
                 [offer(0, ALWAYS, "")].into_iter().filter(matches).chain(rows).collect()
+            }
+            (Pickable::Properties, Answer::Overview(overview)) => {
+                overview.properties.iter().map(|row| offer(row.id.0, &row.name, &row.zone)).collect()
             }
             _ => Vec::new(),
         }
@@ -271,7 +290,13 @@ impl Pick {
     fn answered(&mut self, answer: &Result<Answer, Failure>) {
         self.waiting = None;
         self.at = 0;
-        self.offered = answer.as_ref().map(|answer| self.of.offers(answer, self.input.value())).unwrap_or_default();
+        let offered = answer.as_ref().map(|answer| self.of.offers(answer, self.input.value()));
+        self.offered = offered.unwrap_or_default();
+        if self.of == Pickable::Properties {
+            // All of them are told, whatever is looked for.
+            let needle = fold(self.input.value());
+            self.offered.retain(|offer| fold(&offer.name).contains(&needle));
+        }
     }
 
     /// Enter: says whether it has to wait. Somebody whom nobody offered is asked for by their whole email, and only here:

@@ -261,6 +261,17 @@ impl<R: Row> List<R> {
         self.step(Step::Down, height);
     }
 
+    /// Marks exactly these.
+    pub fn mark_only(&mut self, ids: impl IntoIterator<Item = u32>) {
+        self.marks = ids.into_iter().collect();
+        self.range_from = None;
+    }
+
+    /// The ids of the marked rows, whether they are here or not.
+    pub fn marked_ids(&self) -> &BTreeSet<u32> {
+        &self.marks
+    }
+
     /// Begins a range at the row under the cursor; marks everything of one that was begun.
     pub fn range(&mut self) {
         match self.range_from {

@@ -1,10 +1,18 @@
 //! The live log as the screen holds it: bounded, filtered, and standing still while paused.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
-use keyward_protocol::{decision::Reason, time::Moment};
+use keyward_protocol::{
+    decision::Reason,
+    message::watch::{LiveRow, Who},
+    name,
+    time::Moment,
+};
 
-use super::cursor::{Cursor, Step};
+use super::{
+    cursor::{Cursor, Step},
+    log_filter::LogFilter,
+};
 
 /// So many rows are kept; the oldest go first. As many wait behind a pause.
 pub const ROWS_MAX: usize = 50_000;
@@ -12,6 +20,8 @@ pub const ROWS_MAX: usize = 50_000;
 /// One line of the access log, as far as it is shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogRow {
+    /// The row as the server tells it, with its ids.
+    pub of: LiveRow,
     /// When the check was decided.
     pub at: Moment,
     /// Whether the door opened.
@@ -31,14 +41,22 @@ pub struct LogRow {
 }
 
 impl LogRow {
-    /// Whether `needle`, in lower case, stands in the door, the person, the Key or the reason. Hidden people aren't
-    /// searched: a filter that finds them would name them.
-    fn matches(&self, needle: &str, people_hidden: bool) -> bool {
-        let holds = |text: &str| text.to_lowercase().contains(needle);
-        needle.is_empty()
-            || holds(&self.door)
+    /// The ids of who came and, for a guest, of who shared the Key.
+    pub fn people(&self) -> (Option<u32>, Option<u32>) {
+        match self.of.who {
+            Who::Nobody | Who::Carrier(_) => (None, None),
+            Who::Person(person) => (Some(person.0), None),
+            Who::Guest { person, host } => (Some(person.0), Some(host.0)),
+        }
+    }
+
+    /// Whether `word`, folded, stands in the door, the person, the Key or the reason. Hidden people aren't searched: a
+    /// filter that finds them would name them.
+    pub fn holds(&self, word: &str, people_hidden: bool) -> bool {
+        let holds = |text: &str| name::fold(text).contains(word);
+        holds(&self.door)
             || holds(&self.key)
-            || self.reason.is_some_and(|reason| reason.as_str().contains(needle))
+            || self.reason.is_some_and(|reason| reason.as_str().contains(word))
             || (!people_hidden && (holds(&self.person) || self.host.as_deref().is_some_and(holds)))
     }
 }
@@ -46,7 +64,7 @@ impl LogRow {
 /// Which rows are wanted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 struct Wanted {
-    needle: String,
+    filter: LogFilter,
     people_hidden: bool,
 }
 
@@ -64,6 +82,8 @@ pub struct Logs {
     came_since_pause: u64,
     paused: bool,
     cursor: Cursor,
+    /// The numbers of the rows that are marked.
+    marks: BTreeSet<u64>,
 }
 
 impl Logs {
@@ -103,10 +123,43 @@ impl Logs {
         self.cursor.step(step, self.matching.len(), height);
     }
 
-    /// Wants the rows that hold `needle` (any case), from now on and among those kept. The cursor stays on its row
-    /// where that is still wanted, else on the next.
-    pub fn want(&mut self, needle: &str, people_hidden: bool, height: usize) {
-        let wanted = Wanted { needle: needle.to_lowercase(), people_hidden };
+    /// Goes to the nearest row before or behind the cursor that `is` holds for; says whether there is one.
+    pub fn seek(&mut self, forwards: bool, is: impl Fn(&LogRow) -> bool, height: usize) -> bool {
+        let holds = |place: &usize| self.matching.get(*place).and_then(|number| self.row(*number)).is_some_and(&is);
+        let found = match forwards {
+            true => (self.cursor.at() + 1..self.matching.len()).find(holds),
+            false => (0..self.cursor.at().min(self.matching.len())).rev().find(holds),
+        };
+        if let Some(place) = found {
+            self.pause();
+            self.cursor.put(place, self.matching.len(), height);
+        }
+        found.is_some()
+    }
+
+    /// Marks the row under the cursor, or takes its mark away.
+    pub fn mark(&mut self) {
+        if let Some(number) = self.matching.get(self.cursor.at()).copied()
+            && !self.marks.remove(&number)
+        {
+            self.marks.insert(number);
+        }
+    }
+
+    /// Takes all marks away; says whether there were any.
+    pub fn unmark(&mut self) -> bool {
+        !std::mem::take(&mut self.marks).is_empty()
+    }
+
+    /// The marked rows that are still kept, oldest first.
+    pub fn marked(&self) -> impl Iterator<Item = &LogRow> {
+        self.marks.iter().filter_map(|number| self.row(*number))
+    }
+
+    /// Wants the rows that the filter leaves, from now on and among those kept. The cursor stays on its row where that is
+    /// still wanted, else on the next.
+    pub fn want(&mut self, filter: LogFilter, people_hidden: bool, height: usize) {
+        let wanted = Wanted { filter, people_hidden };
         if wanted == self.wanted {
             return;
         }
@@ -114,7 +167,7 @@ impl Logs {
         self.wanted = wanted;
         self.matching = (self.first..)
             .zip(&self.rows)
-            .filter(|(_, row)| row.matches(&self.wanted.needle, self.wanted.people_hidden))
+            .filter(|(_, row)| self.wanted.filter.matches(row, self.wanted.people_hidden))
             .map(|(number, _)| number)
             .collect();
         let at = match under_cursor {
@@ -132,6 +185,12 @@ impl Logs {
     /// The rows that are wanted, from number `from` among them.
     pub fn wanted_from(&self, from: usize) -> impl Iterator<Item = &LogRow> {
         self.matching.iter().skip(from).filter_map(|number| self.row(*number))
+    }
+
+    /// The same, each with whether it is marked.
+    pub fn shown_from(&self, from: usize) -> impl Iterator<Item = (&LogRow, bool)> {
+        let numbers = self.matching.iter().skip(from);
+        numbers.filter_map(|number| Some((self.row(*number)?, self.marks.contains(number))))
     }
 
     /// The newest rows, whatever is wanted, newest last.
@@ -175,9 +234,10 @@ impl Logs {
             if self.matching.front() == Some(&self.first) {
                 self.matching.pop_front();
             }
+            self.marks.remove(&self.first);
             self.first += 1;
         }
-        if row.matches(&self.wanted.needle, self.wanted.people_hidden) {
+        if self.wanted.filter.matches(&row, self.wanted.people_hidden) {
             self.matching.push_back(self.first + self.rows.len() as u64);
         }
         self.rows.push_back(row);
@@ -190,7 +250,19 @@ mod tests {
 
     fn row(number: i64) -> LogRow {
         let granted = number % 2 == 0;
+        let of = LiveRow {
+            time: Moment::from_micros(number),
+            revision: 1,
+            door: keyward_protocol::id::DoorId(1),
+            who: Who::Nobody,
+            key: None,
+            another_key: false,
+            lock: None,
+            shown: keyward_protocol::message::watch::Shown::Code,
+            denied: None,
+        };
         LogRow {
+            of,
             at: Moment::from_micros(number),
             granted,
             reason: (!granted).then_some(Reason::NoKey),
@@ -200,6 +272,10 @@ mod tests {
             key: if granted { "Key A".into() } else { String::new() },
             kind: "code",
         }
+    }
+
+    fn filter(text: &str) -> LogFilter {
+        LogFilter::parse(text, None, &jiff::tz::TimeZone::UTC)
     }
 
     fn rows(numbers: std::ops::Range<i64>) -> Vec<LogRow> {
@@ -230,7 +306,7 @@ mod tests {
     #[test]
     fn the_buffer_and_what_is_wanted_of_it_are_bounded() {
         let mut logs = Logs::default();
-        logs.want("NO_KEY", false, 4);
+        logs.want(filter("NO_KEY"), false, 4);
         logs.receive(rows(0..ROWS_MAX as i64 + 7), 4);
         assert_eq!(logs.counts(), (ROWS_MAX / 2, ROWS_MAX));
         assert_eq!(logs.wanted_from(0).next().unwrap().at.as_micros(), 7);
@@ -241,22 +317,28 @@ mod tests {
         let mut logs = Logs::default();
         logs.receive(rows(0..10), 4);
         logs.step(Step::Up, 4);
-        logs.want("no_key", false, 4);
+        logs.want(filter("no_key"), false, 4);
         assert_eq!(logs.selected().unwrap().at.as_micros(), 9);
-        logs.want("", false, 4);
+        logs.want(filter(""), false, 4);
         assert_eq!(logs.selected().unwrap().at.as_micros(), 9);
-        logs.want("door 2", false, 4);
+        logs.want(filter("\"door 2\""), false, 4);
         assert_eq!(logs.selected().unwrap().at.as_micros(), 2);
     }
 
     #[test]
-    fn filters_look_in_door_person_key_and_reason_and_not_at_hidden_people() {
-        let mut shared = row(2);
-        shared.host = Some("Lee Brandt".into());
-        let cases = [("door 2", true), ("TRACY", true), ("brandt", true), ("key a", true), ("no_key", false)];
-        for (needle, found) in cases {
-            assert_eq!(shared.matches(&needle.to_lowercase(), false), found, "{needle}");
-        }
-        assert!(!shared.matches("tracy", true) && !shared.matches("brandt", true));
+    fn seeking_and_marking_stand_still() {
+        let mut logs = Logs::default();
+        logs.receive(rows(0..10), 4);
+        assert!(logs.seek(false, |row| row.at.as_micros() == 3, 4) && logs.paused().is_some());
+        logs.mark();
+        assert!(!logs.seek(false, |row| row.at.as_micros() == 5, 4));
+        assert!(logs.seek(true, |row| row.at.as_micros() == 5, 4));
+        logs.mark();
+        logs.mark();
+        assert_eq!(logs.marked().map(|row| row.at.as_micros()).collect::<Vec<_>>(), [3]);
+        logs.follow(4);
+        logs.receive(rows(10..ROWS_MAX as i64 + 10), 4);
+        assert!(logs.marked().next().is_none(), "what is gone isn't marked");
+        assert!(!logs.unmark());
     }
 }

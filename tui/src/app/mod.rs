@@ -4,10 +4,15 @@
 //! dialogs ask for what is to be done outside through the shell; [`update`] hands it on as [`Effect`]s.
 
 mod cursor;
+pub mod explain;
+pub mod export;
 mod feed;
 pub mod form;
 pub mod grid;
+pub mod history;
+pub mod jobs;
 pub mod list;
+pub mod log_filter;
 mod log_rows;
 pub mod palette;
 mod rates;
@@ -15,6 +20,7 @@ pub mod review;
 pub mod rows;
 pub mod screen;
 pub mod secret;
+pub mod server;
 mod shell;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -22,6 +28,7 @@ pub(crate) mod testing;
 mod testing_site;
 #[cfg(test)]
 mod tests;
+pub mod token;
 pub mod week;
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -38,9 +45,12 @@ pub use self::{
 };
 use self::{
     form::Form,
+    jobs::{JobId, Writing},
     palette::{Chosen, Palette},
     review::Review,
     secret::Secret,
+    server::Server,
+    token::Token,
     week::Week,
 };
 use crate::{
@@ -72,6 +82,8 @@ pub enum Event {
     Told(Told),
     /// A file was written, or not.
     Saved(Result<String, String>),
+    /// The file of an export is there under this name, or it can't be written.
+    Written(JobId, Result<String, String>),
     /// The work behind the screen is over: leave.
     Stop,
 }
@@ -96,6 +108,8 @@ pub enum Effect {
         /// What it holds.
         text: String,
     },
+    /// Something is to be done with the file of an export.
+    Write(JobId, Writing),
 }
 
 /// What lies over the screen.
@@ -116,6 +130,15 @@ pub enum Dialog {
     Secret(Box<Secret>),
     /// A schedule is drawn.
     Week(Box<Week>),
+    /// How the server is.
+    Server(Box<Server>),
+    /// A token to join with, shown once.
+    Token(Box<Token>),
+    /// The exports of this run, from this one on.
+    Jobs {
+        /// The first that is seen.
+        top: usize,
+    },
 }
 
 /// What a key of the keyboard came to in a dialog.
@@ -213,7 +236,7 @@ impl App {
             Action::Show(id) => SCREENS.iter().any(|(built, _)| *built == id),
             Action::Property => several,
             Action::NextPart => self.screen().has_parts(),
-            _ => true,
+            action => !self.screen().lacks(action),
         })
     }
 
@@ -247,6 +270,14 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             app.shell.warn(format!("not written: {why}"));
             Some(Effect::Draw)
         }
+        Event::Written(job, outcome) => {
+            match app.shell.jobs.written(job, outcome) {
+                Some(Ok(done)) => app.shell.say(done),
+                Some(Err(why)) => app.shell.warn(why),
+                None => {}
+            }
+            Some(Effect::Draw)
+        }
         Event::Told(told) => {
             hear(app, told);
             Some(Effect::Draw)
@@ -265,10 +296,17 @@ fn follow_up(app: &mut App) {
         match &mut dialog {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
-            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Secret(_) | Dialog::Week(_) => {}
+            Dialog::Server(server) => server.ask(&mut app.shell),
+            Dialog::Help { .. }
+            | Dialog::Palette(_)
+            | Dialog::Secret(_)
+            | Dialog::Week(_)
+            | Dialog::Token(_)
+            | Dialog::Jobs { .. } => {}
         }
         app.dialogs.push(dialog);
     }
+    app.shell.drive_jobs();
     let (screen, shell) = app.split();
     screen.ask(shell);
 }
@@ -305,6 +343,11 @@ fn hear(app: &mut App, told: Told) {
                 screen.live(watch, &batch, &mut app.shell);
             }
         }
+        Told::NewToken(made) => match (made, app.shell.token_for.take()) {
+            (Ok(fresh), Some((review, of))) => app.shell.open(Dialog::Review(Box::new(review.with_token(fresh, of)))),
+            (Err(why), Some(_)) => app.shell.warn(format!("no token is made: {why}")),
+            (_, None) => {}
+        },
         Told::Answer(ticket, answer) => answered(app, ticket, *answer),
         Told::MadeUp(ticket, token) => {
             if let Some(Asker::Screen(id)) = app.shell.asker(ticket)
@@ -322,6 +365,12 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
         Some(Asker::Screen(id)) => {
             if let Some((screen, shell)) = app.named(id) {
                 screen.answered(ticket, answer, shell);
+            }
+        }
+        Some(Asker::Job(job)) => {
+            app.shell.jobs.answered(job, &answer);
+            if let Some(jobs::State::Failed(why)) = app.shell.jobs.state(job) {
+                app.shell.warn(format!("the export is not written: {why}"));
             }
         }
         Some(Asker::Shell) => match answer {
@@ -348,6 +397,10 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
                     DialogDone::Stays
                 }
                 Some(Dialog::Review(review)) => review.answered(ticket, &answer, &mut app.shell),
+                Some(Dialog::Server(server)) => {
+                    server.answered(ticket, &answer);
+                    DialogDone::Stays
+                }
                 _ => DialogDone::Stays,
             };
             finish(app, done);
@@ -396,34 +449,39 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
 /// Gives the key to the dialog on top.
 fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
     let (help_page, review_page) = (view::help_rows(app), view::review_rows(app));
-    let lines = app.bindings().len();
+    let (lines, jobs) = (app.bindings().len(), app.shell.jobs.all().len());
     match app.dialogs.last_mut() {
         Some(Dialog::Palette(palette)) => palette.key(key),
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
         Some(Dialog::Secret(secret)) => secret.key(key, &mut app.shell),
         Some(Dialog::Week(week)) => week.key(key, app.shell.width),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
-        Some(Dialog::Help { top }) => {
-            let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord))
-            {
-                Some(Action::Up) => Step::Up,
-                Some(Action::Down) => Step::Down,
-                Some(Action::PageUp) => Step::PageUp,
-                Some(Action::PageDown) => Step::PageDown,
-                Some(Action::First) => Step::First,
-                Some(Action::Last) => Step::Last,
-                _ => return DialogDone::Closed,
-            };
-            // The help scrolls as a whole: its cursor is the first line that is seen.
-            let mut cursor = Cursor::default();
-            let tops = (lines + 1).saturating_sub(help_page).max(1);
-            cursor.put(*top, tops, help_page);
-            cursor.step(step, tops, help_page);
-            *top = cursor.at();
-            DialogDone::Stays
-        }
+        Some(Dialog::Help { top }) => scroll(key, top, lines, help_page),
+        Some(Dialog::Server(server)) => server.key(key, &mut app.shell),
+        Some(Dialog::Token(token)) => token.key(key, &mut app.shell),
+        Some(Dialog::Jobs { top }) => scroll(key, top, jobs, help_page),
         None => DialogDone::Stays,
     }
+}
+
+/// Scrolls a dialog that is only read; everything else closes it.
+fn scroll(key: KeyEvent, top: &mut usize, lines: usize, page: usize) -> DialogDone {
+    let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord)) {
+        Some(Action::Up) => Step::Up,
+        Some(Action::Down) => Step::Down,
+        Some(Action::PageUp) => Step::PageUp,
+        Some(Action::PageDown) => Step::PageDown,
+        Some(Action::First) => Step::First,
+        Some(Action::Last) => Step::Last,
+        _ => return DialogDone::Closed,
+    };
+    // It scrolls as a whole: its cursor is the first line that is seen.
+    let mut cursor = Cursor::default();
+    let tops = (lines + 1).saturating_sub(page).max(1);
+    cursor.put(*top, tops, page);
+    cursor.step(step, tops, page);
+    *top = cursor.at();
+    DialogDone::Stays
 }
 
 /// Closes the dialog on top where it is done, and hands on what came of it.
@@ -470,6 +528,9 @@ fn finish(app: &mut App, done: DialogDone) {
             }
         }
         Some(Dialog::Palette(palette)) => match palette.chosen() {
+            Some(Chosen::Action(Action::Explain)) => {
+                screen::logs::LogScreen::ask_explain(&mut app.shell, palette.rest())
+            }
             Some(Chosen::Action(action)) => {
                 if let Some(effect) = act(app, action) {
                     app.shell.effect(effect);
@@ -481,7 +542,8 @@ fn finish(app: &mut App, done: DialogDone) {
             }
             None => {}
         },
-        Some(Dialog::Help { .. } | Dialog::Secret(_)) | None => {}
+        Some(Dialog::Help { .. } | Dialog::Secret(_) | Dialog::Server(_) | Dialog::Token(_) | Dialog::Jobs { .. })
+        | None => {}
     }
 }
 
@@ -536,6 +598,9 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
             }
         }
         Action::Help => app.shell.open(Dialog::Help { top: 0 }),
+        Action::Explain => screen::logs::LogScreen::ask_explain(&mut app.shell, ""),
+        Action::Server => app.shell.open(Dialog::Server(Box::default())),
+        Action::Jobs => app.shell.open(Dialog::Jobs { top: 0 }),
         Action::Palette => {
             let palette = Palette::new("COMMAND", palette::commands(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));

@@ -70,6 +70,11 @@ impl Palette {
         self.matching().nth(self.at).map(|choice| choice.what)
     }
 
+    /// What was typed after the command's own word.
+    pub fn rest(&self) -> &str {
+        self.input.value().split_once(' ').map_or("", |(_, rest)| rest.trim())
+    }
+
     /// Takes a key of the keyboard.
     pub fn key(&mut self, key: KeyEvent) -> DialogDone {
         match key.code {
@@ -92,7 +97,15 @@ impl Palette {
         let mut matcher = Matcher::new(Config::DEFAULT);
         let mut characters = Vec::new();
         let mut scored: Vec<(u32, usize)> = Vec::new();
+        let word = self.input.value().split(' ').next().filter(|word| !word.is_empty());
         for (place, choice) in self.choices.iter().enumerate() {
+            // `explain tracy garage`: the command's own word, and what it is told.
+            if let Some(word) = word
+                && choice.note.strip_prefix(':') == Some(word)
+            {
+                scored.push((0, place));
+                continue;
+            }
             let score = pattern.score(Utf32Str::new(&choice.text, &mut characters), &mut matcher);
             scored.extend(score.map(|score| (u32::MAX - score, place)));
         }

@@ -5,18 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use keyward_protocol::{
-    entry::{Command, Refusal},
+    entry::{Command, Party, Refusal},
     id::{DoorId, KeyId, PersonId},
-    message::manage::{Answer, CodeRow, Effects, KeyOpens, Part, Request, Totals},
+    message::manage::{Answer, CodeRow, Effects, KeyOpens, Made, Part, Request, Totals},
     time::Moment,
 };
 use tui_input::Input;
 
 use super::{
-    DialogDone, ScreenId, Shell,
+    Dialog, DialogDone, ScreenId, Shell,
     cursor::{Cursor, Step as Scroll},
     form::{Form, typed},
     secret::Secret,
+    token::{For, Fresh, Token},
 };
 use crate::remote::{Failure, Ticket};
 
@@ -165,6 +166,8 @@ pub struct Review {
     kept: Option<Kept>,
     lines: Vec<Line>,
     scroll: Cursor,
+    /// The token that is shown when all is done.
+    token: Option<(Fresh, For)>,
 }
 
 impl Review {
@@ -189,7 +192,18 @@ impl Review {
             kept: None,
             lines: Vec::new(),
             scroll: Cursor::default(),
+            token: None,
         }
+    }
+
+    /// Ends with this token being made, which is shown then.
+    #[must_use]
+    pub fn with_token(mut self, fresh: Fresh, of: For) -> Review {
+        if let Some(party) = of.party {
+            self.steps.push(token_step(party, &fresh, &of));
+        }
+        self.token = Some((fresh, of));
+        self
     }
 
     /// Offers another way.
@@ -349,14 +363,25 @@ impl Review {
     fn carried_out(&mut self, answer: &Result<Answer, Failure>, shell: &mut Shell) -> DialogDone {
         let what = self.steps.first().map(|step| step.what.clone()).unwrap_or_default();
         match answer {
-            Ok(Answer::Done(_)) => {
+            Ok(Answer::Done(done)) => {
                 self.steps.remove(0);
                 self.done += 1;
+                if let (Some(Made::Lock(lock)), Some((fresh, of))) = (done.made, &mut self.token)
+                    && of.party.is_none()
+                {
+                    // Only now is it known whom the token is for.
+                    let party = Party::Lock(lock);
+                    of.party = Some(party);
+                    self.steps.push(token_step(party, fresh, of));
+                }
                 if !self.steps.is_empty() {
                     self.carry_out(shell);
                     return DialogDone::Stays;
                 }
                 shell.say(self.afterwards.clone());
+                if let Some((fresh, of)) = self.token.take() {
+                    shell.open(Dialog::Token(Box::new(Token { token: fresh.token, of })));
+                }
                 DialogDone::Submitted
             }
             Err(Failure::Refused(Refusal::MovedOn)) => {
@@ -478,6 +503,11 @@ impl Review {
         self.lines = lines;
         self.scroll = Cursor::default();
     }
+}
+
+fn token_step(party: Party, fresh: &Fresh, of: &For) -> Step {
+    let command = Command::MakeToken { party, hash: fresh.hash, until: of.until };
+    Step::new(format!("a token for {}", of.whose), command)
 }
 
 impl Kept {

@@ -1,7 +1,10 @@
 //! The server's rows as rows of [lists](super::list): one place for all screens.
 
-use keyward_protocol::message::manage::{
-    CodeRow, DoorKeyRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow, ScheduleRow, WhoRow,
+use keyward_protocol::message::{
+    admission::{IdentityRow, TokenRow},
+    manage::{
+        CodeRow, DoorKeyRow, DoorRow, HeldRow, HolderRow, KeyOpens, KeyRow, LockRow, PersonRow, ScheduleRow, WhoRow,
+    },
 };
 
 use super::list::{Row, SortKey};
@@ -48,4 +51,6 @@ rows! {
     DoorRow, id, [name], [keys, codes];
     ScheduleRow, id, [name], [keys];
     LockRow, id, [name], [];
+    IdentityRow, id, [name, label], [];
+    TokenRow, id, [name], [];
 }

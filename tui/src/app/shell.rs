@@ -13,7 +13,12 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{Dialog, Effect, Feed, ScreenId};
+use super::{
+    Dialog, Effect, Feed, ScreenId,
+    jobs::{JobId, Jobs},
+    review::Review,
+    token::For,
+};
 use crate::{
     remote::{LinkTold, Order, Ticket, WatchId},
     theme::{Glyphs, Theme},
@@ -55,6 +60,8 @@ pub enum Asker {
     Screen(ScreenId),
     /// The dialog on top.
     Dialog,
+    /// An export in the background.
+    Job(JobId),
 }
 
 /// Something to be said at the foot of the screen.
@@ -96,6 +103,8 @@ pub struct Shell {
     /// What is said at the foot.
     pub notice: Option<Notice>,
     portfolio_manager: Option<bool>,
+    /// Exports in the background.
+    pub jobs: Jobs,
     zone: TimeZone,
     last_ticket: u64,
     askers: BTreeMap<Ticket, Asker>,
@@ -105,6 +114,8 @@ pub struct Shell {
     pub(super) opening: Vec<Dialog>,
     /// Another screen to be shown.
     pub(super) going: Option<ScreenId>,
+    /// A review that waits for a token.
+    pub(super) token_for: Option<(Box<Review>, For)>,
 }
 
 impl Shell {
@@ -125,6 +136,7 @@ impl Shell {
             feed: Feed::default(),
             notice: None,
             portfolio_manager: None,
+            jobs: Jobs::default(),
             zone: TimeZone::UTC,
             last_ticket: 0,
             askers: BTreeMap::new(),
@@ -132,6 +144,7 @@ impl Shell {
             effects: Vec::new(),
             opening: Vec::new(),
             going: None,
+            token_for: None,
         }
     }
 
@@ -186,6 +199,14 @@ impl Shell {
         }
     }
 
+    /// Lets exports ask for more, and hands on what is to be written.
+    pub(super) fn drive_jobs(&mut self) {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        self.effects.extend(jobs.writing.drain(..).map(|(job, writing)| Effect::Write(job, writing)));
+        jobs.ask(|job, request| self.ask_for(Asker::Job(job), request));
+        self.jobs = jobs;
+    }
+
     /// Who asked, once.
     pub(super) fn asker(&mut self, ticket: Ticket) -> Option<Asker> {
         self.askers.remove(&ticket)
@@ -204,6 +225,12 @@ impl Shell {
     /// Opens a dialog over the screen.
     pub fn open(&mut self, dialog: Dialog) {
         self.opening.push(dialog);
+    }
+
+    /// Opens a review that ends with a token being made, once there is one.
+    pub fn open_with_token(&mut self, review: Review, of: For) {
+        self.token_for = Some((Box::new(review), of));
+        self.effects.push(Effect::Order(Order::NewToken));
     }
 
     /// Shows another screen.

@@ -8,13 +8,14 @@ use keyward_protocol::{
     entry::{Command, Level, Refusal},
     id::*,
     message::{
+        audit::{Act, ActedBy, AuditPage, AuditRow, AuditSearch, Fact},
         manage::{List as Page, *},
-        watch::{DoorSecond, History, LiveBatch, LiveRow, Names, Shown, Who},
+        watch::{DoorSecond, History, LiveBatch, LiveRow, Names, Search, Shown, Who},
     },
     time::Moment,
 };
 
-use super::{App, Effect, Event, FEED, Shell, testing_site as site, update};
+use super::{App, Effect, Event, FEED, ScreenId, Shell, testing_site as site, update};
 use crate::{
     remote::{Failure, LinkTold, Order, Ticket, Told},
     theme::{Glyphs, Theme},
@@ -31,6 +32,12 @@ pub struct Client {
     pub refusals: Vec<Failure>,
     /// Requests wait until they are answered together.
     pub silent: bool,
+    /// So many rows are recorded, a minute apart, before noon; 0: those of the live log.
+    pub recorded: usize,
+    /// What searches and new tokens come to instead.
+    pub failures: Option<Failure>,
+    /// The level that was set last.
+    pub level_set: Option<Level>,
     waiting: Vec<(Ticket, Request)>,
     /// What we may do with the property's Keys.
     pub level: Option<Level>,
@@ -61,6 +68,9 @@ impl Client {
             effects,
             refusals,
             silent: false,
+            recorded: 0,
+            failures: None,
+            level_set: None,
             waiting: Vec::new(),
             level: Some(Level::Full),
             portfolio_manager: true,
@@ -102,6 +112,7 @@ impl Client {
                 Effect::Order(Order::MakeUpToken(ticket)) => {
                     self.tell(Event::Told(Told::MadeUp(ticket, Box::new(Ok(site::token())))));
                 }
+                Effect::Order(Order::NewToken) => self.tell(Event::Told(Told::NewToken(Ok(fresh())))),
                 other => self.effects.push(other),
             }
         }
@@ -152,6 +163,12 @@ impl Client {
         done.collect()
     }
 
+    /// The screens of what was recorded and of who may what have a small site of their own.
+    fn is_among_records(&self) -> bool {
+        let records = [ScreenId::Logs, ScreenId::Managers, ScreenId::Locks, ScreenId::Audit];
+        records.contains(&self.app.screen_id())
+    }
+
     fn answer(&mut self, request: &Request) -> Result<Answer, Failure> {
         Ok(match request {
             Request::Overview => Answer::Overview(overview(self.level.clone())),
@@ -167,6 +184,9 @@ impl Client {
             Request::Person(person) => {
                 let mut told = person_detail(*person);
                 told.row.portfolio_manager &= self.portfolio_manager;
+                if let (Some(level), PersonId(3)) = (&self.level_set, *person) {
+                    told.levels = vec![(PropertyId(1), level.clone())];
+                }
                 self.poison.iter().for_each(|poison| site::poison_person(&mut told, poison));
                 Answer::Person(told)
             }
@@ -175,12 +195,16 @@ impl Client {
                 Answer::Found(PersonRow { id: PersonId(8), name: "Newcomer".into(), email: email.clone(), ..found })
             }
             Request::Reveal(code) => Answer::Revealed(site::revealed(*code)),
+            Request::Doors(_, rows) if self.is_among_records() => {
+                Answer::Doors(page(self.poisoned(doors(), |row| &mut row.name), rows))
+            }
             Request::Doors(_, rows) => Answer::Doors(page(self.poisoned(site::doors(), |row| &mut row.name), rows)),
             Request::Door(door) => {
                 let mut told = site::door(*door);
                 told.keys = self.poisoned(told.keys, |row| &mut row.name);
                 Answer::Door(told)
             }
+            Request::WhoCan(_, at, _) if self.is_among_records() => Answer::WhoCan(who_can(*at)),
             Request::WhoCan(_, at, _) => match self.no_sight.clone() {
                 Some(refusal) => return Err(refusal),
                 None => {
@@ -189,22 +213,99 @@ impl Client {
                     Answer::WhoCan(told)
                 }
             },
+            Request::Property(property) if self.is_among_records() => Answer::Property(property_detail(*property)),
             Request::Property(_) => {
                 let row = overview(self.level.clone()).properties.remove(0);
                 Answer::Property(site::property(row))
             }
-            Request::Alerts => Answer::Alerts(site::alerts()),
+            Request::Alerts if self.app.screen_id() == ScreenId::Doors => Answer::Alerts(site::alerts()),
             Request::Schedules(_, rows) => {
                 Answer::Schedules(page(self.poisoned(site::schedules(), |row| &mut row.name), rows))
             }
-            Request::Search(_) => Answer::History(history()),
+            Request::Search(search) => match &self.failures {
+                Some(failure) => return Err(failure.clone()),
+                None => Answer::History(self.history(search)),
+            },
+            Request::Identities(rows) => {
+                Answer::Identities(page(self.poisoned(identities(), |row| &mut row.label), rows))
+            }
+            Request::Locks(rows) => Answer::Locks(page(self.poisoned(locks(), |row| &mut row.name), rows)),
+            Request::Tokens(rows) => Answer::Tokens(page(self.poisoned(tokens(), |row| &mut row.name), rows)),
+            Request::Audit(search) => Answer::Audit(self.trail(search)),
+            Request::Alerts => Answer::Alerts(self.poisoned(vec![alert()], |row| &mut row.name)),
+            Request::Explain { at, .. } => {
+                let mut found = explanation(*at);
+                if let (Some(poison), Some(standing)) = (&self.poison, found.held.first_mut()) {
+                    standing.key.iter_mut().for_each(|key| key.name.clone_from(poison));
+                    standing.openings.iter_mut().for_each(|opening| opening.schedule.clone_from(poison));
+                }
+                Answer::Explanation(found)
+            }
             Request::Preview(command, _) => Answer::Preview(effects(command)),
             Request::Do { command, .. } => match self.refusals.pop() {
                 Some(refusal) => return Err(refusal),
+                None if matches!(command, Command::MakeToken { .. }) && self.failures.is_some() => {
+                    return Err(self.failures.clone().unwrap());
+                }
+                None if matches!(command, Command::MakeLock { .. }) => {
+                    let made = Some(Made::Lock(LockId(9)));
+                    Answer::Done(Done { revision: 18_205, made, effects: effects(command) })
+                }
                 None => Answer::Done(Done { revision: 18_205, made: None, effects: effects(command) }),
             },
             other => panic!("nobody plays {other:?}"),
         })
+    }
+
+    /// A page of what is recorded; where to go on is how many rows were told.
+    fn history(&self, search: &Search) -> History {
+        let told = usize::from(search.after.as_ref().and_then(|after| after.first().copied()).unwrap_or(0)) * 100;
+        let mut rows = if self.recorded > 0 { recorded(self.recorded) } else { live_rows() };
+        rows.retain(|row| {
+            row.time >= search.from
+                && row.time < search.until
+                && search.granted.is_none_or(|granted| granted == row.denied.is_none())
+                && search.doors.as_ref().is_none_or(|doors| doors.contains(&row.door))
+        });
+        if search.newest_first {
+            rows.reverse();
+        }
+        let most = (search.most as usize).min(100);
+        let next = (rows.len() > told + most).then(|| vec![u8::try_from(told / 100 + 1).unwrap()]);
+        let rows: Vec<LiveRow> = rows.into_iter().skip(told).take(most).collect();
+        let searched_to = next.as_ref().and_then(|_| rows.last().map(|row| row.time));
+        let mut names = names();
+        if let Some(poison) = &self.poison {
+            names.people.iter_mut().for_each(|(_, name)| name.clone_from(poison));
+            names.doors.iter_mut().for_each(|(_, name)| name.clone_from(poison));
+            names.keys.iter_mut().for_each(|(_, name)| name.clone_from(poison));
+        }
+        History { rows, names, next, searched_to, damaged: 0 }
+    }
+
+    /// A page of the audit trail, of at most 100 rows; where to go on is how many hundreds were told.
+    fn trail(&self, search: &AuditSearch) -> AuditPage {
+        let told = usize::from(search.after.as_ref().and_then(|after| after.first().copied()).unwrap_or(0)) * 100;
+        let mut rows = audit_rows(self.recorded.max(6));
+        if let Some(poison) = &self.poison {
+            rows.iter_mut().for_each(|row| row.name.clone_from(poison));
+            rows.iter_mut().flat_map(|row| &mut row.facts).for_each(|fact| fact.of.clone_from(poison));
+        }
+        rows.retain(|row| {
+            let refused = row.refused.is_some();
+            row.at >= search.from && row.at < search.until && search.refused.is_none_or(|wanted| wanted == refused)
+        });
+        if !search.newest_first {
+            rows.reverse();
+        }
+        let next = (rows.len() > told + 100).then(|| vec![u8::try_from(told / 100 + 1).unwrap()]);
+        let mut rows: Vec<AuditRow> = rows.into_iter().skip(told).take(100).collect();
+        if search.export {
+            rows.iter_mut().for_each(|row| row.link = Some([1; 32]));
+        }
+        let searched_to = next.as_ref().and_then(|_| rows.last().map(|row| row.at));
+        let beginning = (search.export && told == 0).then(|| ([0; 32], "{\"keyward_audit\":1}".to_owned()));
+        AuditPage { rows, next, searched_to, beginning }
     }
 
     fn poisoned<R>(&self, mut rows: Vec<R>, name: impl Fn(&mut R) -> &mut String) -> Vec<R> {
@@ -328,6 +429,15 @@ fn people() -> Vec<PersonRow> {
 }
 
 fn person_detail(person: PersonId) -> PersonDetail {
+    let mut row = people().into_iter().find(|row| row.id == person).unwrap_or_else(site::me);
+    // Who asks, Dana, is number 1 here too.
+    row.portfolio_manager |= person == PersonId(1);
+    let levels: Vec<(PropertyId, Level)> = property_detail(PropertyId(1))
+        .levels
+        .into_iter()
+        .filter(|(id, _, _)| *id == person)
+        .map(|(_, _, level)| (PropertyId(1), level))
+        .collect();
     let code = |id: u64, door, name: &str| CodeRow {
         id: CodeId(id),
         property: PropertyId(1),
@@ -337,14 +447,14 @@ fn person_detail(person: PersonId) -> PersonDetail {
     };
     PersonDetail {
         revision: 18_204,
-        row: people().into_iter().find(|row| row.id == person).unwrap_or_else(site::me),
+        row,
         phone: Some("+1 212 555 0147".into()),
         note: None,
         cards: Vec::new(),
         holds: site::holds(person),
         guest_of: site::guest_of(person),
         codes: vec![code(1, 1, "Main entrance"), code(2, 2, "Garage")],
-        levels: Vec::new(),
+        levels,
     }
 }
 
@@ -381,6 +491,10 @@ fn effects(command: &Command) -> Effects {
             effects.codes_made = vec![at(*person, 1)];
             effects.totals = Totals { doors_gained: 1, codes_made: 1, ..Totals::default() };
         }
+        Command::SetLevel(_, person, Some(Level::Specific(_))) => {
+            effects.sight_lost = vec![at(*person, 1), at(*person, 2)];
+            effects.totals = Totals { sight_lost: 2, ..Totals::default() };
+        }
         _ => {}
     }
     effects
@@ -406,18 +520,233 @@ fn live_rows() -> Vec<LiveRow> {
     ]
 }
 
+/// Those rows with their names.
+pub fn log_rows() -> Vec<super::LogRow> {
+    let names = names();
+    let named = super::Named::of(&names);
+    live_rows().iter().map(|row| named.row(row)).collect()
+}
+
 fn names() -> Names {
     Names {
         people: vec![(PersonId(1), "Tracy".into()), (PersonId(2), "Lee".into()), (PersonId(9), "Visitor".into())],
-        doors: vec![(DoorId(1), "Main entrance".into())],
+        doors: vec![(DoorId(1), "Main entrance".into()), (DoorId(2), "Garage".into())],
         keys: vec![(KeyId(1), "Key A".into()), (KeyId(4), "Residences".into())],
         carriers: Vec::new(),
     }
 }
 
-fn history() -> History {
-    let rows = live_rows().into_iter().rev().take(1).collect();
-    History { rows, names: names(), next: None, searched_to: None, damaged: 0 }
+/// So many rows, a minute apart, the newest a minute before noon; every fifth is denied, every other at the garage.
+fn recorded(count: usize) -> Vec<LiveRow> {
+    let row = |back: usize| LiveRow {
+        time: noon().plus_seconds(-60 * i64::try_from(back).unwrap()),
+        door: DoorId(if back.is_multiple_of(2) { 2 } else { 1 }),
+        denied: back.is_multiple_of(5).then_some(Reason::NoKey),
+        ..live_rows()[3]
+    };
+    (1..=count).rev().map(row).collect()
+}
+
+/// A token that is always the same.
+pub fn fresh() -> super::token::Fresh {
+    let token = format!("kwj1.{}Bwc.{}CQk@keyward.example:4433", "BwcH".repeat(10), "CQkJ".repeat(10));
+    super::token::Fresh { token: token.parse().unwrap(), hash: [3; 32] }
+}
+
+/// Lee is Limited there, and Ana has Key A and the Residences.
+fn property_detail(property: PropertyId) -> PropertyDetail {
+    let row = overview(Some(Level::Full)).properties.into_iter().find(|row| row.id == property).unwrap();
+    PropertyDetail {
+        revision: 18_204,
+        row,
+        codes: keyward_protocol::entry::CodePolicy::default(),
+        on_log_failure: keyward_protocol::entry::OnLogFailure::Deny,
+        holidays: Vec::new(),
+        deliveries: None,
+        lockdowns: Vec::new(),
+        levels: vec![
+            (PersonId(2), "Lee".into(), Level::Limited),
+            (PersonId(3), "Ana".into(), Level::Specific(vec![KeyId(1), KeyId(4)])),
+        ],
+    }
+}
+
+fn identities() -> Vec<keyward_protocol::message::admission::IdentityRow> {
+    use keyward_protocol::{
+        entry::Party,
+        message::admission::{ConnectedRow, IdentityRow},
+    };
+    let row = |id, party, name: &str, label: &str, disabled, connected: bool| IdentityRow {
+        id: IdentityId(id),
+        party,
+        name: name.into(),
+        label: label.into(),
+        joined: noon().plus_seconds(-40 * 86_400),
+        disabled,
+        connected: connected.then(|| ConnectedRow {
+            address: "198.51.100.7:51820".into(),
+            since: noon().plus_seconds(-240),
+            certificate_until: noon().plus_seconds(8 * 3_600),
+        }),
+    };
+    vec![
+        row(1, Party::Operator(PersonId(3)), "Ana", "gw-ops2", false, true),
+        row(2, Party::Operator(PersonId(3)), "Ana", "old laptop", true, false),
+        row(3, Party::Lock(LockId(1)), "Gateway 1", "gw-01", false, true),
+    ]
+}
+
+fn locks() -> Vec<LockRow> {
+    use keyward_protocol::{entry::LockScope, message::admission::ConnectedRow};
+    let row = |id, name: &str, scope, disabled, joined: bool, connected: bool| LockRow {
+        id: LockId(id),
+        name: name.into(),
+        scope,
+        disabled,
+        identity: joined.then_some(IdentityId(id)),
+        connected: connected.then(|| ConnectedRow {
+            address: "203.0.113.9:40404".into(),
+            since: noon().plus_seconds(-7_200),
+            certificate_until: noon().plus_seconds(20 * 86_400),
+        }),
+    };
+    let some = LockScope::Doors(vec![DoorId(1), DoorId(2)]);
+    vec![
+        row(1, "Gateway 1", LockScope::Property(PropertyId(1)), false, true, true),
+        row(2, "Garage reader", some.clone(), false, true, false),
+        row(3, "Roof", LockScope::Doors(vec![DoorId(1)]), false, false, false),
+        row(4, "Old gateway", some, true, true, false),
+    ]
+}
+
+fn tokens() -> Vec<keyward_protocol::message::admission::TokenRow> {
+    use keyward_protocol::{entry::Party, message::admission::TokenRow};
+    let until = noon().plus_seconds(3_600);
+    vec![
+        TokenRow { id: TokenId(5), party: Party::Lock(LockId(3)), name: "Roof".into(), until },
+        TokenRow { id: TokenId(6), party: Party::Operator(PersonId(3)), name: "Ana".into(), until },
+    ]
+}
+
+/// So many acts, a minute apart, the newest first; every third was refused.
+fn audit_rows(count: usize) -> Vec<AuditRow> {
+    let fact = |of: &str, what: &str, before: Option<&str>, after: Option<&str>| Fact {
+        of: of.into(),
+        what: what.into(),
+        before: before.map(str::to_owned),
+        after: after.map(str::to_owned),
+    };
+    let row = |back: usize| {
+        let refused = back.is_multiple_of(3);
+        let given = vec![fact("Key `Key A`", "holder `Lee`", None, Some("always"))];
+        let changed = vec![
+            fact("Key `Key A`", "name", Some("Key Alpha"), Some("Key A")),
+            fact("Key `Key A`", "door `Gym`", Some("always"), None),
+        ];
+        AuditRow {
+            at: noon().plus_seconds(-60 * i64::try_from(back).unwrap()),
+            by: match back % 4 {
+                1 => ActedBy::Person(PersonId(1)),
+                2 => ActedBy::Person(PersonId(2)),
+                3 => ActedBy::Holder(PersonId(3)),
+                _ => ActedBy::Clock,
+            },
+            name: ["", "Dana <dana@mail.example>", "Lee <lee@mail.example>", "Ana <ana@mail.example>"][back % 4].into(),
+            from: (!back.is_multiple_of(4)).then(|| "198.51.100.7:51820".into()),
+            revision: 18_204 - back as u64,
+            act: [Act::Expired, Act::KeyChanged, Act::KeyGiven, Act::KeyShared][back % 4],
+            property: (!back.is_multiple_of(4)).then_some(PropertyId(1)),
+            about: None,
+            facts: if back % 4 == 1 { changed } else { given },
+            refused: refused.then(|| "not permitted: managing the Key is missing".into()),
+            more: if refused { 2 } else { 0 },
+            link: None,
+        }
+    };
+    (1..=count).map(row).collect()
+}
+
+fn alert() -> AlertRow {
+    AlertRow {
+        property: PropertyId(1),
+        door: DoorId(2),
+        name: "Garage".into(),
+        left: 0,
+        more_at: Some(noon().plus_seconds(600)),
+        ran_out: noon().plus_seconds(-1_200),
+    }
+}
+
+fn doors() -> Vec<DoorRow> {
+    use keyward_protocol::entry::DoorKind;
+    let row = |id, name: &str| DoorRow {
+        id: DoorId(id),
+        name: name.into(),
+        kind: DoorKind::Entrance,
+        occupied: false,
+        labels: Vec::new(),
+        keys: 2,
+        codes: 40,
+        locked_down: false,
+    };
+    vec![row(1, "Main entrance"), row(2, "Garage")]
+}
+
+/// In the past a Key's hours were over, its period is told, and another Key would have opened; now it opens.
+fn explanation(at: Option<Moment>) -> Explanation {
+    use keyward_protocol::entry::{Opening, ScheduleRef};
+    let named = |id, name: &str| NamedKey { id: KeyId(id), name: name.into() };
+    let opening = Opening { schedule: ScheduleRef::Named(ScheduleId(1)), code: true };
+    let standing = StandingRow {
+        key: Some(named(2, "Key B")),
+        host: None,
+        openings: vec![NamedOpening { opening, schedule: "business hours".into() }],
+        from: None,
+        until: Some(Moment::parse("2026-12-31T00:00:00-05:00").unwrap()),
+        excepted: false,
+        refuses: at.map(|_| Reason::OutsideSchedule),
+    };
+    let other = StandingRow {
+        key: None,
+        host: None,
+        openings: Vec::new(),
+        from: None,
+        until: None,
+        excepted: false,
+        refuses: Some(Reason::NoKey),
+    };
+    Explanation {
+        revision: 18_204,
+        at: at.unwrap_or(noon()),
+        person: PersonId(2),
+        name: "Lee".into(),
+        door: DoorId(1),
+        door_name: "Main entrance".into(),
+        by_code: true,
+        denied: at.map(|_| Reason::OutsideSchedule),
+        suspended: false,
+        no_code: false,
+        lockdowns: Vec::new(),
+        held: vec![standing, other],
+        flips_at: Some(noon().plus_seconds(6 * 3_600)),
+        would_open: at.map(|_| named(3, "Employee All Access 24/7")).into_iter().collect(),
+    }
+}
+
+fn who_can(at: Option<Moment>) -> WhoCan {
+    let row = |id, name: &str, key: Option<&str>, by_code| WhoRow {
+        person: PersonId(id),
+        name: name.into(),
+        email: format!("{}@mail.example", name.to_lowercase()),
+        how: How {
+            key: key.map(|name| NamedKey { id: KeyId(1), name: name.into() }),
+            host: key.is_none().then(|| (PersonId(1), "Tracy".into())),
+            by_code,
+        },
+    };
+    let rows = vec![row(1, "Tracy", Some("Key A"), true), row(9, "Visitor", None, false)];
+    let people = Page { revision: 18_204, total: 3, rows, next: None };
+    WhoCan { at: at.unwrap_or(noon()), carriers: true, people }
 }
 
 /// The token that is made up, whatever it is for.

@@ -1,7 +1,11 @@
 //! What events make of the client.
 
+mod audit;
 mod doors;
 mod keys;
+mod locks;
+mod logs;
+mod managers;
 mod people;
 
 use crossterm::event::{KeyCode, KeyModifiers};

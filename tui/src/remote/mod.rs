@@ -21,7 +21,7 @@ use keyward_protocol::{
 use tokio::sync::mpsc;
 
 pub use self::scrub::Scrub;
-use crate::servers::Known;
+use crate::{app::token::Fresh, servers::Known};
 
 /// So many orders may wait for the task.
 const ORDERS_MAX: usize = 1_024;
@@ -45,6 +45,8 @@ pub enum Order {
     Watch(WatchId, Subscribe),
     /// Stop watching.
     Unwatch(WatchId),
+    /// Make a token to join with, of which the server knows nothing yet.
+    NewToken,
     /// Connect anew, without waiting any longer.
     Reconnect,
     /// Make up a token that somebody may join this server with. The server hears of it by another request.
@@ -67,6 +69,8 @@ pub enum Told {
     Link(LinkTold),
     /// What came of a request. Each is told once.
     Answer(Ticket, Box<Result<Answer, Failure>>),
+    /// A token that was ordered; else why there is none.
+    NewToken(Result<Fresh, String>),
     /// More of a live view.
     Live(WatchId, Box<LiveBatch>),
     /// A token that was made up, or why none was.

@@ -21,7 +21,7 @@ use tokio::{
 };
 
 use super::{Failure, LinkTold, NewToken, Order, Scrub, Told, WatchId, backoff, changes, outcome};
-use crate::servers::Known;
+use crate::{app::token::Fresh, servers::Known};
 
 /// How long connecting, and each answer, may take.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -111,6 +111,12 @@ impl Owner {
                         return Waited::Gone;
                     }
                 }
+                Some(Order::NewToken) => {
+                    let none = Told::NewToken(Err("there is no connection".to_owned()));
+                    if self.told.send(none).await.is_err() {
+                        return Waited::Gone;
+                    }
+                }
                 Some(Order::Ask(ticket, _)) => {
                     let failed = Told::Answer(ticket, Box::new(Err(Failure::NotConnected)));
                     if self.told.send(failed).await.is_err() {
@@ -175,6 +181,11 @@ impl Owner {
                         break Ended::Screen;
                     }
                 }
+                Some(Order::NewToken) => {
+                    if self.told.send(Told::NewToken(new_token(server))).await.is_err() {
+                        break Ended::Screen;
+                    }
+                }
                 Some(Order::Watch(watch, subscribe)) => {
                     let task = keep_watching(connection.clone(), watch, subscribe.clone(), self.told.clone());
                     let before = watching.insert(watch, tasks.spawn(task));
@@ -201,6 +212,12 @@ impl Owner {
 fn make_up_token(server: &Known) -> Result<NewToken, String> {
     let made = client::new_token(&server.identity.ca_pem, server.addresses.first().cloned());
     made.map(|(token, hash)| NewToken { token, hash }).map_err(|error| error.to_string())
+}
+
+/// A token that names the server's authority and where we find it ourselves.
+fn new_token(server: &Known) -> Result<Fresh, String> {
+    let made = client::new_token(&server.identity.ca_pem, server.addresses.first().cloned());
+    made.map(|(token, hash)| Fresh { token, hash }).map_err(|error| error.to_string())
 }
 
 /// Connects to the first address that answers. A server that refuses our certificate says so only when it is asked

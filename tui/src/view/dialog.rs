@@ -1,12 +1,32 @@
 //! What lies over the screen: help, palette, forms and reviews.
 
-use super::{head, layout::Band, log::HIDDEN, painter::Painter, text::grouped, week};
-use crate::app::{
-    App, Dialog,
-    form::{Entry, Form, Many, Pick},
-    palette::Palette,
-    review::{Focus, Kind, Line, Phase, Review},
-    secret::Secret,
+use keyward_protocol::{
+    message::manage::{AlertRow, DoorCodes},
+    time::human_micros,
+};
+use ratatui::style::Style;
+
+use super::{
+    head,
+    layout::Band,
+    log::HIDDEN,
+    painter::Painter,
+    text::{counted, grouped},
+    week,
+};
+use crate::{
+    app::{
+        App, Dialog, Link, Shell,
+        explain::Asked,
+        form::{Entry, Form, Many, Pick},
+        jobs::State,
+        palette::Palette,
+        review::{Focus, Kind, Line, Phase, Review},
+        secret::Secret,
+        server::Server,
+        token::Token,
+    },
+    theme::Theme,
 };
 
 /// With fewer rows a review leaves out what is only said beside its list.
@@ -44,6 +64,9 @@ pub fn welcome(band: Band, painter: &mut Painter<'_>) {
 pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>) {
     match dialog {
         Dialog::Help { top } => help(app, *top, band, painter),
+        Dialog::Server(server) => self::server(app, server, band, painter),
+        Dialog::Token(token) => self::token(app, token, band, painter),
+        Dialog::Jobs { top } => jobs(app, *top, band, painter),
         Dialog::Palette(palette) => self::palette(palette, band, painter),
         Dialog::Form(form) => self::form(app, form, band, painter),
         Dialog::Review(review) => self::review(app, review, band, painter),
@@ -55,7 +78,9 @@ pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>)
 /// The chords of a dialog, those first that survive longest.
 pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
     match dialog {
-        Dialog::Help { .. } => &["Esc close", "Up Down scroll"],
+        Dialog::Help { .. } | Dialog::Jobs { .. } => &["Esc close", "Up Down scroll"],
+        Dialog::Server(_) => &["Esc close"],
+        Dialog::Token(_) => &["y copy", "Esc close, for good"],
         Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
         Dialog::Secret(_) => &["Esc close; it is not shown again", "y copy"],
         Dialog::Week(week) if week.focus() == crate::app::week::Focus::Grid => {
@@ -87,6 +112,118 @@ fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
         };
         painter.put(left + 1, first + line, 8, binding.shown, painter.theme.strong);
         painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
+    }
+}
+
+/// How the server is: the link first, then what it says of itself, then what needs an eye.
+fn server(app: &App, server: &Server, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, &format!("SERVER {}", app.shell.server));
+    let (left, inner) = painter.inner();
+    for ((text, style), row) in server_lines(app, server, painter.theme).into_iter().zip(0..height) {
+        painter.put(left + 1, first + row, inner.saturating_sub(1), &text, style);
+    }
+}
+
+/// What needs an eye comes first: there may be room for no more.
+fn server_lines(app: &App, server: &Server, theme: Theme) -> Vec<(String, Style)> {
+    let shell = &app.shell;
+    let link = match &shell.link {
+        Link::Connecting => ("Link        connecting".to_owned(), theme.alert),
+        Link::Up { round_trip_us } => {
+            (format!("Link        up, {} there and back", human_micros(*round_trip_us)), theme.text)
+        }
+        Link::Down { why, .. } => (format!("Link        down: {why}"), theme.alert),
+    };
+    let mut lines = vec![link];
+    lines.extend(alert_lines(server, shell, theme));
+    let Some(overview) = &shell.overview else { return lines };
+    let codes = match &overview.door_codes {
+        DoorCodes::There => ("Door codes  are judged".to_owned(), theme.text),
+        DoorCodes::BeingRead => ("Door codes  are being read: none is judged yet".to_owned(), theme.alert),
+        DoorCodes::Unreadable(why) => (format!("Door codes  can't be read: {why}"), theme.alert),
+    };
+    let lockdowns: u64 = overview.properties.iter().map(|row| row.lockdowns).sum();
+    let style = if lockdowns > 0 { theme.alert } else { theme.text };
+    let properties = counted(overview.properties.len() as u64, "property", "properties");
+    let (people, locks) = (counted(overview.people, "person", "people"), counted(overview.locks, "lock", "locks"));
+    lines.extend([
+        codes,
+        (format!("Lockdowns   {}", grouped(lockdowns)), style),
+        (format!("Portfolio   {}, revision {}", overview.name, overview.revision), theme.text),
+        (format!("Has         {properties}, {people}, {locks}"), theme.text),
+    ]);
+    lines
+}
+
+fn alert_lines(server: &Server, shell: &Shell, theme: Theme) -> Vec<(String, Style)> {
+    match &server.alerts {
+        Asked::Not | Asked::Waiting(_) => vec![("Wrong codes ...".to_owned(), theme.quiet)],
+        Asked::Failed(why) => vec![(format!("Wrong codes {why}"), theme.alert)],
+        Asked::Here(rows) if rows.is_empty() => {
+            vec![("Wrong codes ran out at no door within a day".to_owned(), theme.text)]
+        }
+        Asked::Here(rows) => {
+            let line = |row: &AlertRow| {
+                let more =
+                    row.more_at.map_or_else(String::new, |at| format!(", one more at {}", head::date(shell, at)));
+                let ran_out = head::date(shell, row.ran_out);
+                let takes = counted(row.left.into(), "code", "codes");
+                (format!("  {}  at {ran_out}; takes {takes} now{more}", row.name), theme.alert)
+            };
+            let title = ("WRONG CODES RAN OUT".to_owned(), theme.strong);
+            std::iter::once(title).chain(rows.iter().map(line)).collect()
+        }
+    }
+}
+
+/// A token, whole, over as many lines as it needs: it is shown once.
+fn token(app: &App, token: &Token, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, &format!("TOKEN for {}", token.of.whose));
+    let (left, inner) = painter.inner();
+    let (theme, room) = (painter.theme, inner.saturating_sub(2));
+    let text = token.token.expose();
+    let characters: Vec<char> = text.chars().collect();
+    let mut y = first;
+    for line in characters.chunks(usize::from(room.max(1))) {
+        if y < first + height {
+            painter.put(left + 1, y, room, &line.iter().collect::<String>(), theme.strong);
+        }
+        y += 1;
+    }
+    let said = [
+        String::new(),
+        "It is shown once and can't be shown again.".to_owned(),
+        format!("Whoever has it joins with it, once, until {}.", head::date(&app.shell, token.of.until)),
+        "A token that was lost is revoked with the locks (6).".to_owned(),
+    ];
+    for line in said {
+        if y < first + height {
+            painter.put(left + 1, y, room, &line, theme.text);
+        }
+        y += 1;
+    }
+}
+
+fn jobs(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
+    let (first, height) = painter.panel(band, "JOBS");
+    let (left, inner) = painter.inner();
+    let theme = painter.theme;
+    let jobs = app.shell.jobs.all();
+    if jobs.is_empty() {
+        painter.put(left + 1, first, inner.saturating_sub(1), "Nothing was exported yet.", theme.quiet);
+    }
+    // The newest first.
+    for (job, line) in jobs.iter().rev().skip(top).zip(0..height) {
+        let (state, style) = match &job.state {
+            State::Running | State::Ending => ("running".to_owned(), theme.strong),
+            State::Done(path) => (path.clone(), theme.text),
+            State::Failed(why) => (why.clone(), theme.alert),
+        };
+        let room = inner.saturating_sub(1);
+        let used = room / 2;
+        let text = format!("{}, {} rows", job.title, grouped(job.rows));
+        painter.put(left + 1, first + line, used, &text, theme.text);
+        painter.put(left + 2 + used, first + line, room.saturating_sub(used + 1), &state, style);
     }
 }
 

@@ -8,7 +8,7 @@ use ratatui::style::Style;
 
 use super::{dialog, layout::Band, painter::Painter, text::grouped};
 use crate::{
-    app::{App, Link, SCREENS, ScreenId, Shell},
+    app::{App, Link, SCREENS, Shell},
     keymap::Action,
 };
 
@@ -127,7 +127,7 @@ pub fn footer(app: &App, band: Band, painter: &mut Painter<'_>) {
     let width = painter.width().saturating_sub(2);
     match app.typing() {
         Some(typed) if app.dialog().is_none() => {
-            input("/", typed, "Enter keeps, Esc clears", 1, band.y, painter);
+            input("/", typed, app.screen().filter_terms(), 1, band.y, painter);
         }
         _ => line(status(app, painter, width), band.y, width, painter),
     }
@@ -164,11 +164,9 @@ fn status(app: &App, painter: &Painter<'_>, width: u16) -> Vec<Word> {
     }
     let mut words = Vec::new();
     let mut word = |text: String, style, rank| words.push(Word { text, style, rank });
-    if app.screen_id() == ScreenId::Logs {
-        match shell.feed.logs.paused() {
-            None => word("FOLLOWING".into(), theme.strong, 0),
-            Some(new) => word(format!("PAUSED +{} new", grouped(new)), theme.alert, 0),
-        }
+    let mut said = app.screen().status(shell, width < 60).into_iter();
+    if let Some((text, alert)) = said.next() {
+        word(text, if alert { theme.alert } else { theme.strong }, 0);
     }
     if let Link::Down { why, .. } = &shell.link {
         word(why.clone(), theme.alert, 1);
@@ -183,21 +181,13 @@ fn status(app: &App, painter: &Painter<'_>, width: u16) -> Vec<Word> {
     if shell.people_hidden {
         word("people hidden".into(), theme.quiet, 4);
     }
-    if shell.overview.is_some() && app.screen_id() == ScreenId::Logs {
-        let style = if shell.feed.dropped > 0 { theme.alert } else { theme.quiet };
-        word(honesty(shell, width < 60), style, 3);
+    for (text, alert) in said {
+        word(text, if alert { theme.alert } else { theme.quiet }, if alert { 1 } else { 3 });
+    }
+    if let Some(job) = shell.jobs.running() {
+        word(format!("exporting, {} rows", grouped(job.rows)), theme.quiet, 5);
     }
     words
-}
-
-/// What of the log is not on the screen (L6).
-fn honesty(shell: &Shell, short: bool) -> String {
-    let dropped = grouped(shell.feed.dropped);
-    match (shell.feed.shown_one_in, short) {
-        (0 | 1, _) => format!("all shown, dropped {dropped}"),
-        (some, false) => format!("shown 1 in {}, dropped {dropped}", grouped(some)),
-        (some, true) => format!("1 in {}, dropped {dropped}", grouped(some)),
-    }
 }
 
 fn hints(app: &App, painter: &Painter<'_>) -> Vec<Word> {

@@ -47,6 +47,8 @@ impl Wants {
     pub const LIST: Wants = Wants { detail: &[(20, 5), (24, 6), (40, 7)], strip: &[(36, 8), (40, 11)], rates: &[] };
     /// A part of one thing, the thing under it.
     pub const PAGE: Wants = Wants { detail: &[(20, 4), (32, 6)], strip: &[(36, 8), (40, 11)], rates: &[] };
+    /// The log as it was recorded.
+    pub const RECORDED: Wants = Wants { detail: &[(20, 4), (32, 6)], strip: &[], rates: &[] };
     /// The live log.
     pub const LOG: Wants = Wants { detail: &[(32, 5)], strip: &[], rates: &[(16, 3), (24, 4)] };
 }
@@ -119,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_bands_fill_every_screen_exactly_and_the_list_never_vanishes() {
-        for wants in [Wants::LIST, Wants::PAGE, Wants::LOG] {
+        for wants in [Wants::LIST, Wants::PAGE, Wants::RECORDED, Wants::LOG] {
             for height in 1..=120 {
                 for width in [1, 40, 80, 200] {
                     let layout = Layout::of(width, height, wants);

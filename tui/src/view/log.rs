@@ -1,6 +1,6 @@
 //! The rows of the access log, on its screen and beside others, and its rates.
 
-use keyward_protocol::decision::Reason;
+use keyward_protocol::{decision::Reason, time::Moment};
 use ratatui::style::Style;
 
 use super::{
@@ -15,6 +15,8 @@ use crate::app::{BARS_A_MINUTE, BARS_MAX, LogRow, Shell};
 
 /// With so many columns for the table, times have their milliseconds.
 const MILLIS_FROM: u16 = 70;
+/// With so many columns, rows of any day have their whole date.
+const DATE_FROM: u16 = 100;
 /// Stands for a person while people are hidden.
 pub const HIDDEN: &str = "(hidden)";
 /// Room for the words before the bars, and for the count after them.
@@ -24,6 +26,10 @@ const AFTER_BARS: u16 = 16;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum LogField {
     Time,
+    /// The whole date and time.
+    Date,
+    /// The day of the year and the time, to the second or, where room is short, to the minute.
+    Day,
     Result,
     Reason,
     Door,
@@ -33,11 +39,17 @@ enum LogField {
     Host,
 }
 
-fn log_columns(width: u16) -> Vec<Placed<LogField>> {
+fn log_columns(width: u16, dated: bool) -> Vec<Placed<LogField>> {
     // Half a fraction of a second tells nothing: milliseconds are shown whole or not at all.
     let time = if width >= MILLIS_FROM { 12 } else { 8 };
+    let time = match dated {
+        false => column(LogField::Time, "TIME", time, time, 3),
+        true if width >= DATE_FROM => column(LogField::Date, "TIME", 23, 23, 3),
+        true if width >= MILLIS_FROM => column(LogField::Day, "TIME", 14, 14, 3),
+        true => column(LogField::Day, "TIME", 11, 11, 1),
+    };
     let columns = [
-        column(LogField::Time, "TIME", time, time, 3),
+        time,
         column(LogField::Result, "RESULT", 6, 6, 0),
         column(LogField::Reason, "REASON", 16, 20, 4),
         column(LogField::Door, "DOOR", 12, 36, 1),
@@ -58,9 +70,46 @@ pub fn rows<'r>(
     empty: &str,
     painter: &mut Painter<'_>,
 ) {
-    let placed = log_columns(painter.inner().1.saturating_sub(1));
+    marked_rows(shell, band, rows.map(|row| (row, false)), cursor, empty, painter);
+}
+
+/// The same, each with whether it is marked.
+pub fn marked_rows<'r>(
+    shell: &Shell,
+    band: Band,
+    rows: impl Iterator<Item = (&'r LogRow, bool)>,
+    cursor: Option<usize>,
+    empty: &str,
+    painter: &mut Painter<'_>,
+) {
+    let placed = log_columns(painter.inner().1.saturating_sub(1), false);
+    draw(shell, band, &placed, rows, cursor, empty, painter);
+}
+
+/// The same for rows of any day: they have their date.
+pub fn recorded_rows<'r>(
+    shell: &Shell,
+    band: Band,
+    rows: impl Iterator<Item = (&'r LogRow, bool)>,
+    cursor: Option<usize>,
+    empty: &str,
+    painter: &mut Painter<'_>,
+) {
+    let placed = log_columns(painter.inner().1.saturating_sub(1), true);
+    draw(shell, band, &placed, rows, cursor, empty, painter);
+}
+
+fn draw<'r>(
+    shell: &Shell,
+    band: Band,
+    placed: &[Placed<LogField>],
+    rows: impl Iterator<Item = (&'r LogRow, bool)>,
+    cursor: Option<usize>,
+    empty: &str,
+    painter: &mut Painter<'_>,
+) {
     let cell = |field: LogField, row: &LogRow, painter: &Painter<'_>| log_cell(shell, field, row, painter);
-    table(&placed, band, rows.map(|row| (row, false)), cursor, empty, cell, painter);
+    table(placed, band, rows, cursor, empty, cell, painter);
 }
 
 /// The newest rows, beside another screen.
@@ -76,6 +125,13 @@ fn log_cell(shell: &Shell, field: LogField, row: &LogRow, painter: &Painter<'_>)
     match field {
         LogField::Time if painter.inner().1 > MILLIS_FROM => (clock_millis(shell, row.at), theme.quiet),
         LogField::Time => (clock(shell, row.at), theme.quiet),
+        LogField::Date => (format!("{} {}", day(shell, row.at), clock_millis(shell, row.at)), theme.quiet),
+        LogField::Day => {
+            let (day, clock) = (day(shell, row.at), clock(shell, row.at));
+            let clock =
+                if painter.inner().1 > MILLIS_FROM { clock.as_str() } else { clock.get(..5).unwrap_or_default() };
+            (format!("{} {clock}", day.get(day.len().saturating_sub(5)..).unwrap_or_default()), theme.quiet)
+        }
         LogField::Result if row.granted => ("ALLOW".into(), theme.allow),
         LogField::Result => ("DENY".into(), theme.deny),
         LogField::Reason => (row.reason.map_or(NONE, |reason| reason.as_str()).into(), theme.text),
@@ -85,6 +141,11 @@ fn log_cell(shell: &Shell, field: LogField, row: &LogRow, painter: &Painter<'_>)
         LogField::Kind => (row.kind.into(), theme.quiet),
         LogField::Host => (row.host.as_deref().map_or_else(|| NONE.into(), person), theme.text),
     }
+}
+
+/// The date: `2026-11-20`.
+fn day(shell: &Shell, at: Moment) -> String {
+    shell.zone().to_datetime(at.timestamp()).date().to_string()
 }
 
 /// Bars of granted and denied checks over the last minutes, and what was denied for which reason.

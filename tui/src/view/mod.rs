@@ -49,10 +49,21 @@ pub fn list_rows(app: &App) -> usize {
     rows_of(&app.shell, app.screen().wants())
 }
 
+/// How many lines are seen of something that fills a screen that wants this.
+pub fn overlay_rows(shell: &Shell, wants: Wants) -> usize {
+    let layout = Layout::of(shell.width, shell.height, wants);
+    usize::from(layout.overlay().height.saturating_sub(1))
+}
+
+/// How many columns a line has that begins one column from the border.
+pub fn line_columns(shell: &Shell) -> usize {
+    let framed = Layout::of(shell.width, shell.height, Wants::LIST).framed;
+    usize::from(shell.width.saturating_sub(if framed { 3 } else { 1 }))
+}
+
 /// How many lines of the help are seen.
 pub fn help_rows(app: &App) -> usize {
-    let layout = Layout::of(app.shell.width, app.shell.height, app.screen().wants());
-    usize::from(layout.overlay().height.saturating_sub(1))
+    overlay_rows(&app.shell, app.screen().wants())
 }
 
 /// How many lines of a review's list are seen.

@@ -7,8 +7,12 @@ use ratatui::{
     style::{Color, Modifier},
 };
 
+mod audit;
 mod doors;
 mod keys;
+mod locks;
+mod logs;
+mod managers;
 mod people;
 
 use super::*;
@@ -18,19 +22,20 @@ use crate::{
 };
 
 /// The screen after these chords (`\n` is Enter, `\t` Tab), compared with the drawing.
-fn check(chords: &str, glyphs: Glyphs, (width, height): (u16, u16), expected: &str) {
+pub fn check(chords: &str, glyphs: Glyphs, (width, height): (u16, u16), expected: &str) {
     let screen = after(chords, glyphs, width, height).drawn();
-    let expected = expected.trim_end().trim_start_matches('\n');
-    assert_eq!(without_screens(screen.trim_end()), without_screens(expected), "\n{screen}");
+    same(&screen, expected);
 }
 
-/// Without the line of the screens, which each screen that is added changes.
-fn without_screens(screen: &str) -> Vec<&str> {
-    let of_screens = |line: &&str| line.contains("1 Keys") && line.contains("4 Logs");
-    screen.lines().filter(|line| !of_screens(line)).collect()
+/// Fails unless the screen is drawn like this, the line of all screens aside: that one grows with each of them.
+pub fn same(screen: &str, expected: &str) {
+    let tabs = |line: &&str| line.contains("1 Keys") && line.contains("4 Logs");
+    let without = |text: &str| text.lines().filter(|line| !tabs(line)).collect::<Vec<_>>().join("\n");
+    let expected = without(expected.trim_end().trim_start_matches('\n'));
+    assert_eq!(without(screen.trim_end()), expected, "\n{screen}");
 }
 
-fn after(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
+pub fn after(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
     let mut client = Client::new(glyphs, width, height);
     client.tell(batch());
     for c in chords.chars() {
@@ -40,7 +45,7 @@ fn after(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
     client
 }
 
-fn key(c: char) -> KeyCode {
+pub fn key(c: char) -> KeyCode {
     match c {
         '\n' => KeyCode::Enter,
         '\t' => KeyCode::Tab,
@@ -659,7 +664,7 @@ fn the_live_log() {
 | denied so far:  outside_schedule 1  unknown_credential 1                     |
 +------------------------------------------------------------------------------+
  FOLLOWING  shown 1 in 1,240, dropped 3
- Space pause  Enter open  / filter  : command  ? help  q back  s sort
+ Space pause  x explain  T history  e denied  = door  @ person  ? help  q back
 "#,
     );
     check(
@@ -706,7 +711,7 @@ fn the_live_log() {
 │ denied so far:  outside_schedule 1  unknown_credential 1                                                             │
 └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
  FOLLOWING  shown 1 in 1,240, dropped 3
- Space pause  Enter open  / filter  : command  ? help  q back  s sort
+ Space pause  x explain  T history  e denied  = door  @ person  X export  Enter open  / filter  ? help  q back
 "#,
     );
     check(
@@ -725,22 +730,22 @@ fn the_live_log() {
 
 ----------------------------------------
  FOLLOWING  1 in 1,240, dropped 3
- Space pause  ? help  q back
+ Space pause  x explain  ? help  q back
 "#,
     );
 }
 
 #[test]
 fn hostile_names_are_drawn_harmlessly_at_every_size() {
-    harmless_after(&["", "\n", "\nr", "g", "\nm", "?", ":", "4", "/\u{202e}\u{9b}"]);
+    harmless(&["", "\n", "\nr", "g", "\nm", "?", ":", "4", "/\u{202e}\u{9b}"]);
 }
 
-/// Draws what stands after these chords at many sizes, every name a hostile one.
-fn harmless_after(all: &[&str]) {
+/// Fails when something is drawn, after these chords, that could steer a terminal or turn text around.
+pub fn harmless(chords: &[&str]) {
     let hostile = "\u{1b}[2J\u{202e}evil\u{9b}31m\u{7}\r\n\u{2066}x\u{1b}]52;c;aGk=\u{7}";
     for glyphs in [Glyphs::ASCII, Glyphs::UNICODE] {
         for (width, height) in [(1, 1), (2, 3), (20, 6), (40, 12), (61, 17), (80, 24), (120, 40), (200, 60)] {
-            for chords in all {
+            for chords in chords {
                 let mut client = Client::unconnected(glyphs, width, height);
                 client.poison = Some(hostile.to_owned());
                 client.up();

@@ -39,6 +39,25 @@ fn shown(c: char, glyphs: &Glyphs) -> char {
     if name::is_unsafe(c) || (!glyphs.unicode && !c.is_ascii()) { glyphs.replaced } else { c }
 }
 
+/// The text in lines of at most `columns` columns, parted between words where that can be done.
+pub fn wrap(text: &str, columns: usize, glyphs: &Glyphs) -> Vec<String> {
+    let columns = columns.max(2);
+    let (mut lines, mut line) = (Vec::new(), String::new());
+    for word in text.split_inclusive(' ') {
+        if !line.is_empty() && width(&line, glyphs) + width(word.trim_end(), glyphs) > columns {
+            lines.push(std::mem::take(&mut line));
+        }
+        for c in word.chars() {
+            if width(&line, glyphs) + shown(c, glyphs).width().unwrap_or(0) > columns && c != ' ' {
+                lines.push(std::mem::take(&mut line));
+            }
+            line.push(c);
+        }
+    }
+    lines.push(line);
+    lines
+}
+
 /// The number with a comma before every third digit: `1,204,331`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -50,6 +69,11 @@ pub fn grouped(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// So many of something: `1 door`, `1,204 doors`.
+pub fn counted(number: u64, one: &str, more: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{} {more}", grouped(number)) }
 }
 
 #[cfg(test)]
@@ -80,6 +104,22 @@ mod tests {
         for (text, columns, fitted) in cases {
             assert_eq!(fit(text, columns, &Glyphs::UNICODE), fitted, "{text} {columns}");
             assert!(width(fitted, &Glyphs::UNICODE) <= columns);
+        }
+    }
+
+    #[test]
+    fn long_text_is_parted_between_words_and_nothing_is_lost() {
+        for (text, columns, lines) in [
+            ("", 9, vec![""]),
+            ("one two", 9, vec!["one two"]),
+            ("one two three", 7, vec!["one two ", "three"]),
+            ("unparted", 3, vec!["unp", "art", "ed"]),
+            ("東京都 a", 4, vec!["東京", "都 a"]),
+            ("ab", 0, vec!["ab"]),
+        ] {
+            let wrapped = wrap(text, columns, &Glyphs::UNICODE);
+            assert_eq!(wrapped, lines, "{text} {columns}");
+            assert_eq!(wrapped.concat(), text);
         }
     }
 

@@ -1,10 +1,13 @@
 //! The screens: one module each. A screen that is not in [`SCREENS`] does not exist.
 
+pub mod audit;
 pub mod doors;
 pub mod holding;
 pub mod hours;
 pub mod keys;
+pub mod locks;
 pub mod logs;
+pub mod managers;
 pub mod people;
 
 use std::fmt;
@@ -66,6 +69,9 @@ pub const SCREENS: &[(ScreenId, Make)] = &[
     (ScreenId::People, || Box::<people::People>::default()),
     (ScreenId::Doors, || Box::<doors::Doors>::default()),
     (ScreenId::Logs, || Box::<logs::LogScreen>::default()),
+    (ScreenId::Managers, || Box::<managers::Managers>::default()),
+    (ScreenId::Locks, || Box::<locks::Locks>::default()),
+    (ScreenId::Audit, || Box::<audit::Audit>::default()),
 ];
 
 /// A screen: its own state, what events make of it, and how it looks. What it wants done outside it asks of the shell.
@@ -126,6 +132,11 @@ pub trait Screen: fmt::Debug + Send {
         None
     }
 
+    /// Whether what every screen has makes no sense here: it is not there then.
+    fn lacks(&self, _action: Action) -> bool {
+        false
+    }
+
     /// Does what the chord asks for.
     fn act(&mut self, action: Action, shell: &mut Shell);
 
@@ -143,6 +154,16 @@ pub trait Screen: fmt::Debug + Send {
 
     /// Fits it to another size of the terminal.
     fn settle(&mut self, shell: &mut Shell);
+
+    /// What is said beside the filter while it is typed.
+    fn filter_terms(&self) -> &'static str {
+        "Enter keeps, Esc clears"
+    }
+
+    /// What is said at the foot, before everything else, and whether it needs an eye; `short` where room is short.
+    fn status(&self, _shell: &Shell, _short: bool) -> Vec<(String, bool)> {
+        Vec::new()
+    }
 
     /// What it is filtered by.
     fn filtered(&self) -> &str;

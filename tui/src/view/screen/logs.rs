@@ -3,7 +3,7 @@
 use keyward_protocol::decision::Reason;
 
 use crate::{
-    app::{LogRow, Shell, screen::logs::LogScreen},
+    app::{LogRow, Shell, history::Past, screen::logs::LogScreen},
     view::{
         facts::{self, Fact},
         layout::Layout,
@@ -15,18 +15,28 @@ use crate::{
 
 /// Draws it.
 pub fn render(screen: &LogScreen, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
-    let facts = shell.feed.logs.selected().map(|row| facts_of(shell, row)).unwrap_or_default();
+    if let Some(explain) = screen.explained() {
+        return super::explain::render(explain, shell, layout.overlay(), painter);
+    }
+    let facts = screen.selected(shell).map(|row| facts_of(shell, row)).unwrap_or_default();
     if screen.is_open() {
         return facts::panel("ROW", facts, layout.overlay(), painter);
     }
     let logs = &shell.feed.logs;
-    let cursor = logs.cursor();
-    let empty = match logs.counts() {
-        (_, 0) => "Nothing yet: checks appear here as locks ask them.",
-        _ => "Nothing matches the filter: Esc clears it.",
-    };
+    let cursor = screen.past().map_or(logs.cursor(), Past::cursor);
     let at = Some(cursor.at().saturating_sub(cursor.top()));
-    log::rows(shell, layout.list, logs.wanted_from(cursor.top()), at, empty, painter);
+    match screen.past() {
+        Some(past) => {
+            log::recorded_rows(shell, layout.list, past.shown_from(cursor.top()), at, past.none(), painter);
+        }
+        None => {
+            let empty = match logs.counts() {
+                (_, 0) => "Nothing yet: checks appear here as locks ask them.",
+                _ => "Nothing matches the filter: Esc clears it.",
+            };
+            log::marked_rows(shell, layout.list, logs.shown_from(cursor.top()), at, empty, painter);
+        }
+    }
     facts::panel("DETAIL", facts, layout.detail, painter);
     log::rates(shell, layout.rates, painter);
 }

@@ -1,0 +1,260 @@
+//! What events make of the log, its history, explanations and exports.
+
+use crossterm::event::KeyCode;
+use keyward_protocol::{
+    entry::Refusal,
+    id::{DoorId, PersonId},
+    message::{manage::Request, watch::Search},
+};
+
+use super::client;
+use crate::{
+    app::{
+        Effect, Event,
+        jobs::{JobId, Writing},
+        testing::{Client, batch, noon},
+    },
+    remote::Failure,
+    theme::Glyphs,
+};
+
+/// At the log, where so many rows are recorded.
+fn recorded(count: usize) -> Client {
+    let mut client = client();
+    client.recorded = count;
+    client.tell(batch());
+    client.press("4");
+    client.asked.clear();
+    client
+}
+
+fn jump(client: &mut Client, when: &str) {
+    client.press(&format!("T{when}"));
+    client.key(KeyCode::Enter);
+    client.key(KeyCode::Enter);
+}
+
+fn searches(client: &Client) -> Vec<&Search> {
+    let searches = client.asked.iter().filter_map(|request| match request {
+        Request::Search(search) => Some(search),
+        _ => None,
+    });
+    searches.collect()
+}
+
+// L3
+#[test]
+fn the_recorded_log_is_paged_back_and_forth_around_a_time() {
+    let mut client = recorded(500);
+    jump(&mut client, "08:48:55");
+    // The rows of 08:48 are the 180th before noon: there is more on both sides.
+    assert!(client.drawn().contains("11-20 08:47:55"), "{}", client.drawn());
+    let anchor = noon().plus_seconds(-180 * 60);
+    let (back, forth) = (searches(&client)[0].clone(), searches(&client)[1].clone());
+    assert_eq!((back.newest_first, back.until, forth.newest_first, forth.from), (true, anchor, false, anchor));
+    for _ in 0..10 {
+        client.key(KeyCode::Home);
+    }
+    assert!(client.drawn().contains("from the beginning"), "{}", client.drawn());
+    assert!(client.drawn().contains(">11-20 03:28:55"), "{}", client.drawn());
+    for _ in 0..10 {
+        client.key(KeyCode::End);
+    }
+    assert!(client.drawn().contains(">11-20 11:47:55"), "{}", client.drawn());
+    let asked = searches(&client).len();
+    client.press("kkj");
+    assert_eq!(searches(&client).len(), asked, "all of it is here");
+    client.key(KeyCode::Esc);
+    assert!(client.drawn().contains("Logs > live"), "{}", client.drawn());
+}
+
+#[test]
+fn a_filter_is_asked_of_the_server_once_it_is_typed_with_the_ids_that_are_meant() {
+    let mut client = recorded(500);
+    jump(&mut client, "");
+    client.asked.clear();
+    client.tell(Event::Key(KeyCode::Char('/').into()));
+    for c in "deny door:gar* reason:no_key since:2h".chars() {
+        client.key_at_once(KeyCode::Char(c));
+    }
+    assert!(client.asked.is_empty(), "nobody is asked while it is typed");
+    client.later(400);
+    let last = searches(&client)[0];
+    assert_eq!((last.granted, last.doors.clone()), (Some(false), Some(vec![DoorId(2)])));
+    assert_eq!(last.from, client.app.shell.now.unwrap().plus_seconds(-7_200 - 1).max(last.from));
+    client.key(KeyCode::Enter);
+    client.press("@");
+    client.later(400);
+    assert_eq!(searches(&client).last().unwrap().person, Some(PersonId(1)));
+    assert!(client.drawn().contains("person:#1"), "{}", client.drawn());
+    client.press("@");
+    assert!(!client.drawn().contains("person:#1"), "{}", client.drawn());
+}
+
+#[test]
+fn what_is_found_row_by_row_is_looked_for_page_by_page_and_not_for_ever() {
+    let mut client = recorded(6_000);
+    jump(&mut client, "");
+    client.asked.clear();
+    "/person:nobody\n"
+        .chars()
+        .for_each(|c| client.key_at_once(if c == '\n' { KeyCode::Enter } else { KeyCode::Char(c) }));
+    client.later(400);
+    let pages = searches(&client).len();
+    assert!((40..60).contains(&pages), "{pages}");
+    assert!(client.drawn().contains("PgUp goes on"), "{}", client.drawn());
+    client.key(KeyCode::PageUp);
+    assert!(searches(&client).len() > pages + 15);
+}
+
+#[test]
+fn a_lost_page_is_asked_again_when_somebody_goes_on() {
+    let mut client = recorded(500);
+    client.silent = true;
+    jump(&mut client, "");
+    client.failures = Some(Failure::Lost("no answer in time".into()));
+    client.answer_waiting();
+    assert!(client.drawn().contains("no answer in time: move on to ask again"), "{}", client.drawn());
+    client.failures = None;
+    client.press("k");
+    assert!(client.drawn().contains("11-20 11:47:55"), "{}", client.drawn());
+}
+
+// U5, U6
+#[test]
+fn a_line_is_explained_at_its_moment_and_now_and_at_other_times() {
+    let mut client = recorded(0);
+    client.press("EEx");
+    let explained = |client: &Client| -> Vec<Option<String>> {
+        let at = |request: &Request| match request {
+            Request::Explain { person: PersonId(2), door: DoorId(1), by_code: true, at } => {
+                Some(at.map(|at| at.to_string()))
+            }
+            _ => None,
+        };
+        client.asked.iter().filter_map(at).collect()
+    };
+    assert_eq!(explained(&client), [Some("2026-11-20T16:48:41.207Z".into()), None]);
+    client.key(KeyCode::Tab);
+    assert!(client.asked.iter().any(|request| matches!(request, Request::WhoCan(DoorId(1), Some(_), _))));
+    client.press("T2026-12-24 18:00");
+    client.key(KeyCode::Enter);
+    client.key(KeyCode::Enter);
+    assert_eq!(explained(&client)[2..], [Some("2026-12-24T23:00:00Z".into()), None]);
+    client.press("T2026-11-01 01:30");
+    client.key(KeyCode::Enter);
+    client.key(KeyCode::Enter);
+    assert!(client.drawn().contains("skip or repeat"), "{}", client.drawn());
+    client.key(KeyCode::Esc);
+    client.key(KeyCode::Esc);
+    assert!(client.drawn().contains("Logs > live"), "{}", client.drawn());
+}
+
+#[test]
+fn who_can_be_explained_is_asked_for_by_name_from_any_screen() {
+    let mut client = client();
+    client.press(":explain lee garage 2026-11-20 18:00");
+    (0..6).for_each(|_| client.key(KeyCode::Enter));
+    let asked = client.asked.iter().find_map(|request| match request {
+        Request::Explain { person, door, by_code, at: Some(at) } => Some((*person, *door, *by_code, at.to_string())),
+        _ => None,
+    });
+    assert_eq!(asked, Some((PersonId(2), DoorId(2), false, "2026-11-20T23:00:00Z".into())));
+    assert!(client.drawn().contains("WHY: Lee at Garage"), "{}", client.drawn());
+}
+
+// U7
+#[test]
+fn how_the_server_is_tells_its_alerts_as_they_come() {
+    let mut client = client();
+    client.silent = true;
+    client.press(":server");
+    client.key(KeyCode::Enter);
+    assert!(client.drawn().contains("Wrong codes ..."), "{}", client.drawn());
+    client.answer_waiting();
+    let screen = client.drawn();
+    assert!(
+        screen.contains("Door codes  are judged") && screen.contains("Garage  at 11:28; takes 0 codes"),
+        "{screen}"
+    );
+    client.press("q");
+    assert!(client.app.dialog().is_none());
+}
+
+fn written(client: &Client) -> (Vec<&Writing>, String) {
+    let writings = client.effects.iter().filter_map(|effect| match effect {
+        Effect::Write(_, writing) => Some(writing),
+        _ => None,
+    });
+    let writings: Vec<&Writing> = writings.collect();
+    let more = |writing: &&Writing| if let Writing::More(text) = writing { Some(text.clone()) } else { None };
+    let text = writings.iter().filter_map(more).collect();
+    (writings, text)
+}
+
+fn export(client: &mut Client, lines: bool) {
+    client.press("X");
+    client.key(KeyCode::Enter);
+    if lines {
+        client.key(KeyCode::Right);
+    }
+    client.key(KeyCode::Enter);
+    client.key(KeyCode::Enter);
+}
+
+// L4
+#[test]
+fn an_export_of_what_was_recorded_is_written_page_by_page_and_is_whole() {
+    let mut client = recorded(250);
+    jump(&mut client, "");
+    client.press("/deny");
+    client.key(KeyCode::Enter);
+    client.later(400);
+    export(&mut client, true);
+    let (writings, text) = written(&client);
+    assert_eq!(*writings[0], Writing::Begin { name: "log", extension: "jsonl" });
+    assert_eq!(**writings.last().unwrap(), Writing::End);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 50);
+    assert!(lines[0].contains("2026-11-20T07:38:55") && lines[49].contains("2026-11-20T11:43:55"), "oldest first");
+    client.tell(Event::Written(JobId(1), Ok("keyward-log-1.jsonl".into())));
+    assert!(client.drawn().contains("50 rows written to keyward-log-1.jsonl"), "{}", client.drawn());
+}
+
+#[test]
+fn an_export_of_marked_rows_is_of_those_and_hides_who_is_hidden() {
+    let mut client = recorded(0);
+    client.press("PEmEEm");
+    export(&mut client, false);
+    let (writings, text) = written(&client);
+    assert_eq!((writings.len(), text.lines().count()), (3, 3), "the titles and two rows");
+    assert!(!text.contains("Lee") && text.contains("(hidden)"), "{text}");
+}
+
+#[test]
+fn an_export_that_is_refused_or_cant_be_written_leaves_nothing_and_says_so() {
+    let mut client = recorded(250);
+    jump(&mut client, "");
+    client.failures = Some(Failure::Refused(Refusal::NotPermitted("being a manager".into())));
+    export(&mut client, false);
+    assert_eq!(written(&client).0.last(), Some(&&Writing::Drop));
+    assert!(client.drawn().contains("being a manager is missing"), "{}", client.drawn());
+    client.failures = None;
+    export(&mut client, false);
+    client.tell(Event::Written(JobId(2), Err("no space left".into())));
+    assert!(client.drawn().contains("is not written: no space left"), "{}", client.drawn());
+}
+
+#[test]
+fn a_long_filter_of_rows_stays_where_it_is_over_a_pause() {
+    let mut client = Client::new(Glyphs::ASCII, 80, 24);
+    client.tell(batch());
+    client.press("4/deny");
+    client.key(KeyCode::Enter);
+    client.press(" ");
+    client.tell(batch());
+    let screen = client.drawn();
+    assert!(screen.contains("PAUSED +4 new") && screen.contains("2 of 4 rows kept"), "{screen}");
+    client.press(" ");
+    assert!(client.drawn().contains("4 of 8 rows kept") && client.drawn().contains("filter: deny"));
+}
