@@ -205,10 +205,6 @@ impl Outside {
                 let failed = Box::new(Err(Failure::NotConnected));
                 Some(Event::Told(Told::Answer(ticket, failed)))
             }
-            Order::MakeUpToken(ticket) => {
-                let failed = Box::new(Err(Failure::NotConnected.to_string()));
-                Some(Event::Told(Told::MadeUp(ticket, failed)))
-            }
             Order::NewToken => {
                 let none = "there is no connection".to_owned();
                 Some(Event::Told(Told::NewToken(Err(none))))

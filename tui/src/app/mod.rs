@@ -19,7 +19,6 @@ mod rates;
 pub mod review;
 pub mod rows;
 pub mod screen;
-pub mod secret;
 pub mod server;
 mod shell;
 #[cfg(test)]
@@ -48,7 +47,6 @@ use self::{
     jobs::{JobId, Writing},
     palette::{Chosen, Palette},
     review::Review,
-    secret::Secret,
     server::Server,
     token::Token,
     week::Week,
@@ -126,8 +124,6 @@ pub enum Dialog {
     Form(Box<Form>),
     /// What would follow is read.
     Review(Box<Review>),
-    /// What is shown once, and never again.
-    Secret(Box<Secret>),
     /// A schedule is drawn.
     Week(Box<Week>),
     /// How the server is.
@@ -297,12 +293,7 @@ fn follow_up(app: &mut App) {
             Dialog::Form(form) => form.ask(&mut app.shell),
             Dialog::Review(review) => review.ask(&mut app.shell),
             Dialog::Server(server) => server.ask(&mut app.shell),
-            Dialog::Help { .. }
-            | Dialog::Palette(_)
-            | Dialog::Secret(_)
-            | Dialog::Week(_)
-            | Dialog::Token(_)
-            | Dialog::Jobs { .. } => {}
+            Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Week(_) | Dialog::Token(_) | Dialog::Jobs { .. } => {}
         }
         app.dialogs.push(dialog);
     }
@@ -349,13 +340,6 @@ fn hear(app: &mut App, told: Told) {
             (_, None) => {}
         },
         Told::Answer(ticket, answer) => answered(app, ticket, *answer),
-        Told::MadeUp(ticket, token) => {
-            if let Some(Asker::Screen(id)) = app.shell.asker(ticket)
-                && let Some((screen, shell)) = app.named(id)
-            {
-                screen.made_up(ticket, *token, shell);
-            }
-        }
     }
 }
 
@@ -453,7 +437,6 @@ fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
     match app.dialogs.last_mut() {
         Some(Dialog::Palette(palette)) => palette.key(key),
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
-        Some(Dialog::Secret(secret)) => secret.key(key, &mut app.shell),
         Some(Dialog::Week(week)) => week.key(key, app.shell.width),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
         Some(Dialog::Help { top }) => scroll(key, top, lines, help_page),
@@ -515,10 +498,7 @@ fn finish(app: &mut App, done: DialogDone) {
                 app.dialogs.push(Dialog::Week(week));
             }
         }
-        Some(Dialog::Review(mut review)) => {
-            if let Some(secret) = review.earned() {
-                app.shell.open(Dialog::Secret(Box::new(secret)));
-            }
+        Some(Dialog::Review(review)) => {
             app.shell.look(true);
             if let Some((screen, shell)) = app.named(review.owner) {
                 if review.steps().1 == 0 {
@@ -542,8 +522,7 @@ fn finish(app: &mut App, done: DialogDone) {
             }
             None => {}
         },
-        Some(Dialog::Help { .. } | Dialog::Secret(_) | Dialog::Server(_) | Dialog::Token(_) | Dialog::Jobs { .. })
-        | None => {}
+        Some(Dialog::Help { .. } | Dialog::Server(_) | Dialog::Token(_) | Dialog::Jobs { .. }) | None => {}
     }
 }
 

@@ -16,7 +16,6 @@ use super::{
     Dialog, DialogDone, ScreenId, Shell,
     cursor::{Cursor, Step as Scroll},
     form::{Form, typed},
-    secret::Secret,
     token::{For, Fresh, Token},
 };
 use crate::remote::{Failure, Ticket};
@@ -162,7 +161,6 @@ pub struct Review {
     safe_way: Option<SafeWay>,
     /// Typed where nobody loses anything and it can't be taken back all the same.
     grave: Option<&'static str>,
-    secret: Option<Secret>,
     kept: Option<Kept>,
     lines: Vec<Line>,
     scroll: Cursor,
@@ -188,7 +186,6 @@ impl Review {
             moved_on: false,
             safe_way: None,
             grave: None,
-            secret: None,
             kept: None,
             lines: Vec::new(),
             scroll: Cursor::default(),
@@ -218,18 +215,6 @@ impl Review {
     pub fn grave(mut self, phrase: &'static str) -> Review {
         self.grave = Some(phrase);
         self
-    }
-
-    /// Shows this when all is done, and not before.
-    #[must_use]
-    pub fn earning(mut self, secret: Secret) -> Review {
-        self.secret = Some(secret);
-        self
-    }
-
-    /// What is shown now that all is done, once.
-    pub fn earned(&mut self) -> Option<Secret> {
-        self.secret.take().filter(|_| self.steps.is_empty())
     }
 
     /// Tells which of the person's codes at the Key's doors are kept.

@@ -170,18 +170,6 @@ impl Shell {
         Some(ticket)
     }
 
-    /// Has a token made up for a screen, whose `made_up` is told it.
-    pub fn make_up_token(&mut self, screen: ScreenId) -> Option<Ticket> {
-        if !self.is_up() {
-            return None;
-        }
-        self.last_ticket += 1;
-        let ticket = Ticket(self.last_ticket);
-        self.askers.insert(ticket, Asker::Screen(screen));
-        self.effects.push(Effect::Order(Order::MakeUpToken(ticket)));
-        Some(ticket)
-    }
-
     /// Whether whoever looks is a Portfolio Manager; `None` until it was told.
     pub fn is_portfolio_manager(&self) -> Option<bool> {
         self.portfolio_manager

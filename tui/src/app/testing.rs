@@ -109,9 +109,6 @@ impl Client {
                         self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
                     }
                 }
-                Effect::Order(Order::MakeUpToken(ticket)) => {
-                    self.tell(Event::Told(Told::MadeUp(ticket, Box::new(Ok(site::token())))));
-                }
                 Effect::Order(Order::NewToken) => self.tell(Event::Told(Told::NewToken(Ok(fresh())))),
                 other => self.effects.push(other),
             }
@@ -747,11 +744,6 @@ fn who_can(at: Option<Moment>) -> WhoCan {
     let rows = vec![row(1, "Tracy", Some("Key A"), true), row(9, "Visitor", None, false)];
     let people = Page { revision: 18_204, total: 3, rows, next: None };
     WhoCan { at: at.unwrap_or(noon()), carriers: true, people }
-}
-
-/// The token that is made up, whatever it is for.
-pub fn token() -> crate::remote::NewToken {
-    site::token()
 }
 
 /// Some rows of the live log.

@@ -9,7 +9,6 @@ use keyward_protocol::{
 };
 
 use super::testing::noon;
-use crate::remote::NewToken;
 
 /// Tracy holds two Keys and has a guest; she is a guest of Lee's.
 pub fn holds(person: PersonId) -> Vec<HeldRow> {
@@ -66,12 +65,6 @@ pub fn me() -> PersonRow {
 
 pub fn revealed(code: CodeId) -> Revealed {
     Revealed { code, person: PersonId(1), door: DoorId(1), digits: "4071936".into() }
-}
-
-/// A token that is not random.
-pub fn token() -> NewToken {
-    let token = format!("kwj1.{}.{}@keys.harbor.example:4433", "A".repeat(43), "B".repeat(42) + "A");
-    NewToken { token: token.parse().unwrap(), hash: [3; 32] }
 }
 
 pub fn doors() -> Vec<DoorRow> {

@@ -11,9 +11,8 @@ use std::{io, thread, time::Duration};
 
 use keyward_protocol::{
     client::{ClientError, ManageError},
-    entry::{Refusal, Sha256},
+    entry::Refusal,
     message::{
-        join::JoinToken,
         manage::{Answer, Request},
         watch::{LiveBatch, Subscribe},
     },
@@ -49,17 +48,6 @@ pub enum Order {
     NewToken,
     /// Connect anew, without waiting any longer.
     Reconnect,
-    /// Make up a token that somebody may join this server with. The server hears of it by another request.
-    MakeUpToken(Ticket),
-}
-
-/// A token that was made up: its secret never leaves this machine but on the screen.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct NewToken {
-    /// What is handed over.
-    pub token: JoinToken,
-    /// What the server is told.
-    pub hash: Sha256,
 }
 
 /// What the connection tells.
@@ -73,8 +61,6 @@ pub enum Told {
     NewToken(Result<Fresh, String>),
     /// More of a live view.
     Live(WatchId, Box<LiveBatch>),
-    /// A token that was made up, or why none was.
-    MadeUp(Ticket, Box<Result<NewToken, String>>),
 }
 
 /// How the connection is.

@@ -20,7 +20,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Failure, LinkTold, NewToken, Order, Scrub, Told, WatchId, backoff, changes, outcome};
+use super::{Failure, LinkTold, Order, Scrub, Told, WatchId, backoff, changes, outcome};
 use crate::{app::token::Fresh, servers::Known};
 
 /// How long connecting, and each answer, may take.
@@ -105,12 +105,6 @@ impl Owner {
                 Some(Order::Reconnect) => return Waited::Hurried,
                 Some(Order::Watch(watch, subscribe)) => _ = self.watches.insert(watch, subscribe),
                 Some(Order::Unwatch(watch)) => _ = self.watches.remove(&watch),
-                Some(Order::MakeUpToken(ticket)) => {
-                    let failed = Told::MadeUp(ticket, Box::new(Err(Failure::NotConnected.to_string())));
-                    if self.told.send(failed).await.is_err() {
-                        return Waited::Gone;
-                    }
-                }
                 Some(Order::NewToken) => {
                     let none = Told::NewToken(Err("there is no connection".to_owned()));
                     if self.told.send(none).await.is_err() {
@@ -175,12 +169,6 @@ impl Owner {
                         _ = told.send(Told::Answer(ticket, Box::new(answer))).await;
                     });
                 }
-                Some(Order::MakeUpToken(ticket)) => {
-                    let made_up = Told::MadeUp(ticket, Box::new(make_up_token(server)));
-                    if self.told.send(made_up).await.is_err() {
-                        break Ended::Screen;
-                    }
-                }
                 Some(Order::NewToken) => {
                     if self.told.send(Told::NewToken(new_token(server))).await.is_err() {
                         break Ended::Screen;
@@ -206,12 +194,6 @@ impl Owner {
         }
         ended
     }
-}
-
-/// A token for this server, with the address that we find it by.
-fn make_up_token(server: &Known) -> Result<NewToken, String> {
-    let made = client::new_token(&server.identity.ca_pem, server.addresses.first().cloned());
-    made.map(|(token, hash)| NewToken { token, hash }).map_err(|error| error.to_string())
 }
 
 /// A token that names the server's authority and where we find it ourselves.

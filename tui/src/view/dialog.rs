@@ -22,7 +22,6 @@ use crate::{
         jobs::State,
         palette::Palette,
         review::{Focus, Kind, Line, Phase, Review},
-        secret::Secret,
         server::Server,
         token::Token,
     },
@@ -70,7 +69,6 @@ pub fn render(app: &App, dialog: &Dialog, band: Band, painter: &mut Painter<'_>)
         Dialog::Palette(palette) => self::palette(palette, band, painter),
         Dialog::Form(form) => self::form(app, form, band, painter),
         Dialog::Review(review) => self::review(app, review, band, painter),
-        Dialog::Secret(secret) => self::secret(secret, band, painter),
         Dialog::Week(week) => week::dialog(week, band, painter),
     }
 }
@@ -82,7 +80,6 @@ pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
         Dialog::Server(_) => &["Esc close"],
         Dialog::Token(_) => &["y copy", "Esc close, for good"],
         Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
-        Dialog::Secret(_) => &["Esc close; it is not shown again", "y copy"],
         Dialog::Week(week) if week.focus() == crate::app::week::Focus::Grid => {
             &["Esc cancel", "Space open or shut", "Tab next", "arrows move", "d like the day above"]
         }
@@ -357,20 +354,6 @@ fn offers(
 }
 
 /// What is shown once: broken where the line ends, since all of it has to be copied.
-fn secret(secret: &Secret, band: Band, painter: &mut Painter<'_>) {
-    let (first, height) = painter.panel(band, &secret.title);
-    let (left, inner) = painter.inner();
-    let room = inner.saturating_sub(2);
-    let theme = painter.theme;
-    let text = secret.token.expose();
-    let characters: Vec<char> = text.chars().collect();
-    let token = characters.chunks(usize::from(room).max(1)).map(|line| (String::from_iter(line), theme.strong));
-    let about = std::iter::once(String::new()).chain(secret.about.iter().cloned()).map(|line| (line, theme.text));
-    for ((line, style), row) in token.chain(about).zip(0..height) {
-        painter.put(left + 1, first + row, room, &line, style);
-    }
-}
-
 const NOT_CHOSEN: &str = "(not chosen yet)";
 
 fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {

@@ -17,7 +17,7 @@ use keyward_protocol::message::{manage::Answer, watch::LiveBatch};
 use super::{Shell, Step, form::Form, week::Week};
 use crate::{
     keymap::{Action, Binding},
-    remote::{Failure, NewToken, Ticket, WatchId},
+    remote::{Failure, Ticket, WatchId},
     view::{layout::Layout, layout::Wants, painter::Painter},
 };
 
@@ -103,9 +103,6 @@ pub trait Screen: fmt::Debug + Send {
 
     /// Takes what came of a request of its own.
     fn answered(&mut self, _ticket: Ticket, _answer: Result<Answer, Failure>, _shell: &mut Shell) {}
-
-    /// Takes a token that it had made up.
-    fn made_up(&mut self, _ticket: Ticket, _token: Result<NewToken, String>, _shell: &mut Shell) {}
 
     /// A review of its own was carried out as a whole; says whether what it came from is over.
     fn done(&mut self, _shell: &mut Shell) -> bool {

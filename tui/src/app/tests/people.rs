@@ -140,7 +140,7 @@ fn a_token_is_shown_once_and_only_when_the_server_knows_it() {
     let party = Party::Holder(PersonId(1));
     assert_eq!(made, Some((Command::MakeToken { party, hash: [3; 32], until }, true)));
     assert!(client.drawn().contains("kwj1."), "{}", client.drawn());
-    client.press("jq");
+    client.press("j");
     enter(&mut client, 1);
     assert!(client.drawn().contains("kwj1."), "a stray chord does not lose it");
     client.press("y");

@@ -5,7 +5,6 @@ use keyward_protocol::{
     id::PersonId,
     limits::TOKEN_SECONDS_MAX,
     message::manage::{PersonDetail, Request},
-    time::Moment,
 };
 
 use super::{
@@ -17,10 +16,9 @@ use crate::{
         Dialog,
         form::{Field, Filled, Form},
         review::{Review, Step},
-        secret::Secret,
+        token::For,
     },
     keymap::{Act, Binding, act, letter},
-    remote::NewToken,
 };
 
 pub const FIND: Act = Act("give by email");
@@ -53,14 +51,6 @@ pub const BINDINGS: &[Binding] = &[
 
 /// How long a token may be good for, in words and in seconds; the first is pre-filled.
 const TOKEN_TIMES: [(&str, i64); 3] = [("1 day", 86_400), ("1 hour", 3_600), ("7 days", TOKEN_SECONDS_MAX)];
-
-/// A token that is to be made for somebody.
-#[derive(Clone, Debug)]
-pub struct Invitation {
-    person: Who,
-    seconds: i64,
-    time: &'static str,
-}
 
 impl People {
     /// The person that is open, else those marked or under the cursor.
@@ -213,13 +203,19 @@ impl People {
         Ok(())
     }
 
-    /// How long a token is to be good for is chosen: its secret is made up.
+    /// How long a token is to be good for is chosen: the review tells the server its hash, and then shows it.
     pub(super) fn invite(&mut self, form: &Form, shell: &mut Shell) -> Result<(), String> {
         let (id, name) = form.subject.first().ok_or("the form is about nobody")?;
-        let (time, seconds) = *TOKEN_TIMES.get(form.choice(0)).ok_or("choose how long")?;
-        let invitation = Invitation { person: (PersonId(*id), name.clone()), seconds, time };
-        let ticket = shell.make_up_token(ScreenId::People).ok_or("there is no connection: nothing was made")?;
-        self.inviting = Some((ticket, invitation));
+        let (_, seconds) = *TOKEN_TIMES.get(form.choice(0)).ok_or("choose how long")?;
+        let now = shell.now.ok_or("no token was made: the time is not known")?;
+        let who = whom(&[(PersonId(*id), name.clone())], shell);
+        // A server may be a little behind this machine's clock.
+        let until = now.plus_seconds(seconds.min(TOKEN_SECONDS_MAX - 60));
+        let mut review = Review::new(ScreenId::People, format!("A TOKEN FOR THE APP OF {who}"), Vec::new());
+        "Whoever joins with it sees the person's Keys and all their door codes.".clone_into(&mut review.about);
+        review.nothing = "Nothing changes until somebody joins with it.";
+        review.afterwards = format!("made a token for {who}");
+        shell.open_with_token(review, For { party: Some(Party::Holder(PersonId(*id))), until, whose: who });
         Ok(())
     }
 
@@ -243,42 +239,6 @@ impl People {
             Some(_) if shell.people_hidden => Some("people and codes are hidden: P shows them again".to_owned()),
             Some(_) => None,
         }
-    }
-}
-
-impl Invitation {
-    /// The secret was made up: the review that tells the server its hash, and then shows it.
-    pub fn review(self, token: Result<NewToken, String>, shell: &mut Shell) {
-        let made_up = match token {
-            Ok(made_up) => made_up,
-            Err(why) => return shell.warn(format!("no token was made: {why}")),
-        };
-        let Some(until) = shell.now.map(|now: Moment| now.plus_seconds(self.seconds.min(TOKEN_SECONDS_MAX - 60)))
-        else {
-            return shell.warn("no token was made: the time is not known");
-        };
-        let person = std::slice::from_ref(&self.person);
-        let who = whom(person, shell);
-        let party = Party::Holder(self.person.0);
-        let command = Command::MakeToken { party, hash: made_up.hash, until };
-        let title = format!("A TOKEN FOR THE APP OF {who}");
-        let secret = Secret {
-            title: title.clone(),
-            about: vec![
-                format!("For the app of {who}: whoever has it sees their Keys and door codes."),
-                format!("It is good once, for {}, and is not shown again.", self.time),
-            ],
-            token: made_up.token,
-        };
-        let review = Review::new(ScreenId::People, title, vec![Step::new(self.person.1.clone(), command)]);
-        let about = "Whoever joins with it sees the person's Keys and all their door codes.";
-        open(
-            review.earning(secret),
-            about,
-            "Nothing changes until somebody joins with it.",
-            format!("made a token for {who}"),
-            shell,
-        );
     }
 }
 

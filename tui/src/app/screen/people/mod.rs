@@ -21,7 +21,7 @@ use super::{
 use crate::{
     app::{LogRow, Named, form::Form, list::List},
     keymap::{Action, Binding},
-    remote::{Failure, NewToken, Ticket},
+    remote::{Failure, Ticket},
     view::{
         self,
         layout::{Layout, Wants},
@@ -49,7 +49,6 @@ pub struct People {
     revealing: Option<Ticket>,
     revealed: Option<Revealed>,
     /// A token that is being made up, with what it is for.
-    inviting: Option<(Ticket, acts::Invitation)>,
     /// As the shell has it: crumbs are told without it.
     hidden: bool,
 }
@@ -275,12 +274,6 @@ impl Screen for People {
                     shell.warn(failure.to_string());
                 }
             }
-        }
-    }
-
-    fn made_up(&mut self, ticket: Ticket, token: Result<NewToken, String>, shell: &mut Shell) {
-        if let Some((_, invitation)) = self.inviting.take_if(|(asked, _)| *asked == ticket) {
-            invitation.review(token, shell);
         }
     }
 
