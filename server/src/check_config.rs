@@ -97,6 +97,10 @@ impl Report {
 
 /// The data directory; says whether a server runs there.
 fn data(layout: &Layout, all: &mut Report) -> bool {
+    if let Err(error) = engine::unless_unfinished(layout) {
+        all.wrong("data", error.to_string(), "");
+        return matches!(error, StartError::Running(_));
+    }
     if !layout.journal().is_dir() {
         all.wrong("data", StartError::nothing_in(layout.data()).to_string(), "");
         return false;

@@ -16,15 +16,16 @@ use crate::{
     domain::{
         audit::{Act, Acted, Fact},
         decide::{Decided, decide_causes},
-        directory::{Carrier, Directory, Portfolio},
+        directory::{Carrier, Directory, Identity, Party, Portfolio, Token},
         effects,
         event::{Actor, Cause, Change},
         site::Site,
     },
     engine::{Books, Layout, StartError},
+    identity::{Authority, Principal, Subject, Validity},
     store::{
         journal::{AnchorFound, Journal, inspect},
-        record::{Entry, encode_directory},
+        record::{Entry, Restored, add_part, decode_directory, encode_directory, parts},
         snapshot,
     },
     vault::{self, RootSecret, Vault, Wanted},
@@ -468,4 +469,96 @@ fn acts_of_the_audit_trail() {
     for ((what, acted), bytes) in acts.into_iter().zip(kept) {
         assert_eq!(Entry::decode(&bytes), Ok(Entry::Acted(acted)), "{what}");
     }
+}
+
+/// A Directory in which somebody joined, and somebody may.
+fn admitting() -> Directory {
+    let dir = tempfile::tempdir().unwrap();
+    let mut directory = Script::run(dir.path()).directory;
+    let mut portfolio = Portfolio::clone(&directory.portfolios[&PORTFOLIO]);
+    let admissions = &mut portfolio.admissions;
+    let parties = [Party::Lock(LockId(4)), Party::Operator(PersonId(1)), Party::Holder(PersonId(2))];
+    for (number, party) in (1..).zip(parties) {
+        let (id, hash) = (TokenId(number), [0xa0 + number as u8; 32]);
+        admissions.tokens.insert(id, Token { id, hash, party, until: NOW.plus_seconds(3_600) });
+        let (id, key, joined) = (IdentityId(number), [0xb0 + number as u8; 32], NOW.plus_seconds(60));
+        let identity = Identity { id, party, key, label: format!("key {number}"), joined, disabled: number == 2 };
+        admissions.identity_of_key.insert(key, id);
+        admissions.identities.insert(id, Arc::new(identity));
+    }
+    (admissions.next_token, admissions.next_identity) = (9, 5);
+    directory.portfolios.insert(PORTFOLIO, Arc::new(portfolio));
+    directory
+}
+
+// L5
+#[test]
+fn a_directory_with_tokens_and_keys_that_joined() {
+    let directory = admitting();
+    let bytes = encode_directory(&directory);
+    let pieces = fields(&bytes, &[("layout", 1)], "portfolios and carriers; tokens and keys that joined; archived");
+    let about = "A snapshot's Directory in which somebody joined or may, layout 4";
+    let kept = check("snapshot-directory.4.hex", about, &pieces).concat();
+    assert_eq!(decode_directory(&kept), Ok(directory.clone()));
+    // In words that do not come from the script.
+    let admissions = &decode_directory(&kept).unwrap().portfolios[&PORTFOLIO].admissions;
+    let disabled: Vec<&str> =
+        admissions.identities.values().filter(|one| one.disabled).map(|one| &*one.label).collect();
+    assert_eq!((admissions.tokens.len(), disabled, admissions.next_token), (3, vec!["key 2"], 9));
+    assert_eq!(admissions.identities[&IdentityId(3)].party, Party::Holder(PersonId(2)));
+}
+
+// L5
+#[test]
+fn what_a_repair_puts_at_the_beginning_of_a_history() {
+    let directory = admitting();
+    let restored = |part: &Directory| {
+        let (at, part) = (NOW.plus_seconds(600), encode_directory(part));
+        Entry::Restored(Restored { lineage: LINEAGE, sequence: 3, lost: 2, at, part }).encode()
+    };
+    let parts: Vec<Vec<u8>> = parts(&directory).iter().map(restored).collect();
+    let what = ["the carriers", "a portfolio: its name, tokens, and keys that joined", "its people", "its property"];
+    assert_eq!(parts.len(), what.len());
+    let made: Vec<(&str, Vec<u8>)> = what.into_iter().zip(parts).collect();
+    let about = "Entries of the journal that put a Directory at a history's beginning, layout 2";
+    let mut whole = Directory::default();
+    for bytes in check("journal-restored.2.hex", about, &made) {
+        let Ok(Entry::Restored(found)) = Entry::decode(&bytes) else { panic!("it is another entry") };
+        assert_eq!((found.lineage, found.sequence, found.lost), (LINEAGE, 3, 2));
+        assert_eq!(found.at, NOW.plus_seconds(600));
+        add_part(&mut whole, decode_directory(&found.part).unwrap());
+    }
+    assert_eq!(whole, directory);
+}
+
+/// What is signed can't be made anew byte for byte: these two are kept, and have to be read.
+#[test]
+fn an_authority_that_took_another_s_place_is_read() {
+    const KEPT: &str = "authority-rotated.1.hex";
+    let dir = tempfile::tempdir().unwrap();
+    let files = ["authority.key", "authority.pem"];
+    if file::read(KEPT).is_empty() {
+        let first = Authority::create(dir.path(), "a1b2", NOW).unwrap();
+        first.rotate(dir.path(), NOW.plus_seconds(86_400)).unwrap();
+    } else {
+        for ((_, bytes), name) in file::read(KEPT).iter().zip(files) {
+            fs::write(dir.path().join(name), bytes).unwrap();
+        }
+    }
+    let made = files.map(|name| (name, fs::read(dir.path().join(name)).unwrap()));
+    check(
+        KEPT,
+        "DATA.secrets/authority.key and authority.pem after a rotation: the authority, the cross certificate, the one before",
+        &made,
+    );
+    let now = NOW.plus_seconds(2 * 86_400);
+    let authority = Authority::open(dir.path()).unwrap();
+    assert_eq!((authority.lineage(), authority.taken_pem(now).len()), ("a1b2", 2));
+    assert!(authority.certificate_pem() != authority.taken_pem(now)[1]);
+    let lock = Principal::Lock { portfolio: PORTFOLIO, lock: LockId(4) };
+    let issued = authority.issue(&lock, Validity::lock(now), &Subject::Fresh).unwrap();
+    let (_, pem) = x509_parser::pem::parse_x509_pem(issued.certificate_pem.as_bytes()).unwrap();
+    assert!(authority.signed(&pem.contents, now));
+    // Both the one before and this one as that one signed it are there, or it would be damaged.
+    assert_eq!(fs::read_to_string(dir.path().join("authority.pem")).unwrap().matches("BEGIN CERT").count(), 3);
 }

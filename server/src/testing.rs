@@ -1,6 +1,6 @@
 //! What several units' tests share.
 
-use std::{path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -11,23 +11,34 @@ use crate::{
 
 /// A disk on which putting the first portfolio's vault right waits until the test says what becomes of it.
 pub fn held_vault(layout: &Layout) -> (Medium, Sender<Verdict>) {
-    let (say, said) = crossbeam_channel::bounded(1);
     let vault = layout.vault(keyward_protocol::id::PortfolioId(1));
-    (Medium { disk: Disk::witnessed(Arc::new(Gate { vault, said })), ..Medium::default() }, say)
+    let (medium, _, say) = held(move |operation| matches!(operation, Operation::Sync(path) if path == vault));
+    (medium, say)
+}
+
+/// A disk on which some operations wait: each is told when it has come, and done when the test says what becomes of it.
+/// Once the test has let go of what it says that by, everything goes through.
+pub fn held(holds: impl Fn(Operation<'_>) -> bool + Send + Sync + 'static) -> (Medium, Receiver<()>, Sender<Verdict>) {
+    let (come, came) = crossbeam_channel::unbounded();
+    let (say, said) = crossbeam_channel::bounded(1);
+    let gate = Gate { holds: Box::new(holds), come, said };
+    (Medium { disk: Disk::witnessed(Arc::new(gate)), ..Medium::default() }, came, say)
 }
 
 struct Gate {
-    vault: PathBuf,
+    holds: Box<dyn Fn(Operation<'_>) -> bool + Send + Sync>,
+    come: Sender<()>,
     said: Receiver<Verdict>,
 }
 
 impl Witness for Gate {
     fn before(&self, operation: Operation<'_>) -> Verdict {
-        match operation {
-            // Once the test has let go of it, everything goes through.
-            Operation::Sync(path) if path == self.vault => self.said.recv().unwrap_or(Verdict::Proceed),
-            _ => Verdict::Proceed,
+        if !(self.holds)(operation) {
+            return Verdict::Proceed;
         }
+        // A test may not want to know.
+        _ = self.come.send(());
+        self.said.recv().unwrap_or(Verdict::Proceed)
     }
 }
 

@@ -60,6 +60,17 @@ pub enum StartError {
     /// Something is there already.
     #[error("`{}` exists already: choose another directory, or serve that one", .0.display())]
     Exists(PathBuf),
+    /// `init` was stopped half way.
+    #[error(
+        "an `init` of `{}` was cut short, and nothing there is of use: remove it and `{}`, and do it again",
+        data.display(), secrets.display()
+    )]
+    Unfinished {
+        /// The data.
+        data: PathBuf,
+        /// The secrets.
+        secrets: PathBuf,
+    },
     /// A repair was stopped half way.
     #[error("a repair of `{}` was stopped half way: run `keyward-server repair --yes` again, which goes on", .0.display())]
     Repairing(PathBuf),
@@ -323,6 +334,7 @@ impl Books {
         let decided = progress
             .during("working out what the site comes to", "", |_| decide::decide_causes(&fresh, causes, now, None))
             .map_err(StartError::Site)?;
+        unless_unfinished(layout)?;
         for directory in [layout.data(), layout.secrets()] {
             if fs::exists(directory).unwrap_or(true)
                 && fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
@@ -330,17 +342,17 @@ impl Books {
                 return Err(StartError::Exists(directory.to_owned()));
             }
             // Nobody but the server's own user looks into either.
-            medium
-                .disk
-                .create_directory(directory)
-                .map_err(|cause| StartError::Io { path: directory.to_owned(), cause })?;
+            let made = medium.disk.create_directory(directory);
+            made.map_err(|cause| StartError::Io { path: directory.to_owned(), cause })?;
         }
+        let io = |cause| StartError::Io { path: layout.unfinished(), cause };
+        begin_init(&medium.disk, layout).map_err(io)?;
         let lock = lock(layout)?;
         let lineage: [u8; 16] = random_bytes();
         let hex = hex(&lineage);
-        Authority::create(layout.secrets(), &hex, now)?;
+        Authority::create_at(&medium.disk, layout.secrets(), &hex, now)?;
         let root = RootSecret::generate()?;
-        root.write(&layout.root())?;
+        root.write_new_on(&medium.disk, &layout.root())?;
         let id = vault::new_id(portfolio, random_bytes());
         let vault = Vault::create_at(&medium.disk, &layout.vault(portfolio), &root, id)?;
         let journal = Journal::create_at(medium.journal(layout), lineage)?;
@@ -368,6 +380,7 @@ impl Books {
             books.write_anchor()?;
             books.write_snapshot()
         })?;
+        end_init(&medium.disk, layout).map_err(io)?;
         Ok(books)
     }
 
@@ -387,7 +400,7 @@ impl Books {
     /// [`Books::open_at`] that leaves the vaults to [`Books::read_vaults`], but for their headers: no lost code is
     /// reported yet, and what needs a vault is refused.
     pub fn open_early(medium: &Medium, layout: &Layout, progress: Progress) -> Result<(Books, OpenReport), StartError> {
-        unless_repairing(layout)?;
+        unless_half_done(layout)?;
         if !layout.journal().is_dir() {
             return Err(StartError::nothing_in(layout.data()));
         }
@@ -831,10 +844,33 @@ pub(super) fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// What a repair that was stopped has left to do comes first: until then the files are of two histories.
-pub(super) fn unless_repairing(layout: &Layout) -> Result<(), StartError> {
+/// What was begun and stopped comes first: until an `init` is done nothing is there, and until a repair is the files are
+/// of two histories.
+pub(super) fn unless_half_done(layout: &Layout) -> Result<(), StartError> {
+    unless_unfinished(layout)?;
     match layout.repairing().join(repair::MOVES).exists() {
         true => Err(StartError::Repairing(layout.data().to_owned())),
         false => Ok(()),
     }
+}
+
+/// Refuses what an `init` that was stopped has left; while one is at it, that is said.
+pub fn unless_unfinished(layout: &Layout) -> Result<(), StartError> {
+    if !layout.unfinished().exists() {
+        return Ok(());
+    }
+    drop(lock(layout)?);
+    let (data, secrets) = (layout.data().to_owned(), layout.secrets().to_owned());
+    Err(StartError::Unfinished { data, secrets })
+}
+
+/// From here on the directory says by itself that it is of no use, until [`end_init`].
+fn begin_init(disk: &Disk, layout: &Layout) -> io::Result<()> {
+    disk.create(&layout.unfinished())?;
+    disk.sync_directory(layout.data())
+}
+
+fn end_init(disk: &Disk, layout: &Layout) -> io::Result<()> {
+    disk.remove(&layout.unfinished())?;
+    disk.sync_directory(layout.data())
 }

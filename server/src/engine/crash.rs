@@ -9,7 +9,9 @@
 //! sled does its own input and output. It is only a cache, so it gets rows of its own: every state of the books
 //! beside every state of the shelf.
 
+mod again;
 mod images;
+mod init;
 mod script;
 
 use std::{

@@ -42,6 +42,11 @@ impl Layout {
         self.data.join("keyward.lock")
     }
 
+    /// There while `init` makes everything else: nothing of that counts before this is gone.
+    pub fn unfinished(&self) -> PathBuf {
+        self.data.join("init.unfinished")
+    }
+
     /// The journal's segments.
     pub fn journal(&self) -> PathBuf {
         self.data.join("journal")

@@ -33,6 +33,7 @@ use keyward_protocol::{code::Digits, id::*, time::Moment};
 
 pub use books::{
     Books, CarrierStep, Committed, Medium, OpenReport, ReplayError, Rotated, Shown, StartError, WriteError,
+    unless_unfinished,
 };
 pub use layout::Layout;
 pub use publisher::{Publisher, Started};

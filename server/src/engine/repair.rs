@@ -179,6 +179,7 @@ impl Repair {
     /// Looks at everything and says what can be done. Refused while a server runs, for files of a later release, and
     /// where the rules and not the files differ.
     pub fn plan(layout: &Layout, backup: Option<&Path>) -> Result<Repair, RepairError> {
+        books::unless_unfinished(layout)?;
         let is_ours =
             [layout.journal(), layout.snapshots(), layout.vault(PortfolioId(1))].iter().any(|path| path.exists());
         if !is_ours {

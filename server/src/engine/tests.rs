@@ -468,6 +468,99 @@ fn while_the_vault_is_read_checks_are_answered_and_commands_wait() {
     server.stop();
 }
 
+/// What an engine does to the disk that whoever asked must not have been told before.
+fn is_told_after(
+    layout: &Layout,
+    holds: impl Fn(crate::disk::Operation<'_>) -> bool + Send + Sync + 'static,
+    ask: impl FnOnce(&Server, Box<dyn FnOnce() + Send>),
+    in_force: impl Fn(&Server),
+) -> Server {
+    let patience = Duration::from_secs(60);
+    let (medium, came, say) = crate::testing::held(holds);
+    let now = at("2026-11-23T10:00:00-05:00");
+    let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
+    let books = Books::create_at(&medium, layout, &site, now).unwrap();
+    let server = Server::start(books, now, OpenReport::default());
+    let (tell, told) = crossbeam_channel::bounded(1);
+    ask(&server, Box::new(move || _ = tell.send(())));
+    let mut held = 0;
+    loop {
+        crossbeam_channel::select! {
+            recv(came) -> came => {
+                came.unwrap();
+                assert!(told.try_recv().is_err(), "it was told before operation {held} was done");
+                in_force(&server);
+                held += 1;
+                say.send(Fate::Proceed).unwrap();
+            }
+            recv(told) -> told => {
+                told.unwrap();
+                break;
+            }
+            default(patience) => panic!("nothing happens any more"),
+        }
+    }
+    assert!(held > 0, "nothing was held");
+    server
+}
+
+// C3 K3
+#[test]
+fn whoever_revokes_is_told_once_the_codes_are_destroyed_and_not_before() {
+    use crate::disk::Operation;
+    let (_dir, layout) = layout();
+    let (vault, destroying) = (layout.vault(PORTFOLIO), std::sync::atomic::AtomicBool::new(false));
+    // Zeros over what is sealed, and the flush that makes them last.
+    let holds = move |operation: Operation<'_>| match operation {
+        Operation::Write(path, _, bytes) if path == vault && bytes.iter().all(|byte| *byte == 0) => {
+            destroying.store(true, Ordering::SeqCst);
+            true
+        }
+        Operation::Sync(path) if path == vault => destroying.swap(false, Ordering::SeqCst),
+        _ => false,
+    };
+    let asks = |server: &Server, tell: Box<dyn FnOnce() + Send>| {
+        let reply: Reply<Done> = Box::new(|done| {
+            assert_eq!(done.unwrap().effects.codes_deleted.len(), 4);
+            tell();
+        });
+        let revoke = Command::Revoke { key: KeyId(1), person: server.person(TRACY) };
+        server.engine.submit(PORTFOLIO, Actor::Administrator, revoke, None, reply);
+    };
+    // Meanwhile it is in force already.
+    let in_force = |server: &Server| {
+        assert_eq!(server.reason(1, &server.mobile(TRACY)), Err(Reason::NoKey));
+    };
+    is_told_after(&layout, holds, asks, in_force).stop();
+}
+
+// C3
+#[test]
+fn whoever_rotates_the_root_is_told_once_the_old_one_is_gone_and_not_before() {
+    use crate::disk::Operation;
+    let (_dir, layout) = layout();
+    let (old, secrets) = (layout.old_root(), layout.secrets().to_owned());
+    let removed = std::sync::atomic::AtomicBool::new(false);
+    let holds = move |operation: Operation<'_>| match operation {
+        Operation::Remove(path) if path == old => {
+            removed.store(true, Ordering::SeqCst);
+            true
+        }
+        Operation::Write(path, ..) | Operation::Sync(path) => path == old,
+        Operation::SyncDirectory(path) => path == secrets && removed.load(Ordering::SeqCst),
+        _ => false,
+    };
+    let asks = |server: &Server, tell: Box<dyn FnOnce() + Send>| {
+        let reply = Box::new(|rotated: Result<Rotated, Refusal>| {
+            rotated.unwrap();
+            tell();
+        });
+        server.engine.send(Request::Rotate { reply });
+    };
+    is_told_after(&layout, holds, asks, |_| {}).stop();
+    assert!(!layout.old_root().exists());
+}
+
 // An engine that ends leaves nobody waiting: what it no longer does is dropped, with its reply.
 #[test]
 fn whoever_asks_an_engine_that_ends_is_told() {

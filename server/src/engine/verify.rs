@@ -13,7 +13,7 @@ use std::{
 
 use super::{
     Layout,
-    books::{StartError, unless_repairing},
+    books::{StartError, unless_half_done},
     replay::Replay,
     rotation::{self, CutShort},
     vaults::Expected,
@@ -72,7 +72,7 @@ const FROM_BACKUP: &str =
 
 /// Looks through everything. Refused while a server runs here, and where nothing is.
 pub fn verify(layout: &Layout) -> Result<Vec<Finding>, StartError> {
-    unless_repairing(layout)?;
+    unless_half_done(layout)?;
     if !layout.journal().is_dir() {
         return Err(StartError::nothing_in(layout.data()));
     }

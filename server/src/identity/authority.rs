@@ -1,9 +1,7 @@
 //! The authority: the key that signs every certificate, and what it signs.
 
 use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +20,7 @@ use x509_parser::pem::{Pem, parse_x509_pem};
 use zeroize::Zeroizing;
 
 use super::Principal;
+use crate::disk::Disk;
 
 /// The files in the secrets directory.
 const KEY_FILE: &str = "authority.key";
@@ -148,17 +147,22 @@ impl Authority {
     /// Makes a new authority and keeps it in `directory`, which is created when missing (0700, the key 0600).
     /// Refused when there is one already.
     pub fn create(directory: &Path, lineage: &str, now: Moment) -> Result<Authority, AuthorityError> {
+        Authority::create_at(&Disk::new(), directory, lineage, now)
+    }
+
+    /// [`Authority::create`], with the disk as an argument.
+    pub fn create_at(disk: &Disk, directory: &Path, lineage: &str, now: Moment) -> Result<Authority, AuthorityError> {
         check_lineage(lineage)?;
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         let mut params = authority_params(lineage);
         (params.not_before, params.not_after) = bounds(Validity { now, seconds: AUTHORITY_SECONDS })?;
         params.serial_number = Some(serial()?);
         let certificate_pem = params.self_signed(&key)?.pem();
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+        let made = disk.create_directory(directory);
         made.map_err(|source| AuthorityError::File { path: directory.to_owned(), source })?;
-        write_new(&directory.join(KEY_FILE), Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)?;
-        write_new(&directory.join(CERTIFICATE_FILE), certificate_pem.as_bytes(), 0o644)?;
-        sync_directory(directory)?;
+        write_new(disk, &directory.join(KEY_FILE), Zeroizing::new(key.serialize_pem()).as_bytes())?;
+        write_new(disk, &directory.join(CERTIFICATE_FILE), certificate_pem.as_bytes())?;
+        sync_directory(disk, directory)?;
         let (issuer, lineage) = (Issuer::new(params, key), lineage.to_owned());
         Ok(Authority { issuer, certificate_pem, cross_pem: None, previous_pem: Vec::new(), lineage })
     }
@@ -175,7 +179,7 @@ impl Authority {
                 let key = KeyPair::from_pem(&key_pem).map_err(|_| AuthorityError::Damaged(next.clone()))?;
                 let authority = Authority::of(key, &next)?;
                 rename(&next, &certificate_path)?;
-                sync_directory(directory)?;
+                sync_directory(&Disk::new(), directory)?;
                 Ok(authority)
             }
             opened => opened,
@@ -229,13 +233,13 @@ impl Authority {
         for leftover in [&next_key, &next] {
             _ = fs::remove_file(leftover);
         }
-        write_new(&next, whole.as_bytes(), 0o644)?;
-        write_new(&next_key, Zeroizing::new(key.serialize_pem()).as_bytes(), 0o600)?;
-        sync_directory(directory)?;
+        write_new(&Disk::new(), &next, whole.as_bytes())?;
+        write_new(&Disk::new(), &next_key, Zeroizing::new(key.serialize_pem()).as_bytes())?;
+        sync_directory(&Disk::new(), directory)?;
         rename(&next_key, &directory.join(KEY_FILE))?;
-        sync_directory(directory)?;
+        sync_directory(&Disk::new(), directory)?;
         rename(&next, &directory.join(CERTIFICATE_FILE))?;
-        sync_directory(directory)?;
+        sync_directory(&Disk::new(), directory)?;
         let (issuer, lineage) = (Issuer::new(params, key), self.lineage.clone());
         Ok(Authority { issuer, certificate_pem, cross_pem: Some(cross_pem), previous_pem, lineage })
     }
@@ -455,18 +459,20 @@ fn read(path: &Path) -> Result<String, AuthorityError> {
     fs::read_to_string(path).map_err(|source| AuthorityError::File { path: path.to_owned(), source })
 }
 
-fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), AuthorityError> {
+fn write_new(disk: &Disk, path: &Path, bytes: &[u8]) -> Result<(), AuthorityError> {
     let write = || {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
+        if path.try_exists()? {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        let file = disk.create(path)?;
+        file.write_at(0, bytes)?;
+        file.sync()
     };
     write().map_err(|source| AuthorityError::File { path: path.to_owned(), source })
 }
 
-fn sync_directory(directory: &Path) -> Result<(), AuthorityError> {
-    let sync = || fs::File::open(directory)?.sync_all();
-    sync().map_err(|source| AuthorityError::File { path: directory.to_owned(), source })
+fn sync_directory(disk: &Disk, directory: &Path) -> Result<(), AuthorityError> {
+    disk.sync_directory(directory).map_err(|source| AuthorityError::File { path: directory.to_owned(), source })
 }
 
 #[cfg(test)]

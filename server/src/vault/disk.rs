@@ -129,11 +129,6 @@ impl Disk for FileDisk {
     }
 }
 
-/// Makes a new or renamed file's name durable.
-pub(super) fn flush_directory_of(path: &Path) -> io::Result<()> {
-    disk::Disk::new().sync_directory(parent_of(path))
-}
-
 /// The name that a vault at `path` has while its file is being made.
 pub fn staged_path(path: &Path) -> PathBuf {
     with_ending(path, ".new")

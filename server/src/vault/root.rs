@@ -8,15 +8,14 @@
 //! Format 1 had no version: magic, secret and the blake3 alone, 48 bytes. It is read, and not written.
 
 use core::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-use super::disk::flush_directory_of;
 use crate::disk::{Disk, parent_of};
 use crate::format::{Beginning, Fields, NewerFormat, PREAMBLE_BYTES, begin, preamble};
 
@@ -86,15 +85,16 @@ impl RootSecret {
     /// Writes the secret to a new file that only its owner may read, and waits until it is on disk. A file that
     /// exists is never overwritten.
     pub fn write(&self, path: &Path) -> Result<(), RootError> {
-        let io = |error| RootError::Io { path: path.to_owned(), error };
-        let mut file = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(RootError::Exists(path.to_owned()));
-            }
-            opened => opened.map_err(io)?,
-        };
-        file.write_all(&self.contents()).and_then(|()| file.sync_all()).map_err(io)?;
-        flush_directory_of(path).map_err(io)
+        self.write_new_on(&Disk::new(), path)
+    }
+
+    /// [`Self::write`], with the disk as an argument.
+    pub fn write_new_on(&self, disk: &Disk, path: &Path) -> Result<(), RootError> {
+        match path.try_exists() {
+            Ok(false) => self.write_on(disk, path),
+            Ok(true) => Err(RootError::Exists(path.to_owned())),
+            Err(error) => Err(RootError::Io { path: path.to_owned(), error }),
+        }
     }
 
     /// Writes the secret to a file beside the one in force, in place of what a rotation left there, and waits until it

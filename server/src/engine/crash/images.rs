@@ -277,11 +277,7 @@ impl Machine {
     /// What the next process finds when this one is killed within `next`: everything that was written, and half of
     /// what was being written.
     pub fn killed(&self, next: Option<&Owned>) -> Image {
-        let mut machine = self.clone();
-        if let Some(Owned::Write(path, at, bytes)) = next {
-            machine.apply(&Owned::Write(path.clone(), *at, bytes[..bytes.len() / 2].to_vec()));
-        }
-        machine.image(&machine.live, |file| file.live.clone())
+        self.after_a_kill(next).seen()
     }
 
     /// What the next start finds when the power fails within `next`: what was flushed, and by the seed some of what
@@ -303,6 +299,20 @@ impl Machine {
             file.pending.iter().for_each(|change| change.keep_some(&mut bytes, &mut random.borrow_mut()));
             bytes
         })
+    }
+
+    /// The same machine for the process after one that was killed within `next`: what was not flushed is still not.
+    pub fn after_a_kill(&self, next: Option<&Owned>) -> Machine {
+        let mut machine = self.clone();
+        if let Some(Owned::Write(path, at, bytes)) = next {
+            machine.apply(&Owned::Write(path.clone(), *at, bytes[..bytes.len() / 2].to_vec()));
+        }
+        machine
+    }
+
+    /// What every process of this machine sees.
+    pub fn seen(&self) -> Image {
+        self.image(&self.live, |file| file.live.clone())
     }
 
     fn image(&self, names: &Names, content: impl Fn(&File) -> Vec<u8>) -> Image {

@@ -293,13 +293,7 @@ impl<M: Fn(Mark)> Play<M> {
         let medium = Medium { disk: self.disk.clone(), segment_bytes: SEGMENT_BYTES };
         // As a server does it: the engine reads the vaults.
         let (books, _) = Books::open_early(&medium, &self.layout, Progress::silent()).map_err(|_| Stopped::Ended)?;
-        let config = access_log::Config {
-            mode: Mode::Strict,
-            segment_bytes: LOG_SEGMENT_BYTES,
-            ..access_log::Config::default()
-        };
-        let opened = AccessLog::open_at(&self.disk, &self.layout.log(), books.lineage(), config);
-        let (log, _) = opened.map_err(|_| Stopped::Ended)?;
+        let log = open_log(&self.disk, &self.layout, books.lineage()).map_err(|_| Stopped::Ended)?;
         let keeper = shelf.then(|| Keeper::open(&self.layout.index(), books.lineage()).0).flatten();
         let publisher = Publisher::new(&books, self.now(), (1, 2), keeper);
         let now = Arc::clone(&self.now);
@@ -439,6 +433,14 @@ fn record(number: u32, time: Moment) -> Record {
     let (door, key, lock) = (DoorId(number), KeyId(1), LockId(1));
     let (who, kind, outcome) = (Who::Nobody, CredentialKind::Mobile, access_log::Outcome::Granted);
     Record { time, revision: 3, door, who, key, lock, kind, outcome }
+}
+
+/// The log as a start opens it.
+pub(super) fn open_log(disk: &Disk, layout: &Layout, lineage: [u8; 16]) -> Result<AccessLog, String> {
+    let segment_bytes = LOG_SEGMENT_BYTES;
+    let config = access_log::Config { mode: Mode::Strict, segment_bytes, ..access_log::Config::default() };
+    let opened = AccessLog::open_at(disk, &layout.log(), lineage, config);
+    opened.map(|(log, _)| log).map_err(|error| error.to_string())
 }
 
 /// The numbers of the records in a log, opened as a start does.
