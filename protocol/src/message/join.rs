@@ -1,5 +1,5 @@
 //! Joining with a token, and renewing what was joined: one request and its answer on a stream of
-//! [`JOIN_ALPN`](crate::codec::JOIN_ALPN), where the server has proved itself and nobody else has.
+//! [`JOIN_ALPN`], where the server has proved itself and nobody else has.
 //!
 //! The server first sends a challenge; the request carries a signature over it by the key that is to be certified. A
 //! payload is its version (one byte) and three zero bytes, then an rkyv archive, as management has it.

@@ -82,7 +82,7 @@ impl Managed {
     }
 }
 
-/// Whether a manager may ask for this. Whether it can be done is [`decide`](super::decide)'s to say.
+/// Whether a manager may ask for this. Whether it can be done is [`decide`]'s to say.
 pub fn authorize(sight: &Sight<'_>, command: &Command) -> Result<(), Refusal> {
     use Command as C;
     match command {

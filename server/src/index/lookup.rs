@@ -1,6 +1,6 @@
 //! Judges checks, many at a time. No lock, no allocation, no wait: reads of a finished publication alone.
 //!
-//! Most checks are granted the short way, by [`passes`]; what is not goes through every rule here.
+//! Most checks are granted the short way, by `passes`; what is not goes through every rule here.
 
 use keyward_protocol::{
     code::{Card, Credential, Digits},

@@ -45,7 +45,7 @@ pub(super) fn causes_of(site: &Site, now: Moment, random: &mut StdRng) -> Vec<Ca
 
 impl Books {
     /// Makes a further portfolio from a site, with a vault of its own, which is on disk before the journal names the
-    /// portfolio. What a crash in between leaves is a vault that is nobody's: [`Books::clear_vaults`].
+    /// portfolio. What a crash in between leaves is a vault that is nobody's, which a start clears away.
     pub fn make_portfolio(&mut self, site: &Site, now: Moment) -> Result<PortfolioId, Refusal> {
         let known = |portfolio: &&Arc<Portfolio>| name::fold(&portfolio.name) == name::fold(site.name());
         if let Some(known) = self.directory.portfolios.values().find(known) {
