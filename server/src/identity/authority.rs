@@ -27,6 +27,9 @@ const KEY_FILE: &str = "authority.key";
 const CERTIFICATE_FILE: &str = "authority.pem";
 /// Certificates are valid from a little before they are made: locks' clocks are not ours.
 const BACKDATED_SECONDS: i64 = 15 * 60;
+/// What the server shows is valid from two days before: a lock whose clock is behind must be able to trust it. Whether a
+/// lock's own certificate holds is judged by the server's clock alone (S5).
+const SERVER_BACKDATED_SECONDS: i64 = 2 * 86_400;
 /// The authority and, because its key lives no longer than the process, the server: 20 years.
 const AUTHORITY_SECONDS: i64 = 20 * 365 * 86_400;
 /// Certificates of an authority that was replaced are taken for so long: a lock's 90 days, and 180 to renew in.
@@ -226,7 +229,11 @@ impl Authority {
         params.serial_number = Some(serial()?);
         let certificate_pem = params.self_signed(&key)?.pem();
         params.serial_number = Some(serial()?);
+        let long_ago = now.plus_seconds(-SERVER_BACKDATED_SECONDS);
+        let root_bounds = (params.not_before, params.not_after);
+        (params.not_before, _) = bounds(Validity { now: long_ago, seconds: AUTHORITY_SECONDS })?;
         let cross_pem = params.signed_by(&key, &self.issuer)?.pem();
+        (params.not_before, params.not_after) = root_bounds;
         let previous_pem = still_taken(&[vec![self.certificate_pem.clone()], self.previous_pem.clone()].concat(), now);
         let whole = [vec![certificate_pem.clone(), cross_pem.clone()], previous_pem.clone()].concat().concat();
         let (next_key, next) = (directory.join(next_of(KEY_FILE)), directory.join(next_of(CERTIFICATE_FILE)));
@@ -314,6 +321,7 @@ impl Authority {
 
     /// A server certificate with a key of its own, both as DER. Made anew at each start, so the key is never stored.
     pub(super) fn issue_server(&self, now: Moment) -> Result<(Vec<u8>, Zeroizing<Vec<u8>>), AuthorityError> {
+        let now = now.plus_seconds(-SERVER_BACKDATED_SECONDS);
         let mut params = leaf_params(SERVER_NAME, Validity { now, seconds: AUTHORITY_SECONDS })?;
         let names = [SERVER_NAME.to_owned(), format!("{}.{SERVER_NAME}", self.lineage)];
         for name in names {
@@ -589,6 +597,25 @@ mod tests {
         assert_eq!(Authority::open(&secrets).unwrap().certificate_pem(), third.certificate_pem());
         assert!(!secrets.join(next_of(CERTIFICATE_FILE)).exists());
         assert_eq!(Authority::open(&secrets).unwrap().taken_pem(later).len(), 3);
+    }
+
+    // S5
+    #[test]
+    fn a_client_whose_clock_is_hours_behind_or_ahead_trusts_what_the_server_shows() {
+        let (directory, first) = authority();
+        let second = first.rotate(&directory.path().join("secrets"), NOW).unwrap();
+        for authority in [&first, &second] {
+            let (server, _) = authority.issue_server(NOW).unwrap();
+            // An anchor's own validity is not looked at; what stands between it and the server's is.
+            let between = authority.cross_pem.as_ref().map(|pem| der(pem));
+            for shown in std::iter::once(server).chain(between) {
+                let validity = x509_parser::parse_x509_certificate(&shown).unwrap().1.validity().clone();
+                for hours in [-47, -2, 0, 2, 24 * 365] {
+                    let clock = NOW.plus_seconds(hours * 3_600).as_micros() / 1_000_000;
+                    assert!(validity.not_before.timestamp() <= clock && clock < validity.not_after.timestamp());
+                }
+            }
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use keyward_protocol::{
     code::{Card, Digits},
     id::CodeId,
-    message::audit::AuditSearch,
+    message::{audit::AuditSearch, mine::Mine},
 };
 
 use crate::domain::directory::Portfolio;
@@ -552,5 +552,36 @@ async fn locks_are_answered_while_the_root_is_rotated_and_changes_wait() {
     assert_eq!(rotating.await.unwrap().unwrap().vaults, 1);
     changing.await.unwrap().unwrap();
     asked(Outcome::Denied).await;
+    server.stop().await;
+}
+
+// M9 C8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_holder_of_one_portfolio_is_told_nothing_of_the_other() {
+    let (server, sides) = two().await;
+    for (side, other) in [(sides[0], sides[1]), (sides[1], sides[0])] {
+        let tracy = id("tracy");
+        let pass = server.inside.join(side.id, Party::Holder(tracy)).unwrap();
+        let app = connect(&server, &identity(pass)).await;
+        let codes_of = |side: &Side| -> Vec<CodeId> {
+            let portfolio = side.portfolio(&server);
+            let all = portfolio.properties.values().flat_map(|property| property.codes.values());
+            all.filter(|code| code.person == tracy).map(|code| code.id).collect()
+        };
+        let mut requests = vec![Request::Mine(Mine::Access), Request::Mine(Mine::Code(CodeId(u64::from(NEVER))))];
+        requests
+            .extend(codes_of(&side).into_iter().chain(codes_of(&other)).map(|code| Request::Mine(Mine::Code(code))));
+        requests.extend([Request::Overview, Request::Mine(Mine::EndShare { key: KeyId(NEVER), guest: tracy })]);
+        let mut bytes = 0;
+        for request in &requests {
+            let (answer, _) = asked(&app, request).await;
+            bytes += answer.len();
+            let told = String::from_utf8_lossy(&answer).into_owned();
+            assert!(!told.contains(other.mark), "{request:?}: {told}");
+        }
+        let mine = app.my_access().await.unwrap();
+        assert!(mine.portfolio.contains(side.mark) && !mine.keys.is_empty() && bytes > 500);
+        assert_eq!(mine.revision, side.portfolio(&server).revision);
+    }
     server.stop().await;
 }
