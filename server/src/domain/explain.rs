@@ -126,3 +126,60 @@ fn shown(property: &Property, door: &Door, person: PersonId, by_code: bool) -> S
         true => Shown::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use keyward_protocol::entry::{Command, Period};
+
+    use super::*;
+    use crate::domain::{
+        decide,
+        edit::{self, Touched},
+        site::Site,
+    };
+
+    const NOW: Moment = Moment::from_micros(1_795_000_000_000_000);
+    const ANA: PersonId = PersonId(1);
+    const TRACY: PersonId = PersonId(2);
+    const SAM: PersonId = PersonId(3);
+    const A: KeyId = KeyId(1);
+    const B: KeyId = KeyId(2);
+
+    // U5 U6 U8 K7
+    #[test]
+    fn what_is_held_is_told_with_its_bounds_and_whether_a_lockdown_leaves_it_open() {
+        let mut portfolio = Site::parse("site.toml", crate::testing::SITE).unwrap().portfolio(PortfolioId(1));
+        let end = NOW.plus_seconds(3_600);
+        let period = Period { from: Some(NOW), until: Some(end) };
+        let main = PropertyId(1);
+        for command in [
+            Command::Give { key: B, person: ANA, may_share: None, period },
+            Command::LockDown { property: main, doors: Some(vec![DoorId(1)]), except_keys: vec![B] },
+        ] {
+            let decided = decide::decide(&portfolio, &command, NOW, [7, 8, 9, 10], None).unwrap();
+            let mut touched = Touched::default();
+            decided.causes.iter().for_each(|cause| edit::put(&mut portfolio, cause, &mut touched));
+        }
+        let property = &portfolio.properties[&main];
+        let lockdown = *property.lockdowns.keys().next().unwrap();
+        let told = |person, door: u32, at| {
+            let told = explain(&portfolio, property, &property.doors[&DoorId(door)], person, false, at);
+            assert_eq!(told.held.len(), 1);
+            let Standing { key, host, from, until, excepted, refuses, .. } = told.held[0].clone();
+            (told.decision, told.lockdowns, (key, host), (from, until), (excepted, refuses), told.flips_at)
+        };
+        let (granted, locked) = (|key| Decision::Granted { key }, Decision::Denied { reason: Reason::Lockdown });
+        let (closed, always) = (vec![lockdown], (Moment::MIN, Moment::MAX));
+        let own = (B, None);
+        assert_eq!(told(ANA, 1, NOW), (granted(B), closed.clone(), own, (NOW, end), (true, None), Some(end)));
+        let last = end.plus_micros(-1);
+        assert_eq!(told(ANA, 1, last), (granted(B), closed.clone(), own, (NOW, end), (true, None), Some(end)));
+        let over = (true, Some(Reason::Expired));
+        assert_eq!(told(ANA, 1, end), (locked, closed.clone(), own, (NOW, end), over, None));
+        assert_eq!(told(TRACY, 1, NOW), (locked, closed.clone(), (A, None), always, (false, None), None));
+        assert_eq!(told(SAM, 1, NOW), (locked, closed, (A, Some(TRACY)), always, (false, None), None));
+        assert_eq!(told(TRACY, 2, NOW), (granted(A), vec![], (A, None), always, (true, None), None));
+        let open = |door| keys_that_open(property, &property.doors[&DoorId(door)], false, NOW);
+        assert_eq!((open(1), open(2)), (vec![B], vec![A, B]));
+    }
+}
