@@ -476,11 +476,13 @@ fn is_told_after(
     in_force: impl Fn(&Server),
 ) -> Server {
     let patience = Duration::from_secs(60);
-    let (medium, came, say) = crate::testing::held(holds);
+    let (medium, came, gate) = crate::testing::held(holds);
     let now = at("2026-11-23T10:00:00-05:00");
     let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
     let books = Books::create_at(&medium, layout, &site, now).unwrap();
     let server = Server::start(books, now, OpenReport::default());
+    // Let go of before the server when this panics: it would wait there for good.
+    let say = gate;
     let (tell, told) = crossbeam_channel::bounded(1);
     ask(&server, Box::new(move || _ = tell.send(())));
     let mut held = 0;

@@ -176,6 +176,34 @@ fn half_a_rotation_is_told_by_verify_and_check_config_and_put_right_by_a_start_o
     assert!(seen[0] > 3 && seen[1] > 3, "{seen:?}");
 }
 
+// C3
+#[test]
+fn the_old_root_stays_as_long_as_a_vault_is_not_under_the_new_one() {
+    let (dir, layout) = layout();
+    let server = Server::create(&layout);
+    let pine = Site::parse("site.toml", &crate::testing::SITE.replacen("Harbor", "Pine", 1)).unwrap();
+    let pine = server.engine.make_portfolio(pine).unwrap();
+    let codes = all_codes(&server);
+    server.stop();
+    // Stopped when both roots were renamed and no vault was; and then one vault's new file is missing.
+    let (old, new, disk) = (RootSecret::read(&layout.root()).unwrap(), RootSecret::generate().unwrap(), Disk::new());
+    new.write_on(&disk, &layout.next_root()).unwrap();
+    for id in [PORTFOLIO, pine] {
+        drop(Vault::open(&layout.vault(id), &old, id).unwrap().rewrite(&new).unwrap());
+    }
+    rotation::switch(&disk, &layout).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(layout.next_vault(pine), &elsewhere).unwrap();
+    let refused = Books::open(&layout).err().unwrap();
+    assert!(matches!(refused, StartError::Vault(VaultError::WrongRoot)), "{refused}");
+    assert!(RootSecret::read(&layout.old_root()).unwrap().is(&old), "what it sealed is needed still");
+    fs::rename(&elsewhere, layout.next_vault(pine)).unwrap();
+    let server = Server::open(&layout, at(NOW));
+    assert_eq!(all_codes(&server), codes);
+    assert!(!layout.old_root().exists() && RootSecret::read(&layout.root()).unwrap().is(&new));
+    server.stop();
+}
+
 // A full disk, or a vault that can't be read, refuses a rotation and leaves everything as it was.
 #[test]
 fn a_rotation_that_has_no_room_is_refused_and_changes_nothing() {
