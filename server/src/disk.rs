@@ -5,7 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -87,7 +87,9 @@ impl Disk {
     /// Gives a file another name, replacing what has it. Durable after [`Self::sync_directory`].
     pub fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.allow(Operation::Rename(from, to))?;
-        fs::rename(from, to)
+        // After a power cut half of a rename may be there: both names, of one file. Renaming one to the other does
+        // nothing then, and says that it was done.
+        if is_one_file(from, to) { fs::remove_file(from) } else { fs::rename(from, to) }
     }
 
     /// Removes a file. Durable after [`Self::sync_directory`].
@@ -212,6 +214,13 @@ impl DiskFile {
     pub fn path(&self) -> &Path {
         &self.path
     }
+}
+
+/// Whether two names are one file's.
+pub fn is_one_file(one: &Path, other: &Path) -> bool {
+    let file = |path| fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file);
+    let place = |found: fs::Metadata| (found.dev(), found.ino());
+    file(one).map(place).is_some_and(|found| file(other).map(place) == Some(found))
 }
 
 /// The directory that holds `path`'s name; empty for the current one.

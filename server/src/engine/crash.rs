@@ -12,6 +12,7 @@
 mod again;
 mod images;
 mod init;
+mod repair;
 mod script;
 
 use std::{

@@ -37,18 +37,18 @@ use super::{
     vaults::Expected,
 };
 use crate::{
-    disk::{Disk, parent_of},
+    disk::{Disk, is_one_file, parent_of},
     domain::{
         directory::{Directory, Portfolio},
         event::{Actor, Cause, Change},
     },
     identity::Authority,
     store::{
-        journal::{self, AnchorFound, Hash, Journal, JournalError, Lineage, Salvaged},
+        journal::{self, AnchorFound, Hash, Journal, JournalError, Lineage, Place, Salvaged},
         record::{Entry, Restored, decode_directory, encode_directory, parts},
         snapshot,
     },
-    vault::{self, RootError, RootSecret, Vault, VaultError},
+    vault::{self, RootError, RootSecret, Unread, Vault, VaultError},
 };
 
 /// The moves of a repair that is being carried out, in [`Layout::repairing`].
@@ -748,7 +748,8 @@ impl Moves {
     fn make(&self, disk: &Disk, layout: &Layout) -> Result<(), RepairError> {
         for (root, from, to) in &self.0 {
             let (from, to) = (at(layout, *root).join(from), at(layout, *root).join(to));
-            if to.exists() || !from.exists() {
+            // Both names of one file are half of a rename, which is made whole.
+            if (to.exists() && !is_one_file(&from, &to)) || !from.exists() {
                 continue;
             }
             let moved = disk
@@ -776,8 +777,8 @@ impl Repair {
         self.carry_out_on(&Disk::new(), now)
     }
 
-    /// [`Repair::carry_out`], with the disk that moves are made on as an argument.
-    fn carry_out_on(self, disk: &Disk, now: Moment) -> Result<PathBuf, RepairError> {
+    /// [`Repair::carry_out`], with the disk as an argument.
+    pub(super) fn carry_out_on(self, disk: &Disk, now: Moment) -> Result<PathBuf, RepairError> {
         let stage = self.layout.repairing();
         let list = stage.join(MOVES);
         let io = |path: &Path| {
@@ -799,7 +800,7 @@ impl Repair {
                 }
                 disk.create_directory(stage).map_err(io(stage))?;
             }
-            let moves = self.stage(&stages, &aside, now)?;
+            let moves = self.stage(disk, &stages, &aside, now)?;
             for stage in &stages {
                 disk.sync_directory(stage).map_err(io(stage))?;
             }
@@ -827,7 +828,7 @@ impl Repair {
     }
 
     /// Makes everything that is put in place, and says every move.
-    fn stage(&self, stages: &[PathBuf; 2], aside: &str, now: Moment) -> Result<Moves, RepairError> {
+    fn stage(&self, disk: &Disk, stages: &[PathBuf; 2], aside: &str, now: Moment) -> Result<Moves, RepairError> {
         let [data, secrets] = stages;
         let layout = &self.layout;
         let mut moves = Moves::default();
@@ -837,9 +838,9 @@ impl Repair {
             move |cause| RepairError::Io { path, cause }
         };
         if let Some(books) = &self.books {
-            let (head, lineage) = self.stage_journal(books, data, secrets, now)?;
+            let (head, lineage) = self.stage_journal(disk, books, (data, secrets), now)?;
             let payload = encode_directory(&self.directory);
-            snapshot::write(&snapshots, head, lineage, &payload).map_err(io(&snapshots))?;
+            snapshot::write_on(disk, &snapshots, head, lineage, &payload).map_err(io(&snapshots))?;
             for name in ["journal", "snapshots"] {
                 moves.replace(layout, Root::Data, name, aside);
             }
@@ -850,16 +851,16 @@ impl Repair {
                 moves.take_out(layout, Root::Data, &format!("snapshots/{name}"), aside);
             }
             if self.snapshots.1 || self.anchor {
-                self.stage_beside(&snapshots, &secrets.join("anchor"), &mut moves, aside)?;
+                self.stage_beside(disk, (&snapshots, &secrets.join("anchor")), &mut moves, aside)?;
             }
         }
         if self.new_root {
-            self.root.write(&secrets.join("root.key"))?;
+            self.root.write_new_on(disk, &secrets.join("root.key"))?;
             moves.replace(layout, Root::Secrets, "root.key", aside);
         }
         for (portfolio, new) in &self.vaults {
             let staged = Layout::new(data).vault(*portfolio);
-            self.stage_vault(*portfolio, new, &staged)?;
+            self.stage_vault(disk, *portfolio, new, &staged)?;
             let name = staged.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             moves.replace(layout, Root::Data, name, aside);
         }
@@ -869,7 +870,7 @@ impl Repair {
         }
         if let Some(backup) = self.backup.as_ref().filter(|_| self.authority) {
             for name in ["authority.key", "authority.pem"] {
-                copy(&backup.secrets().join(name), &secrets.join(name))?;
+                copy(disk, &backup.secrets().join(name), &secrets.join(name))?;
                 moves.replace(layout, Root::Secrets, name, aside);
             }
         }
@@ -879,13 +880,14 @@ impl Repair {
     /// A journal whose first entries hold the Directory; its last frame, and its history's name.
     fn stage_journal(
         &self,
+        disk: &Disk,
         books: &NewBooks,
-        data: &Path,
-        secrets: &Path,
+        (data, secrets): (&Path, &Path),
         now: Moment,
     ) -> Result<(u64, Lineage), RepairError> {
         let lineage = books::random_bytes();
-        let mut journal = Journal::create(&data.join("journal"), &secrets.join("anchor"), lineage)?;
+        let place = Place { disk: disk.clone(), ..Place::new(&data.join("journal"), &secrets.join("anchor")) };
+        let mut journal = Journal::create_at(place, lineage)?;
         let mut waiting: Vec<Vec<u8>> = Vec::new();
         for part in parts(&self.directory) {
             let (sequence, lost, part) = (books.sequence, books.lost, encode_directory(&part));
@@ -902,9 +904,16 @@ impl Repair {
     }
 
     /// What the journal that stands says, for a snapshot and an anchor.
-    fn stage_beside(&self, snapshots: &Path, anchor: &Path, moves: &mut Moves, aside: &str) -> Result<(), RepairError> {
+    fn stage_beside(
+        &self,
+        disk: &Disk,
+        (snapshots, anchor): (&Path, &Path),
+        moves: &mut Moves,
+        aside: &str,
+    ) -> Result<(), RepairError> {
         // An anchor of its own, so that the one that is there stays as it is until it is moved.
-        let opened = Journal::open(&self.layout.journal(), anchor, 0, &mut |_, _| Ok::<(), Infallible>(()));
+        let place = Place { disk: disk.clone(), ..Place::new(&self.layout.journal(), anchor) };
+        let opened = Journal::open_at(place, 0, &mut |_, _| Ok::<(), Infallible>(()));
         let (journal, _) = opened.map_err(|error| match error {
             journal::OpenError::Journal(error) => RepairError::from(error),
             journal::OpenError::Visit { cause, .. } => match cause {},
@@ -915,7 +924,7 @@ impl Repair {
         }
         if self.snapshots.1 {
             let (head, payload) = (journal.head(), encode_directory(&self.directory));
-            let made = snapshot::write(snapshots, head.sequence, journal.lineage(), &payload);
+            let made = snapshot::write_on(disk, snapshots, head.sequence, journal.lineage(), &payload);
             let made = made.map_err(|cause| RepairError::Io { path: snapshots.to_owned(), cause })?;
             let name = made.file_name().and_then(|name| name.to_str()).unwrap_or_default();
             moves.0.push((Root::Data, format!("repairing/snapshots/{name}"), format!("snapshots/{name}")));
@@ -923,13 +932,19 @@ impl Repair {
         Ok(())
     }
 
-    fn stage_vault(&self, portfolio: PortfolioId, new: &NewVault, staged: &Path) -> Result<(), RepairError> {
+    fn stage_vault(
+        &self,
+        disk: &Disk,
+        portfolio: PortfolioId,
+        new: &NewVault,
+        staged: &Path,
+    ) -> Result<(), RepairError> {
         let Some(found) = self.directory.portfolios.get(&portfolio) else { return Ok(()) };
         let Expected { live, quarantined } = Expected::of(found);
         match (new, &self.backup) {
             (NewVault::Recovered, _) => {
-                copy(&self.layout.vault(portfolio), staged)?;
-                let mut vault = Vault::open(staged, &self.root, portfolio)?;
+                copy(disk, &self.layout.vault(portfolio), staged)?;
+                let mut vault = Unread::open_at(disk, staged, &self.root, portfolio)?.read()?;
                 vault.reconcile(&live, &quarantined)?;
                 if let Some(older) = self.backup_vault(portfolio) {
                     vault.recover(&older, &live)?;
@@ -937,8 +952,9 @@ impl Repair {
             }
             (NewVault::Backup, Some(backup)) => {
                 let (path, root) = self.backup_place(backup, portfolio);
-                copy(&path, staged)?;
-                let mut vault = Vault::open(staged, root.as_ref().unwrap_or(&self.root), portfolio)?;
+                copy(disk, &path, staged)?;
+                let root_of_it = root.as_ref().unwrap_or(&self.root);
+                let mut vault = Unread::open_at(disk, staged, root_of_it, portfolio)?.read()?;
                 // It may be sealed under the backup's root: then it is rewritten under the one that stands.
                 if root.is_some() {
                     vault.rotate(&self.root)?;
@@ -946,7 +962,10 @@ impl Repair {
                 // What was deleted since is destroyed before anything can ask for it.
                 vault.reconcile(&live, &quarantined)?;
             }
-            _ => drop(Vault::create(staged, &self.root, vault::new_id(portfolio, books::random_bytes()))?),
+            _ => {
+                let id = vault::new_id(portfolio, books::random_bytes());
+                drop(Vault::create_at(disk, staged, &self.root, id)?);
+            }
         }
         Ok(())
     }
@@ -962,9 +981,9 @@ fn append(journal: &mut Journal, waiting: &mut Vec<Vec<u8>>) -> Result<(), Repai
 }
 
 /// A copy that only its owner may read, on disk.
-fn copy(from: &Path, to: &Path) -> Result<(), RepairError> {
+fn copy(disk: &Disk, from: &Path, to: &Path) -> Result<(), RepairError> {
     let bytes = fs::read(from).map_err(|cause| RepairError::Io { path: from.to_owned(), cause })?;
-    let written = Disk::new().write_whole(to, &[&zeroize::Zeroizing::new(bytes)]);
+    let written = disk.write_whole(to, &[&zeroize::Zeroizing::new(bytes)]);
     written.map(drop).map_err(|cause| RepairError::Io { path: to.to_owned(), cause })
 }
 

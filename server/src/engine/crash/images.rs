@@ -22,6 +22,8 @@ const SECTOR_BYTES: usize = 512;
 pub(super) struct Image {
     pub directories: BTreeSet<PathBuf>,
     pub files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Names of files that have an earlier name too, which comes first.
+    pub linked: Vec<(PathBuf, PathBuf)>,
 }
 
 /// An operation that was done, with paths below the root.
@@ -93,6 +95,10 @@ impl Image {
             let options = &mut fs::OpenOptions::new();
             let file = options.write(true).create(true).truncate(true).mode(0o600).open(root.join(name)).unwrap();
             std::io::Write::write_all(&mut &file, bytes).unwrap();
+        }
+        for (first, name) in &self.linked {
+            fs::remove_file(root.join(name)).unwrap();
+            fs::hard_link(root.join(first), root.join(name)).unwrap();
         }
     }
 }
@@ -206,6 +212,8 @@ type Names = BTreeMap<PathBuf, Option<usize>>;
 enum Renaming {
     Put(PathBuf, Option<usize>),
     Gone(PathBuf),
+    /// A directory with all that is in it.
+    Moved(PathBuf, PathBuf),
 }
 
 #[derive(Clone, Default)]
@@ -230,6 +238,10 @@ impl Machine {
             machine.live.insert(name.clone(), Some(machine.files.len()));
             machine.files.push(File { live: bytes.clone(), durable: bytes.clone(), pending: Vec::new() });
         }
+        for (first, name) in &image.linked {
+            let file = machine.live[first];
+            machine.live.insert(name.clone(), file);
+        }
         machine.durable.clone_from(&machine.live);
         machine
     }
@@ -252,6 +264,12 @@ impl Machine {
             }
             Owned::Rename(from, to) => {
                 let file = self.live.get(from).copied().expect("what is renamed is there");
+                if file.is_none() {
+                    let moved = Renaming::Moved(from.clone(), to.clone());
+                    moved.apply(&mut self.live);
+                    self.pending.push(moved);
+                    return;
+                }
                 // The kernel does both at once.
                 self.put(to, file);
                 self.gone(from);
@@ -321,9 +339,17 @@ impl Machine {
         let reachable = |path: &Path| {
             path.ancestors().skip(1).all(|above| above.as_os_str().is_empty() || names.contains_key(above))
         };
+        let mut first_names: BTreeMap<usize, PathBuf> = BTreeMap::new();
         for (path, file) in names.iter().filter(|(path, _)| reachable(path)) {
             match file {
-                Some(file) => _ = image.files.insert(path.clone(), content(&self.files[*file])),
+                Some(file) => {
+                    if let Some(first) = first_names.get(file) {
+                        image.linked.push((first.clone(), path.clone()));
+                    } else {
+                        first_names.insert(*file, path.clone());
+                    }
+                    image.files.insert(path.clone(), content(&self.files[*file]));
+                }
                 None => _ = image.directories.insert(path.clone()),
             }
         }
@@ -355,7 +381,7 @@ impl Machine {
 impl Renaming {
     fn path(&self) -> &Path {
         match self {
-            Renaming::Put(path, _) | Renaming::Gone(path) => path,
+            Renaming::Put(path, _) | Renaming::Gone(path) | Renaming::Moved(_, path) => path,
         }
     }
 
@@ -363,6 +389,15 @@ impl Renaming {
         match self {
             Renaming::Put(path, file) => _ = names.insert(path.clone(), *file),
             Renaming::Gone(path) => _ = names.remove(path),
+            Renaming::Moved(from, to) => {
+                let inside: Vec<PathBuf> = names.keys().filter(|path| path.starts_with(from)).cloned().collect();
+                for path in inside {
+                    let file = names.remove(&path).flatten();
+                    let below = path.strip_prefix(from).expect("it begins with it");
+                    let moved = if below.as_os_str().is_empty() { to.clone() } else { to.join(below) };
+                    names.insert(moved, file);
+                }
+            }
         }
     }
 }
