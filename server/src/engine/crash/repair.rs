@@ -7,6 +7,9 @@ use crate::domain::command::Command;
 
 const NOW: Moment = Moment::from_micros(1_795_000_000_000_000);
 
+/// Something that happens to a server's files.
+type Damage = fn(&Layout);
+
 /// A damaged server with a backup of it from before.
 struct Damaged {
     image: Image,
@@ -26,7 +29,7 @@ fn codes(books: &Books) -> BTreeMap<CodeId, Digits> {
 }
 
 /// Some steps, the last of which deletes codes, and then damage.
-fn damaged(damage: &dyn Fn(&Layout)) -> Damaged {
+fn damaged(damage: Damage) -> Damaged {
     let root = room();
     let (layout, _) = layouts(root.path());
     let mut books = script::create(&Medium::default(), &layout);
@@ -145,13 +148,13 @@ fn whenever_a_repair_stops_the_next_one_finishes_it() {
     };
     let root = |layout: &Layout| fs::remove_file(layout.root()).unwrap();
     let authority = |layout: &Layout| fs::write(layout.secrets().join("authority.pem"), "").unwrap();
-    let all: [(&str, &dyn Fn(&Layout)); 6] = [
-        ("a frame", &frame),
-        ("a snapshot and the anchor", &snapshot),
-        ("the vault", &vault),
-        ("its slots", &slot),
-        ("the root", &root),
-        ("the authority", &authority),
+    let all: [(&str, Damage); 6] = [
+        ("a frame", frame),
+        ("a snapshot and the anchor", snapshot),
+        ("the vault", vault),
+        ("its slots", slot),
+        ("the root", root),
+        ("the authority", authority),
     ];
     let failures: Vec<String> = all.into_iter().flat_map(|(what, damage)| damaged(damage).go_through(what)).collect();
     assert_none(&failures);
