@@ -123,7 +123,7 @@ impl World {
             let source = source(property, rng);
             let archive = compile(&source, (rng.random(), rng.random())).expect("the worked example can be compiled");
             world.archive_bytes += archive.len();
-            portfolio.put_property(Arc::new(Loaded::new(archive).expect("what was compiled is right")));
+            portfolio.put_property(Arc::new(Loaded::new(&archive).expect("what was compiled is right")));
             portfolio.set_codes(source.property, Some(&codes(&source, &world.tagger)));
             for person in &source.people {
                 for holding in &person.holdings {

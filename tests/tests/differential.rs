@@ -368,7 +368,7 @@ impl World {
         let horizon = (days_later(self.now, -6), days_later(self.now, 6));
         for property in self.portfolio.properties.values() {
             let source = flatten(&self.portfolio, property, horizon).unwrap();
-            let loaded = Loaded::new(compile(&source, (1, 2)).unwrap()).unwrap();
+            let loaded = Loaded::new(&compile(&source, (1, 2)).unwrap()).unwrap();
             publication.put_property(Arc::new(loaded));
             let live = property.codes.values().map(|code| (code.id, code.person, CodeState::Live));
             let deleted = property.deleted_codes.values();

@@ -123,7 +123,7 @@ fn publish(portfolio: &Portfolio, property: &Property, now: Moment) -> Portfolio
     let mut publication = PortfolioPublication::default();
     publication.revision = portfolio.revision;
     let source = flatten(portfolio, property, (days_later(now, -2), days_later(now, 5))).unwrap();
-    publication.put_property(Arc::new(Loaded::new(compile(&source, (1, 2)).unwrap()).unwrap()));
+    publication.put_property(Arc::new(Loaded::new(&compile(&source, (1, 2)).unwrap()).unwrap()));
     let live = property.codes.values().map(|code| CodeSource {
         tag: tag(code.door, &digits(code.id)),
         door: code.door,

@@ -223,7 +223,7 @@ impl Publisher {
         let loaded = flatten(portfolio, property, horizon)
             .and_then(|source| compile(&source, self.hash_key))
             .map_err(|error| error.to_string())
-            .and_then(|bytes| Loaded::new(bytes).map_err(|error| error.to_string()));
+            .and_then(|bytes| Loaded::new(&bytes).map_err(|error| error.to_string()));
         match loaded {
             Ok(loaded) => Some(Arc::new(loaded)),
             Err(why) => {

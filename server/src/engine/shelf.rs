@@ -80,7 +80,7 @@ impl Keeper {
     pub fn load(&self, portfolio: &Portfolio, property: &Property, now: Moment) -> Option<Loaded> {
         let shelved = self.shelf.get(key(portfolio.id, property.id()))?;
         // Checked like any bytes that come from outside.
-        let loaded = Loaded::new(shelved.bytes).ok().filter(|loaded| loaded.property() == property.id())?;
+        let loaded = Loaded::new(&shelved.bytes).ok().filter(|loaded| loaded.property() == property.id())?;
         let (from, to) = loaded.horizon();
         let holds = from <= days_later(now, -DAYS_HELD_MIN) && days_later(now, DAYS_LEFT_MIN) < to;
         (holds && shelved.digest == digest(&self.lineage, portfolio, property, (from, to))).then_some(loaded)

@@ -31,11 +31,16 @@ use rkyv::{
 };
 use self_cell::self_cell;
 
-use super::{codes::CodeLine, place, prefetch::prefetch};
+use super::{
+    codes::CodeLine,
+    memory::LineBytes,
+    place,
+    prefetch::{prefetch, prefetch_line},
+};
 use crate::sip::sip_round;
 
 /// The version of the layout. Archives of another version are compiled anew.
-pub const FORMAT: u32 = 5;
+pub const FORMAT: u32 = 6;
 
 /// Slots that stand in a person's line.
 pub(super) const INLINE_HOLDINGS: usize = 8;
@@ -43,9 +48,15 @@ pub(super) const INLINE_HOLDINGS: usize = 8;
 pub(super) const PAIRS: usize = 16;
 /// Bytes of a door before its slots.
 pub(super) const DOOR_HEAD: usize = 20;
+/// Bytes that are looked at of a door, as many as the largest has: so no slot need be compared with where it ends. What
+/// follows a smaller one is the next door's, and no slot is numbered so high.
+pub(super) const DOOR_WINDOW: usize = 1_024;
 /// With more Keys than these in a property, its doors' Keys are kept sorted: half a byte for each Key at each door
 /// would take more room than there is in a cache.
 pub(super) const DENSE_KEYS_MAX: usize = 2_000;
+/// Bytes after the last door, so that a window of it ends where there is something.
+pub(super) const AFTER_DOORS: usize = DOOR_WINDOW - 64;
+const _: () = assert!(DOOR_HEAD + DENSE_KEYS_MAX / 2 < DOOR_WINDOW);
 /// Changes that stand in a schedule's line.
 pub(super) const INLINE_CHANGES: usize = 15;
 
@@ -200,7 +211,7 @@ pub(super) struct Table {
 pub(super) struct IndexArchive {
     pub(super) people: Vec<PersonLine>,
     pub(super) cards: Vec<CardLine>,
-    /// [`IndexArchive::door_lines`] for each door.
+    /// [`IndexArchive::door_lines`] for each door, then as many zeros as a window has past its first line.
     pub(super) doors: Vec<DoorLine>,
     // From here to the Keys: little that every check reads, side by side so that it shares a page or two.
     pub(super) pairs: Vec<PairLine>,
@@ -259,7 +270,7 @@ pub enum ArchiveError {
 
 self_cell!(
     struct Cell {
-        owner: ArchiveBytes,
+        owner: LineBytes,
         #[covariant]
         dependent: View,
     }
@@ -271,9 +282,9 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Takes over the bytes of an archive: checks their structure, every offset and every meaning.
-    pub fn new(bytes: ArchiveBytes) -> Result<Loaded, ArchiveError> {
-        Ok(Loaded { cell: Cell::try_new(bytes, |bytes| View::new(bytes))? })
+    /// Copies the bytes of an archive to where checks read them: checks their structure, every offset and every meaning.
+    pub fn new(bytes: &[u8]) -> Result<Loaded, ArchiveError> {
+        Ok(Loaded { cell: Cell::try_new(LineBytes::copy(bytes), |bytes| View::new(bytes))? })
     }
 
     /// The bytes, as they are stored.
@@ -379,20 +390,21 @@ impl ArchivedPersonLine {
     }
 }
 
-/// A door's head.
+/// A door's lines: its head, then its slots.
 #[derive(Clone, Copy)]
 pub(super) struct Door<'a> {
-    head: &'a [u8; DOOR_HEAD],
+    bytes: &'a [u8; DOOR_WINDOW],
 }
 
 impl Door<'_> {
     /// What stands where no door does: nothing has its id.
-    pub const NONE: Door<'static> = Door { head: &[0; DOOR_HEAD] };
+    pub const NONE: Door<'static> = Door { bytes: &[0; DOOR_WINDOW] };
 
-    /// The door that begins here.
+    /// Asks for its first two lines: nearly always all there is.
     #[inline(always)]
-    pub fn of(bytes: &[u8]) -> Door<'_> {
-        bytes.first_chunk().map_or(Door::NONE, |head| Door { head })
+    pub fn prefetch(self) {
+        prefetch_line(&self.bytes[0]);
+        prefetch_line(&self.bytes[64]);
     }
 
     #[inline(always)]
@@ -432,22 +444,23 @@ impl Door<'_> {
 
     #[inline(always)]
     fn word<const AT: usize>(self) -> u32 {
-        u32::from_le_bytes(self.head.as_chunks::<4>().0[AT])
+        u32::from_le_bytes(self.bytes.as_chunks::<4>().0[AT])
     }
-}
 
-/// The number of a slot's pair at a door.
-#[inline(always)]
-pub(super) fn pair_of(door: &[u8], slot: u16) -> u8 {
-    let both = door.get(DOOR_HEAD + usize::from(slot / 2)).copied().unwrap_or_default();
-    (u32::from(both) >> (slot % 2 * 4) & 0xF) as u8
-}
+    /// The number of a slot's pair.
+    #[inline(always)]
+    pub fn pair(self, slot: u16) -> u8 {
+        let both = self.bytes[(DOOR_HEAD + usize::from(slot / 2)) % DOOR_WINDOW];
+        (u32::from(both) >> (slot % 2 * 4) & 0xF) as u8
+    }
 
-/// The numbers of the pairs of these slots at a door, a byte each.
-#[inline(always)]
-pub(super) fn pairs_of(door: &[u8], slots: &[u16_ule]) -> u64 {
-    let pair = |slot: &u16_ule| u64::from(pair_of(door, slot.to_native()));
-    (0..).zip(slots).fold(0, |pairs, (place, slot)| pairs | pair(slot) << (8 * place))
+    /// The numbers of the pairs of these slots, a byte each.
+    #[inline(always)]
+    pub fn pairs_of(self, slots: &[u16_ule; INLINE_HOLDINGS / 2]) -> u64 {
+        let pair = |slot: u16_ule| u64::from(self.pair(slot.to_native()));
+        let [a, b, c, d] = *slots;
+        pair(a) | pair(b) << 8 | pair(c) << 16 | pair(d) << 24
+    }
 }
 
 impl ArchivedPairLine {
@@ -616,7 +629,7 @@ impl View<'static> {
 }
 
 impl<'a> View<'a> {
-    fn new(bytes: &'a ArchiveBytes) -> Result<View<'a>, ArchiveError> {
+    fn new(bytes: &'a [u8]) -> Result<View<'a>, ArchiveError> {
         let archive = rkyv::access::<ArchivedIndexArchive, Error>(bytes).map_err(ArchiveError::Structure)?;
         let format = archive.format.to_native();
         if format != FORMAT {
@@ -673,22 +686,21 @@ impl<'a> View<'a> {
         })
     }
 
-    /// Where the door of this row begins.
-    #[inline(always)]
-    pub fn door_at(&self, row: u32) -> usize {
-        row as usize * usize::from(self.door_bytes)
+    /// How many doors there are.
+    fn door_count(&self) -> u32 {
+        (self.doors.len().saturating_sub(AFTER_DOORS) / usize::from(self.door_bytes).max(1)) as u32
     }
 
-    /// The door of this row; nothing where there is none.
+    /// The door of this row; [`Door::NONE`] where there is none.
     #[inline(always)]
-    pub fn door_bytes(&self, row: u32) -> &'a [u8] {
-        let at = self.door_at(row);
-        self.doors.get(at..at + usize::from(self.door_bytes)).unwrap_or_default()
+    pub fn door(&self, row: u32) -> Door<'a> {
+        let from = self.doors.get(row as usize * usize::from(self.door_bytes)..);
+        from.and_then(|from| from.first_chunk()).map_or(Door::NONE, |bytes| Door { bytes })
     }
 
     /// By row.
-    pub fn doors(&self) -> impl ExactSizeIterator<Item = Door<'a>> + use<'a> {
-        self.doors.chunks(usize::from(self.door_bytes)).map(Door::of)
+    pub fn doors(&self) -> impl ExactSizeIterator<Item = Door<'a>> + use<'a, '_> {
+        (0..self.door_count()).map(|row| self.door(row))
     }
 
     /// What the pairs of a door are.
@@ -813,7 +825,9 @@ impl View<'_> {
         ensure(self.keys.len() < usize::from(ABSENT) && self.pairs.len() < usize::from(NO_PAIRS))?;
         ensure(self.people.len() < NOWHERE as usize && !self.people_displacements.is_empty())?;
         ensure(self.cards.len() < u32::MAX as usize)?;
-        ensure(self.door_bytes >= 64 && self.doors.len().is_multiple_of(usize::from(self.door_bytes)))?;
+        let lines = self.doors.len().checked_sub(AFTER_DOORS)?;
+        ensure(self.door_bytes >= 64 && lines.is_multiple_of(usize::from(self.door_bytes)))?;
+        ensure(usize::from(self.door_bytes) <= DOOR_WINDOW)?;
         ensure(self.doors().len() < usize::from(u16::MAX))?;
         ensure(self.stretches >= 1 && self.schedule_count as usize <= SCHEDULES_MAX)?;
         ensure(self.schedules.len() as u64 == u64::from(self.schedule_count) * u64::from(self.stretches))
@@ -874,14 +888,14 @@ impl View<'_> {
     fn verify_doors(&self) -> Option<()> {
         self.pairs.iter().try_for_each(|pairs| self.verify_pairs(pairs))?;
         ensure(ascending(self.doors().map(|door| door.id().0)))?;
-        self.doors().zip(0..).try_for_each(|(door, row)| {
+        self.doors().try_for_each(|door| {
             ensure(door.id() != DoorId::NONE && door.flags() & !(DELIVERS | SORTED) == 0)?;
             if door.lockdown() != 0 {
                 self.verify_list(door.lockdown(), self.keys.len())?;
             }
             let (count, at) = (usize::from(door.count()), door.at() as usize);
             if door.flags() & SORTED == 0 {
-                return ensure(self.verify_dense(door, row)? == count);
+                return ensure(self.verify_dense(door)? == count);
             }
             let entries = self.sorted.get(at..at + count)?;
             self.verify_slots(entries.iter().map(|entry| entry.slot.to_native()))?;
@@ -899,13 +913,13 @@ impl View<'_> {
 
     /// How many slots have the door, each with a pair that makes sense. All that are numbered stand in its own lines,
     /// and one more that no Key has.
-    fn verify_dense(&self, door: Door<'_>, row: u32) -> Option<usize> {
+    fn verify_dense(&self, door: Door<'_>) -> Option<usize> {
         let slots = (usize::from(self.door_bytes) - DOOR_HEAD) * 2;
         ensure(self.keys.len() < slots)?;
         let pairs = self.pairs.get(usize::from(door.pairs()))?;
-        let (mut count, bytes) = (0, self.door_bytes(row));
+        let mut count = 0;
         for slot in 0..u16::try_from(slots).ok()? {
-            let pair = pair_of(bytes, slot);
+            let pair = door.pair(slot);
             if pair != 0 {
                 ensure(usize::from(slot) < self.keys.len() && pairs.opens(pair, false) != ABSENT)?;
                 count += 1;
@@ -1080,7 +1094,7 @@ mod tests {
                     bytes.as_mut_slice()[at] = rng.random();
                 }
             }
-            let Ok(loaded) = Loaded::new(bytes) else {
+            let Ok(loaded) = Loaded::new(&bytes) else {
                 refused += 1;
                 continue;
             };

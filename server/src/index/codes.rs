@@ -9,6 +9,7 @@ use keyward_protocol::{id::PersonId, time::Moment};
 
 use super::{
     archive::{Loaded, OCCUPIED},
+    memory::{MEMORY, Memory},
     prefetch::prefetch,
     source::{CodeSource, CodeState},
 };
@@ -39,10 +40,12 @@ pub(super) struct CodeLine {
     slots: [CodeSlot; CODES_PER_LINE],
 }
 
+type Lines = allocator_api2::vec::Vec<CodeLine, Memory>;
+
 /// The codes of one property: the live ones in cache lines, those in quarantine in a cold list.
 #[derive(Clone)]
 pub struct CodeTable {
-    lines: Vec<CodeLine>,
+    lines: Lines,
     /// Whose the codes are whose person has no line, sorted.
     elsewhere: Vec<(TagHead, PersonId)>,
     /// Sorted by tag.
@@ -70,11 +73,9 @@ impl CodeTable {
     /// it is twice in quarantine, the longer one counts.
     pub fn build(codes: &[CodeSource], index: &Loaded) -> CodeTable {
         let live = codes.iter().filter(|code| code.state == CodeState::Live).count();
-        let mut table = CodeTable {
-            lines: vec![CodeLine::default(); live / CODES_PER_LINE_FILLED + 1],
-            elsewhere: Vec::new(),
-            quarantined: Vec::with_capacity(codes.len() - live),
-        };
+        let mut lines = Lines::new_in(&MEMORY);
+        lines.resize(live / CODES_PER_LINE_FILLED + 1, CodeLine::default());
+        let mut table = CodeTable { lines, elsewhere: Vec::new(), quarantined: Vec::with_capacity(codes.len() - live) };
         let places = places(index);
         for code in codes {
             match code.state {
@@ -241,7 +242,7 @@ mod tests {
             doors: Vec::new(),
             people: people.into_iter().map(person).collect(),
         };
-        Loaded::new(compile(&source, (5, 6)).unwrap()).unwrap()
+        Loaded::new(&compile(&source, (5, 6)).unwrap()).unwrap()
     }
 
     /// Whose a tag is, by whichever way.

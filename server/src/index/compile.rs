@@ -11,10 +11,11 @@ use rkyv::rancor::Error;
 
 use super::{
     archive::{
-        ABSENT, ALWAYS, ArchiveBytes, COLD, CardLine, CardNumber, CardSlot, DELIVERS, DENSE_KEYS_MAX, DOOR_HEAD,
-        Detail, EVER, FORMAT, INLINE_CHANGES, INLINE_HOLDINGS, IndexArchive, NEVER, NO_CHANGE, NO_CODE, NO_PAIRS,
-        NO_PERIOD, OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening, PAIRS, PairLine, PersonLine, SCHEDULES_MAX, SORTED,
-        SPILLED, SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, hash_card, hash_mobile, period_at,
+        ABSENT, AFTER_DOORS, ALWAYS, ArchiveBytes, COLD, CardLine, CardNumber, CardSlot, DELIVERS, DENSE_KEYS_MAX,
+        DOOR_HEAD, Detail, EVER, FORMAT, INLINE_CHANGES, INLINE_HOLDINGS, IndexArchive, NEVER, NO_CHANGE, NO_CODE,
+        NO_PAIRS, NO_PERIOD, OCCUPIED, OPEN_AT_START, OWN_SCHEDULES, Opening, PAIRS, PairLine, PersonLine,
+        SCHEDULES_MAX, SORTED, SPILLED, SUSPENDED, ScheduleLine, SortedEntry, SpilledHolding, Table, hash_card,
+        hash_mobile, period_at,
     },
     place::{self, Arrangement},
     source::{DoorKey, DoorSource, Holding, Opens, PersonSource, PropertySource},
@@ -105,6 +106,7 @@ impl<'a> Compiler<'a> {
         for door in &self.source.doors {
             self.door(door)?;
         }
+        self.archive.doors.extend([[0; 64]; AFTER_DOORS / 64]);
         self.place_people(hash_key)?;
         Ok(self.archive)
     }
@@ -492,7 +494,7 @@ mod tests {
         let world = testing::world(3);
         let first = compile(&world.source, (1, 2)).unwrap();
         assert_eq!(first.as_slice(), compile(&world.source, (1, 2)).unwrap().as_slice());
-        assert_eq!(Loaded::new(first).unwrap().property(), world.source.property);
+        assert_eq!(Loaded::new(&first).unwrap().property(), world.source.property);
     }
 
     #[test]

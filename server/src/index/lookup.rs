@@ -13,7 +13,7 @@ use keyward_protocol::{
 use super::{
     archive::{
         ALWAYS, ArchivedPersonLine, ArchivedScheduleLine, COLD, CONSTANT_SCHEDULES, CardNumber, DELIVERS, Detail, Door,
-        EVER, NEVER, NO_CHANGE, OCCUPIED, SCHEDULES_MAX, SORTED, SPILLED, SUSPENDED, View, native, pair_of,
+        EVER, NEVER, NO_CHANGE, OCCUPIED, SCHEDULES_MAX, SORTED, SPILLED, SUSPENDED, View, native,
     },
     codes::{FoundCode, Tag},
     passes::{self, Step},
@@ -392,7 +392,7 @@ impl<'a> AtDoor<'a> {
     #[inline(always)]
     fn opens(&self, slot: u16) -> Option<u16> {
         let opens = if self.door.flags() & SORTED == 0 {
-            self.view.pairs_at(self.door).opens(pair_of(self.view.door_bytes(self.row), slot), self.code)
+            self.view.pairs_at(self.door).opens(self.door.pair(slot), self.code)
         } else {
             let at = self.door.at() as usize;
             let keys = self.view.sorted.get(at..at + usize::from(self.door.count()))?;
@@ -709,7 +709,7 @@ mod tests {
 
     fn publication(source: &PropertySource) -> PortfolioPublication {
         let mut portfolio = PortfolioPublication::default();
-        portfolio.put_property(Arc::new(Loaded::new(compile(source, (3, 4)).unwrap()).unwrap()));
+        portfolio.put_property(Arc::new(Loaded::new(&compile(source, (3, 4)).unwrap()).unwrap()));
         portfolio
     }
 

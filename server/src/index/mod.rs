@@ -9,6 +9,7 @@ pub mod compile;
 mod filter;
 pub mod flatten;
 pub mod lookup;
+mod memory;
 mod passes;
 mod place;
 mod prefetch;

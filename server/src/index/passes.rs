@@ -9,19 +9,20 @@ use std::hint::select_unpredictable;
 
 use keyward_protocol::{
     code::Digits,
+    decision::Reason,
     id::{DoorId, KeyId, PersonId},
 };
 use rkyv::rend::unaligned::u32_ule;
 
 use super::{
     archive::{
-        ALWAYS, ArchivedPersonLine, ArchivedScheduleLine, CONSTANT_SCHEDULES, CardNumber, Door, INLINE_HOLDINGS, NEVER,
-        NO_CHANGE, NOBODY, NOWHERE, OCCUPIED, OWN_SCHEDULES, hash_card, hash_mobile, pairs_of, prefetch_displacement,
+        ALWAYS, ArchivedPersonLine, ArchivedScheduleLine, COLD, CONSTANT_SCHEDULES, CardNumber, Door, INLINE_HOLDINGS,
+        NEVER, NO_CHANGE, NOBODY, OCCUPIED, OWN_SCHEDULES, SORTED, hash_card, hash_mobile, prefetch_displacement,
         prefetch_home,
     },
     codes::{Tag, find_live, prefetch_code},
     lookup::{Question, Scope, Shown, ShownKind, Verdict, has_door},
-    prefetch::{prefetch, prefetch_line},
+    prefetch::prefetch_line,
     publish::{NO_PROPERTY, PortfolioPublication, PropertyView},
 };
 
@@ -42,19 +43,19 @@ pub(super) struct Step<'a> {
     /// Of the first Key held that has the door.
     schedule: &'a ArchivedScheduleLine,
     key: &'a u32_ule,
-    /// What was shown as a mobile identity.
-    mobile: Option<u64>,
     /// Of a mobile identity or a card.
     hash: u64,
     /// Of a code.
     pub tag: Tag,
     /// The door's.
     pub row: u32,
-    /// Where the person's line is looked for.
-    at: u32,
+    /// Of the slots that the person holds, each one's pair at the door, a byte each.
+    pairs: u64,
     second: u32,
     /// Granted where the schedule is open.
     grants_when_open: bool,
+    /// Nothing but the hours of the Keys held can tell the answer.
+    hours_tell: bool,
 }
 
 impl Step<'_> {
@@ -65,13 +66,13 @@ impl Step<'_> {
         person: &NOBODY,
         schedule: &CONSTANT_SCHEDULES[NEVER as usize],
         key: &u32_ule::from_native(0),
-        mobile: None,
         hash: 0,
         tag: [0; 16],
         row: 0,
-        at: NOWHERE,
+        pairs: 0,
         second: 0,
         grants_when_open: false,
+        hours_tell: false,
     };
 }
 
@@ -149,7 +150,7 @@ fn answer<'a>(
     for at in left {
         let (Some(step), Some(number)) = (steps.get(usize::from(*at)), order.get(usize::from(*at))) else { return };
         if let Some(out) = out.get_mut(usize::from(*number)) {
-            *out = long(step);
+            *out = step.judge_by_hours(scope).unwrap_or_else(|| long(step));
         }
     }
 }
@@ -230,84 +231,80 @@ impl<'a> Step<'a> {
     }
 
     #[inline(always)]
-    fn prefetch_door(&self) {
-        let view = &self.property.view;
-        let at = view.door_at(self.row);
-        prefetch(view.doors, at);
-        // Nearly always all there is.
-        prefetch(view.doors, at + 64);
+    fn find_door(&mut self) {
+        self.door = self.property.view.door(self.row);
+        self.door.prefetch();
     }
 
     #[inline(always)]
     fn hash_mobile(&mut self) {
+        self.find_door();
         let view = &self.property.view;
-        self.prefetch_door();
-        self.mobile = self.question.shown.mobile();
-        self.hash = hash_mobile(view.hash_key, self.mobile.unwrap_or_default());
+        self.hash = hash_mobile(view.hash_key, self.question.shown.mobile().unwrap_or_default());
         prefetch_displacement(self.hash, view.people_displacements);
     }
 
     #[inline(always)]
     fn hash_card(&mut self) {
+        self.find_door();
         let view = &self.property.view;
-        self.prefetch_door();
         self.hash = hash_card(view.hash_key, self.question.shown.card().unwrap_or(CardNumber::NONE));
         prefetch_home(self.hash, view.cards);
     }
 
     #[inline(always)]
     fn prefetch_code(&mut self) {
-        self.prefetch_door();
+        self.find_door();
         prefetch_code(self.property.view.codes, &self.tag);
     }
 
     #[inline(always)]
     fn find_mobile(&mut self) {
         let place = self.property.view.person_place(self.hash);
-        self.prefetch_person(place as u32);
+        self.set_person(place as u32);
     }
 
     #[inline(always)]
     fn find_card(&mut self) {
         let card = self.question.shown.card().unwrap_or(CardNumber::NONE);
-        self.prefetch_person(self.property.view.find_card(self.hash, card));
+        self.set_person(self.property.view.find_card(self.hash, card));
     }
 
     #[inline(always)]
     fn find_code(&mut self) {
         // One less than 0 is nobody's place, as is one less than any other that is none.
-        self.prefetch_person(find_live(self.property.view.codes, &self.tag).wrapping_sub(1));
+        self.set_person(find_live(self.property.view.codes, &self.tag).wrapping_sub(1));
     }
 
     #[inline(always)]
-    fn prefetch_person(&mut self, place: u32) {
-        self.at = place;
-        prefetch(self.property.view.people, place as usize);
+    fn set_person(&mut self, place: u32) {
+        self.person = self.property.view.people.get(place as usize).unwrap_or(&NOBODY);
+        prefetch_line(self.person);
     }
 
+    /// Sees whether the person is whoever showed it.
     #[inline(always)]
     fn meet(&mut self, kind: ShownKind) {
-        let view = &self.property.view;
-        self.door = Door::of(view.door_bytes(self.row));
-        let person = view.people.get(self.at as usize).unwrap_or(&NOBODY);
         // A card or a code was compared where it stands.
-        let theirs = kind != ShownKind::Mobile || self.mobile == Some(person.mobile.to_native());
-        self.person = select_unpredictable(theirs, person, &NOBODY);
+        if kind == ShownKind::Mobile {
+            let theirs = self.question.shown.mobile() == Some(self.person.mobile.to_native());
+            self.person = select_unpredictable(theirs, self.person, &NOBODY);
+        }
     }
 
-    /// Meets the person and the door, and finds the first Key held that has the door, and the line of its schedule
+    /// Meets the person, and finds the first Key held that has the door, and the line of its schedule
     /// there. What else a grant needs is told here: no share, no suspension, no lockdown, within its period.
     #[inline(always)]
     fn find_first(&mut self, kind: ShownKind, now: Now) {
         self.meet(kind);
         let (view, person, door) = (&self.property.view, self.person, self.door);
-        let bytes = view.door_bytes(self.row);
-        let (slots, rest) = person.slots.split_at(INLINE_HOLDINGS / 2);
-        let mut pairs = pairs_of(bytes, slots);
+        let [s0, s1, s2, s3, s4, s5, s6, s7] = person.slots;
+        let mut pairs = door.pairs_of(&[s0, s1, s2, s3]);
         // Most people hold few Keys.
         if usize::from(person.count) > INLINE_HOLDINGS / 2 {
-            pairs |= pairs_of(bytes, rest) << (4 * INLINE_HOLDINGS);
+            pairs |= door.pairs_of(&[s4, s5, s6, s7]) << (4 * INLINE_HOLDINGS);
         }
+        self.pairs = pairs;
         // Where no Key held has the door, this is the last slot and the pair that is none.
         let bit = (pairs | 1 << 63).trailing_zeros() & !7;
         let place = (bit / 8) as usize % INLINE_HOLDINGS;
@@ -315,10 +312,7 @@ impl<'a> Step<'a> {
         let opens = view.pairs_at(door).opens((pairs >> bit) as u8, kind == ShownKind::Code);
         let since = now.second.wrapping_sub(view.base) as u64;
         self.second = since.min(u64::from(NO_CHANGE) - 1) as u32;
-        let line = usize::from(opens) * usize::from(view.stretches) + (self.second >> view.shift) as usize;
-        let own = view.schedules.get(line).unwrap_or(&CONSTANT_SCHEDULES[NEVER as usize]);
-        let constant = &CONSTANT_SCHEDULES[usize::from(opens) % CONSTANT_SCHEDULES.len()];
-        self.schedule = select_unpredictable(opens < OWN_SCHEDULES, constant, own);
+        self.schedule = self.schedule_of(opens);
         prefetch_line(self.schedule);
         let slot = usize::from(person.slots[place].to_native());
         let listed = person.detailed == 0 && place < person.extra.len();
@@ -326,13 +320,52 @@ impl<'a> Step<'a> {
         self.key = keys.get(select_unpredictable(listed, place, slot)).unwrap_or(const { &u32_ule::from_native(0) });
         prefetch_line(self.key);
         // Of the horizon's first second it may have only a part.
-        let tells = (since.wrapping_sub(1) < u64::from(view.whole_seconds)) | (opens == ALWAYS);
-        self.grants_when_open = (person.flags == OCCUPIED)
-            & (door.lockdown() == 0)
-            & (door.id() == self.question.door)
-            & has_door(opens)
-            & tells
-            & person.surely_holds(place, now.micros);
+        let tells = since.wrapping_sub(1) < u64::from(view.whole_seconds);
+        let plain = (person.flags == OCCUPIED) & (door.lockdown() == 0) & (door.id() == self.question.door);
+        self.hours_tell = plain & tells & (person.detailed == 0) & (door.flags() & SORTED == 0);
+        self.grants_when_open =
+            plain & (tells | (opens == ALWAYS)) & has_door(opens) & person.surely_holds(place, now.micros);
+    }
+
+    /// The line that tells of a schedule now; of what is none, any.
+    #[inline(always)]
+    fn schedule_of(&self, opens: u16) -> &'a ArchivedScheduleLine {
+        let view = &self.property.view;
+        let line = usize::from(opens) * usize::from(view.stretches) + (self.second >> view.shift) as usize;
+        let own = view.schedules.get(line).unwrap_or(&CONSTANT_SCHEDULES[NEVER as usize]);
+        let constant = &CONSTANT_SCHEDULES[usize::from(opens) % CONSTANT_SCHEDULES.len()];
+        select_unpredictable(opens < OWN_SCHEDULES, constant, own)
+    }
+
+    /// The answer where only the hours of the Keys held can tell it: the next of them that is open at this door grants.
+    #[inline(always)]
+    fn judge_by_hours(&self, scope: Scope<'_>) -> Option<Verdict> {
+        let view = &self.property.view;
+        if !self.hours_tell | !scope.has(self.question.door, view.property) {
+            return None;
+        }
+        let (pairs, code) = (view.pairs_at(self.door), self.question.shown.kind == ShownKind::Code);
+        let person = PersonId(self.person.id.to_native());
+        let (mut reason, mut left) = (Reason::NoKey, self.pairs);
+        while left != 0 {
+            let bit = left.trailing_zeros() & !7;
+            let opens = pairs.opens((left >> bit) as u8, code);
+            left &= !(0xFF << bit);
+            if !has_door(opens) {
+                continue;
+            }
+            let schedule = self.schedule_of(opens);
+            if schedule.head() & COLD != 0 {
+                return None;
+            }
+            if schedule.is_open_inline(self.second) {
+                let slot = self.person.slots.get(bit as usize / 8)?;
+                let key = view.keys.get(usize::from(slot.to_native()))?;
+                return Some(Verdict { person, ..Verdict::granted(KeyId(key.to_native())) });
+            }
+            reason = Reason::OutsideSchedule;
+        }
+        Some(Verdict { person, ..Verdict::denied(reason) })
     }
 
     #[inline(always)]

@@ -488,7 +488,7 @@ mod tests {
     }
 
     fn loaded(property: u32, doors: &[u32], key: u32) -> Arc<Loaded> {
-        Arc::new(Loaded::new(compile(&source(property, doors, key), (1, 2)).unwrap()).unwrap())
+        Arc::new(Loaded::new(&compile(&source(property, doors, key), (1, 2)).unwrap()).unwrap())
     }
 
     fn ask(portfolio: &PortfolioPublication, doors: &[u32], mobile: u64) -> Vec<Outcome> {

@@ -53,7 +53,7 @@ impl World {
 
     pub fn publication(&self) -> PortfolioPublication {
         let mut portfolio = PortfolioPublication::default();
-        portfolio.put_property(Arc::new(Loaded::new(compile(&self.source, (11, 13)).unwrap()).unwrap()));
+        portfolio.put_property(Arc::new(Loaded::new(&compile(&self.source, (11, 13)).unwrap()).unwrap()));
         if self.codes_loaded {
             portfolio.set_codes(self.source.property, Some(&self.code_sources()));
         }

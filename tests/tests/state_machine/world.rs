@@ -633,7 +633,7 @@ impl World {
         let horizon = (days_later(self.now(), -6), days_later(self.now(), 21));
         for property in portfolio.properties.values() {
             let source = flatten(portfolio, property, horizon).unwrap();
-            publication.put_property(Arc::new(Loaded::new(compile(&source, (3, 4)).unwrap()).unwrap()));
+            publication.put_property(Arc::new(Loaded::new(&compile(&source, (3, 4)).unwrap()).unwrap()));
             let toy = &self.toy.properties[&property.id()];
             let tag = |door, digits: &[u8]| self.tagger.tag(door, &Digits::parse(digits).unwrap()).0;
             let live = toy.live.iter().map(|((person, door), (_, digits))| CodeSource {
