@@ -52,6 +52,8 @@ enum Commands {
     /// The servers that are known.
     #[command(subcommand)]
     Server(ServerCommands),
+    /// Print the settings as they are, every command with its chords: a file to begin one's own from.
+    Settings,
     /// Open a server with an identity that lies in a directory.
     Open {
         /// The directory with ca.pem, certificate.pem and key.pem.
@@ -143,6 +145,10 @@ fn run_command(arguments: Arguments) -> Result<(), String> {
         Some(Commands::Demo(options)) => crate::demo::run(&options),
         Some(Commands::Login { token, name, address }) => login::run(&token, name.as_deref(), address),
         Some(Commands::Server(command)) => servers(&command),
+        Some(Commands::Settings) => {
+            print!("{}", Config::read(&Places::of_user()?.config)?.written());
+            Ok(())
+        }
         Some(Commands::Open { identity, address }) => {
             let known = Known::in_directory(&identity, &address).map_err(|error| error.to_string())?;
             open(known, &Config::read(&Places::of_user()?.config)?, glyphs)
@@ -219,7 +225,7 @@ fn open(known: Known, config: &Config, glyphs: Option<GlyphChoice>) -> Result<()
 /// What all screens share, as the user has set it.
 fn shell(server: &str, config: &Config, glyphs: Option<GlyphChoice>) -> Shell {
     let mut shell = Shell::new(server, theme_from_env(), glyphs.unwrap_or(config.glyphs).glyphs());
-    (shell.people_hidden, shell.utc) = (config.hide_people, config.utc);
+    config.apply(&mut shell);
     shell
 }
 

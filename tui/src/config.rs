@@ -2,14 +2,25 @@
 
 use std::{fs, io, path::Path};
 
-use crate::{cli::GlyphChoice, servers::nearest};
+use toml::{
+    Spanned,
+    de::{DeString, DeTable, DeValue},
+};
+
+use crate::{
+    app::Shell,
+    cli::GlyphChoice,
+    keymap::{Chord, Command, Keymap},
+    servers::nearest,
+};
 
 /// The settings that there are, with what each may be.
-const SETTINGS: [(&str, &[&str]); 4] = [
+const SETTINGS: [(&str, &[&str]); 5] = [
     ("server", &[]),
     ("glyphs", &["auto", "ascii", "unicode"]),
     ("hide-people", &[]),
     ("time-zone", &["property", "utc"]),
+    ("chords", &[]),
 ];
 
 /// What the user has set.
@@ -23,6 +34,8 @@ pub struct Config {
     pub hide_people: bool,
     /// Whether times are shown in UTC from the beginning, and not in the property's zone.
     pub utc: bool,
+    /// The chords, where they are others than ours.
+    pub keymap: Keymap,
 }
 
 impl Config {
@@ -30,7 +43,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// The file can't be read, or something in it is not known: the message says what may be meant.
+    /// The file can't be read, or something in it is not known: the message says in which line, and what may be meant.
     pub fn read(directory: &Path) -> Result<Config, String> {
         let path = directory.join("config.toml");
         match fs::read_to_string(&path) {
@@ -44,47 +57,155 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// Something is not known; the message says what may be meant.
+    /// Something is not known; the message says in which line, and what may be meant.
     pub fn parse(text: &str) -> Result<Config, String> {
-        let table: toml::Table = text.parse().map_err(|error: toml::de::Error| error.message().to_owned())?;
+        let table = DeTable::parse(text).map_err(|error| {
+            let at = error.span().map_or(0, |span| span.start);
+            format!("line {}: {}", line(text, at), error.message())
+        })?;
         let mut config = Config::default();
-        for (name, value) in &table {
-            config.set(name, value)?;
+        for (name, value) in table.get_ref() {
+            config.set(name, value, text)?;
         }
         Ok(config)
     }
 
-    fn set(&mut self, name: &str, value: &toml::Value) -> Result<(), String> {
-        match name {
-            "server" => self.server = Some(text(name, value)?.to_owned()),
+    fn set(&mut self, name: &Named<'_>, value: &Valued<'_>, text: &str) -> Result<(), String> {
+        let at = |error: String| format!("line {}: {error}", line(text, name.span().start));
+        let word = name.get_ref().as_ref();
+        match word {
+            "server" => self.server = Some(string(word, value).map_err(at)?.to_owned()),
             "glyphs" => {
-                self.glyphs = match one_of(name, value)? {
+                self.glyphs = match one_of(word, value).map_err(at)? {
                     "ascii" => GlyphChoice::Ascii,
                     "unicode" => GlyphChoice::Unicode,
                     _ => GlyphChoice::Auto,
                 }
             }
-            "hide-people" => {
-                self.hide_people = value.as_bool().ok_or_else(|| format!("`{name}` is true or false"))?;
+            "hide-people" => self.hide_people = truth(word, value).map_err(at)?,
+            "time-zone" => self.utc = one_of(word, value).map_err(at)? == "utc",
+            "chords" => {
+                let table = value.get_ref().as_table();
+                let table = table.ok_or_else(|| at("`chords` is a table: write `[chords]` above them".to_owned()))?;
+                let mut lines = Vec::new();
+                self.set_chords("", table, text, &mut lines)?;
+                self.keymap.check().map_err(|(changes, error)| {
+                    let lines = changes.into_iter().flatten().filter_map(|change| lines.get(change));
+                    format!("line {}: {error}", lines.max().copied().unwrap_or(0))
+                })?;
             }
-            "time-zone" => self.utc = one_of(name, value)? == "utc",
-            unknown => return Err(told("setting", unknown, SETTINGS.iter().map(|(name, _)| *name))),
+            unknown => return Err(at(told("setting", unknown, SETTINGS.iter().map(|(name, _)| *name)))),
         }
         Ok(())
     }
+
+    /// Sets the chords of a table: `"keys.give" = "ctrl-g"`, or what TOML makes of it without the quotes.
+    /// `lines` gets the line of each.
+    fn set_chords(
+        &mut self,
+        screen: &str,
+        table: &DeTable<'_>,
+        text: &str,
+        lines: &mut Vec<usize>,
+    ) -> Result<(), String> {
+        for (name, value) in table {
+            let here = line(text, name.span().start);
+            let at = |error: String| format!("line {here}: {error}");
+            let command = format!("{screen}{}", name.get_ref());
+            if let Some(within) = value.get_ref().as_table()
+                && screen.is_empty()
+            {
+                self.set_chords(&format!("{command}."), within, text, lines)?;
+                continue;
+            }
+            let chords = chords(&command, value).map_err(at)?;
+            self.keymap.change(&command, chords).map_err(at)?;
+            lines.push(here);
+        }
+        Ok(())
+    }
+
+    /// Sets what all screens share, the characters aside.
+    pub fn apply(&self, shell: &mut Shell) {
+        (shell.people_hidden, shell.utc) = (self.hide_people, self.utc);
+        shell.keymap = self.keymap.clone();
+    }
+
+    /// The settings as a file that would set them as they are, every command with its chords.
+    pub fn written(&self) -> String {
+        let server = match &self.server {
+            Some(server) => format!("server = {}\n", quoted(server)),
+            None => "# server = \"NAME\"\n".to_owned(),
+        };
+        let glyphs = match self.glyphs {
+            GlyphChoice::Auto => "auto",
+            GlyphChoice::Ascii => "ascii",
+            GlyphChoice::Unicode => "unicode",
+        };
+        let zone = if self.utc { "utc" } else { "property" };
+        let mut written = format!(
+            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\n\n[chords]\n",
+            self.hide_people
+        );
+        for command in Command::all() {
+            let chords: Vec<String> = self.keymap.chords(command).iter().map(|chord| quoted(&chord.name())).collect();
+            let chords = match chords.as_slice() {
+                [one] => one.clone(),
+                some => format!("[{}]", some.join(", ")),
+            };
+            written.push_str(&format!("{} = {chords} # {}\n", quoted(&command.to_string()), command.row.help));
+        }
+        written
+    }
 }
 
-fn text<'v>(name: &str, value: &'v toml::Value) -> Result<&'v str, String> {
-    value.as_str().ok_or_else(|| format!("`{name}` is a text: write it in quotes"))
+/// A name in a table of settings, with where it stands.
+type Named<'t> = Spanned<DeString<'t>>;
+/// What it is set to.
+type Valued<'t> = Spanned<DeValue<'t>>;
+
+/// The line that a byte of the text stands in, counted from 1.
+fn line(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
-fn one_of<'v>(name: &str, value: &'v toml::Value) -> Result<&'v str, String> {
-    let value = text(name, value)?;
+/// A text as TOML has it.
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn string<'v>(name: &str, value: &'v Valued<'_>) -> Result<&'v str, String> {
+    value.get_ref().as_str().ok_or_else(|| format!("`{name}` is a text: write it in quotes"))
+}
+
+fn truth(name: &str, value: &Valued<'_>) -> Result<bool, String> {
+    value.get_ref().as_bool().ok_or_else(|| format!("`{name}` is true or false"))
+}
+
+fn one_of<'v>(name: &str, value: &'v Valued<'_>) -> Result<&'v str, String> {
+    let value = string(name, value)?;
     let choices = SETTINGS.iter().find(|(known, _)| *known == name).map_or(&[][..], |(_, choices)| choices);
     match choices.contains(&value) {
         true => Ok(value),
         false => Err(told(&format!("value of `{name}`"), value, choices.iter().copied())),
     }
+}
+
+/// The texts of a list.
+fn strings<'v>(name: &str, value: &'v Valued<'_>) -> Result<Vec<&'v str>, String> {
+    let wrong = || format!("`{name}` is a list of texts: [\"...\", \"...\"]");
+    let list = value.get_ref().as_array().ok_or_else(wrong)?;
+    list.iter().map(|one| one.get_ref().as_str().ok_or_else(wrong)).collect()
+}
+
+/// The chords that a command is to have: one, or a list, which may be empty.
+fn chords(command: &str, value: &Valued<'_>) -> Result<Vec<Chord>, String> {
+    let texts = match value.get_ref() {
+        DeValue::String(text) => vec![text.as_ref()],
+        DeValue::Array(_) => strings(command, value)?,
+        _ => return Err(format!("`{command}` is a chord, or a list of chords: \"ctrl-g\", [\"g\", \"f5\"], []")),
+    };
+    texts.into_iter().map(|text| Chord::parse(text).map_err(|error| format!("`{command}`: {error}"))).collect()
 }
 
 fn told<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
@@ -97,22 +218,115 @@ fn told<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str> + Clone
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        app::ScreenId,
+        keymap::{Action, ctrl, letter},
+    };
 
     #[test]
     fn settings_are_read_and_unknown_ones_are_told_with_what_may_be_meant() {
         let read = Config::parse("server = \"prod\"\nglyphs = \"ascii\"\nhide-people = true\ntime-zone = \"utc\"");
-        let all = Config { server: Some("prod".into()), glyphs: GlyphChoice::Ascii, hide_people: true, utc: true };
+        let (glyphs, hide_people, utc) = (GlyphChoice::Ascii, true, true);
+        let all = Config { server: Some("prod".into()), glyphs, hide_people, utc, ..Config::default() };
         assert_eq!(read, Ok(all));
         assert_eq!(Config::parse(""), Ok(Config::default()));
         let cases = [
-            ("glyfs = \"ascii\"", "there is no setting `glyfs`: did you mean `glyphs`?"),
-            ("glyphs = \"asci\"", "there is no value of `glyphs` `asci`: did you mean `ascii`?"),
-            ("zzz = 1", "there is no setting `zzz`: there are server, glyphs, hide-people, time-zone"),
-            ("server = 7", "`server` is a text: write it in quotes"),
-            ("hide-people = \"yes\"", "`hide-people` is true or false"),
+            ("glyfs = \"ascii\"", "line 1: there is no setting `glyfs`: did you mean `glyphs`?"),
+            ("\nglyphs = \"asci\"", "line 2: there is no value of `glyphs` `asci`: did you mean `ascii`?"),
+            ("zzz = 1", "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, chords"),
+            ("# ours\n\nserver = 7", "line 3: `server` is a text: write it in quotes"),
+            ("hide-people = \"yes\"", "line 1: `hide-people` is true or false"),
+            ("chords = 1", "line 1: `chords` is a table: write `[chords]` above them"),
         ];
         for (text, told) in cases {
             assert_eq!(Config::parse(text), Err(told.to_owned()), "{text}");
+        }
+        assert!(Config::parse("server = \"a\"\nglyphs = ").unwrap_err().starts_with("line 2: "));
+    }
+
+    #[test]
+    fn chords_are_set_for_everybody_and_for_one_screen() {
+        let text =
+            "[chords]\n\"keys.give\" = \"ctrl-g\"\nsort = [\"ctrl-o\", \"f5\"]\n\"keys.sort\" = \"z\"\ncopy = []\n";
+        let quoted = Config::parse(text).unwrap();
+        let unquoted = Config::parse(
+            "[chords]\nkeys.give = \"ctrl-g\"\nkeys.sort = \"z\"\nsort = [\"ctrl-o\", \"f5\"]\ncopy = []",
+        );
+        let told = |config: &Config, screen, action| config.keymap.told(screen, action);
+        for config in [quoted, unquoted.unwrap()] {
+            let give = Action::Act(crate::app::screen::holding::GIVE);
+            assert_eq!(told(&config, ScreenId::Keys, give), "Ctrl-g");
+            assert_eq!(told(&config, ScreenId::People, give), "g");
+            assert_eq!(told(&config, ScreenId::Keys, Action::Sort), "z");
+            assert_eq!(told(&config, ScreenId::People, Action::Sort), "Ctrl-o");
+            assert_eq!(told(&config, ScreenId::People, Action::Copy), ":copy");
+            assert_eq!(config.keymap.everywhere(letter('y')), None);
+            assert_eq!(config.keymap.everywhere(ctrl('c')), Some(Action::Interrupt));
+        }
+    }
+
+    #[test]
+    fn a_command_that_is_not_there_and_a_chord_that_stands_twice_are_told_with_their_line() {
+        let both = |line: usize, chord: &str, screen: &str, one: &str, other: &str| {
+            format!("line {line}: on the {screen} screen `{chord}` would stand for both `{one}` and `{other}`")
+        };
+        let cases = [
+            ("\"keys.giv\" = \"G\"", "line 2: there is no command `keys.giv`: did you mean `keys.give`?".to_owned()),
+            (
+                "keys.zzzzzz = \"G\"",
+                "line 2: there is no command `keys.zzzzzz`: `keyward settings` lists them".to_owned(),
+            ),
+            (
+                "a.b.c = \"G\"",
+                "line 2: `a.b` is a chord, or a list of chords: \"ctrl-g\", [\"g\", \"f5\"], []".to_owned(),
+            ),
+            ("sort = \"ctlr-g\"", "line 2: `sort`: there is no chord `ctlr-g`: did you mean `ctrl-g`?".to_owned()),
+            ("sort = 7", "line 2: `sort` is a chord, or a list of chords: \"ctrl-g\", [\"g\", \"f5\"], []".to_owned()),
+            ("sort = [7]", "line 2: `sort` is a list of texts: [\"...\", \"...\"]".to_owned()),
+            ("keys.give = \"r\"", both(2, "r", "Keys", "keys.give", "keys.revoke")),
+            ("keys.give = \"s\"", both(2, "s", "Keys", "keys.give", "sort")),
+            ("sort = \"g\"", both(2, "g", "Keys", "keys.give", "sort")),
+            ("sort = \"/\"", both(2, "/", "Keys", "filter", "sort")),
+            ("audit.export = \"esc\"", both(2, "Esc", "Audit", "audit.export", "back")),
+            ("sort = \"ctrl-o\"\nkeys.give = \"z\"\nkeys.move = \"z\"", both(4, "z", "Keys", "keys.give", "keys.move")),
+            ("interrupt = []", "line 2: `interrupt` is the way out from everywhere: it has to have a chord".to_owned()),
+            (
+                "interrupt = \"x\"",
+                "line 2: `interrupt` counts while something is typed, too: `x` would be typed no more".to_owned(),
+            ),
+            (
+                "keys.interrupt = \"f1\"",
+                "line 2: there is no command `keys.interrupt`: `keyward settings` lists them".to_owned(),
+            ),
+            ("back = \"b\"", "line 2: there is no command `back`: did you mean `mark`?".to_owned()),
+        ];
+        for (text, told) in cases {
+            assert_eq!(Config::parse(&format!("[chords]\n{text}")), Err(told), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_a_screen_has_in_the_place_of_everybodys_stays_whatever_its_chord() {
+        let config =
+            Config::parse("[chords]\nlogs.pause = \"ctrl-p\"\nlogs.explain = \"z\"\nmark = \"x\"").unwrap_err();
+        assert_eq!(config, "line 4: on the Keys screen `x` would stand for both `keys.take-out` and `mark`");
+        let config = Config::parse("[chords]\nlogs.pause = \"ctrl-p\"").unwrap();
+        let table = crate::app::screen::tables(ScreenId::Logs)[0];
+        let shown = config.keymap.table(ScreenId::Logs, table, |_| true);
+        assert!(shown.iter().all(|bound| bound.shown != "Space"), "nobody marks by Space on the live log");
+    }
+
+    #[test]
+    fn settings_that_are_written_out_are_read_as_they_are() {
+        let changed = "server = \"prod\"\nhide-people = true\n[chords]\nkeys.give = \"ctrl-g\"\ncopy = []\nsort = [\"ctrl-o\", \"f5\"]";
+        for text in ["", changed] {
+            let config = Config::parse(text).unwrap();
+            let written = config.written();
+            let read = Config::parse(&written).unwrap();
+            assert_eq!(read.written(), written);
+            for command in Command::all() {
+                assert_eq!(read.keymap.chords(command), config.keymap.chords(command), "{command}");
+            }
         }
     }
 }

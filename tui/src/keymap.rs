@@ -1,8 +1,15 @@
 //! The chords: tables that input, hints, help and the palette are made from. What every screen has stands here, what one
-//! screen has in a table of its own beside it.
+//! screen has in a table of its own beside it. [`Keymap`] is what the user's settings make of them.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+mod chord;
+mod user;
 
+use crossterm::event::KeyCode;
+
+pub use self::{
+    chord::{Chord, ctrl, letter, plain},
+    user::{Bound, Command, Keymap, asked},
+};
 use crate::app::ScreenId;
 
 /// What one screen alone can do: a word, which is also how the palette finds it.
@@ -76,30 +83,6 @@ pub enum Action {
     Interrupt,
 }
 
-/// A key of the keyboard with or without Ctrl. Shift is part of the character.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Chord {
-    code: KeyCode,
-    ctrl: bool,
-}
-
-impl Chord {
-    /// The chord that was pressed; `None` where Alt and the like make it a chord that the table can't name.
-    pub fn pressed(key: KeyEvent) -> Option<Chord> {
-        let named = KeyModifiers::SHIFT | KeyModifiers::CONTROL;
-        if !named.contains(key.modifiers) {
-            return None;
-        }
-        let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-        let code = match key.code {
-            // Ctrl with Shift is the same chord: most terminals can't tell them apart.
-            KeyCode::Char(c) if ctrl => KeyCode::Char(c.to_ascii_lowercase()),
-            code => code,
-        };
-        Some(Chord { code, ctrl })
-    }
-}
-
 /// One row of a table.
 #[derive(Debug)]
 pub struct Binding {
@@ -115,19 +98,43 @@ pub struct Binding {
     pub help: &'static str,
 }
 
-/// A key of the keyboard by itself.
-pub const fn plain(code: KeyCode) -> Chord {
-    Chord { code, ctrl: false }
-}
-
-/// A character.
-pub const fn letter(c: char) -> Chord {
-    plain(KeyCode::Char(c))
-}
-
-/// A character with Ctrl.
-pub const fn ctrl(c: char) -> Chord {
-    Chord { code: KeyCode::Char(c), ctrl: true }
+impl Binding {
+    /// What the settings call it: `give`, `new-key`.
+    pub fn name(&self) -> String {
+        match self.action {
+            Action::Act(act) => act.0.to_lowercase().replace(' ', "-"),
+            Action::Show(screen) => format!("show-{}", screen.name().to_lowercase()),
+            Action::Filter => "filter".to_owned(),
+            Action::Help => "help".to_owned(),
+            Action::Palette => "command".to_owned(),
+            Action::Quit => "quit".to_owned(),
+            Action::Back => "back".to_owned(),
+            Action::Property => "property".to_owned(),
+            Action::Open => "open".to_owned(),
+            Action::NextPart => "next-part".to_owned(),
+            Action::Mark => "mark".to_owned(),
+            Action::Range => "range".to_owned(),
+            Action::Sort => "sort".to_owned(),
+            Action::Copy => "copy".to_owned(),
+            Action::Save => "save-view".to_owned(),
+            Action::HidePeople => "hide-people".to_owned(),
+            Action::Zone => "time-zone".to_owned(),
+            Action::Explain => "explain".to_owned(),
+            Action::Jobs => "jobs".to_owned(),
+            Action::Server => "server".to_owned(),
+            Action::Reconnect => "reconnect".to_owned(),
+            Action::Left => "screen-left".to_owned(),
+            Action::Right => "screen-right".to_owned(),
+            Action::Up => "up".to_owned(),
+            Action::Down => "down".to_owned(),
+            Action::PageUp => "page-up".to_owned(),
+            Action::PageDown => "page-down".to_owned(),
+            Action::First => "first".to_owned(),
+            Action::Last => "last".to_owned(),
+            Action::Repaint => "redraw".to_owned(),
+            Action::Interrupt => "interrupt".to_owned(),
+        }
+    }
 }
 
 /// A row for something of a screen's own.
@@ -191,47 +198,36 @@ pub const GLOBAL: &[Binding] = &[
     row(&[ctrl('c')], "Ctrl-c", Action::Interrupt, None, "twice: quit from anywhere"),
 ];
 
-/// The tables as one: a screen's own rows, then those of every screen whose chords it has not taken. Rows that `fits`
-/// refuses don't exist.
-pub fn table(own: &'static [Binding], fits: impl Fn(Action) -> bool) -> Vec<&'static Binding> {
+/// The tables as one: a screen's own rows, each with `true`, then those of every screen whose chords it has not taken.
+/// Rows that `fits` refuses don't exist.
+fn table(own: &'static [Binding], fits: impl Fn(Action) -> bool) -> Vec<(bool, &'static Binding)> {
     let taken = |binding: &Binding| {
         let first = binding.chords.first();
         own.iter().any(|own| first.is_some_and(|first| own.chords.contains(first)))
     };
-    let global = GLOBAL.iter().filter(|binding| !taken(binding));
-    own.iter().chain(global).filter(|binding| fits(binding.action)).collect()
-}
-
-/// What the chord asks for in a table, if it asks for anything.
-pub fn action(table: &[&Binding], chord: Chord) -> Option<Action> {
-    table.iter().find(|binding| binding.chords.contains(&chord)).map(|binding| binding.action)
-}
-
-/// Fails when a chord stands twice in a table, or in a screen's table and, not as the first, in everybody's.
-#[cfg(test)]
-pub fn check(own: &'static [Binding]) {
-    let table = table(own, |_| true);
-    for (place, binding) in table.iter().enumerate() {
-        for chord in binding.chords {
-            assert_eq!(action(&table, *chord), Some(binding.action), "{} stands twice", binding.shown);
-            let later = table.iter().skip(place + 1).any(|other| other.chords.contains(chord));
-            assert!(!later, "{} stands twice", binding.shown);
-        }
-    }
+    let global = GLOBAL.iter().filter(|binding| !taken(binding)).map(|row| (false, row));
+    own.iter().map(|row| (true, row)).chain(global).filter(|(_, row)| fits(row.action)).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use crossterm::event::{KeyEvent, KeyModifiers};
+
     use super::*;
 
     #[test]
-    fn no_chord_stands_twice_and_every_chord_is_found() {
-        check(&[]);
+    fn no_chord_stands_twice_and_every_row_has_a_name_of_its_own() {
+        assert_eq!(Keymap::default().check(), Ok(()));
+        let mut names: Vec<String> = Command::all().map(|command| command.to_string()).collect();
+        let all = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), all);
     }
 
     #[test]
     fn shift_belongs_to_the_character_and_alt_is_nobodys() {
-        let found = |key: KeyEvent| Chord::pressed(key).and_then(|chord| action(&table(&[], |_| true), chord));
+        let found = |key: KeyEvent| Chord::pressed(key).and_then(|chord| Keymap::default().everywhere(chord));
         let shifted = KeyEvent::new(KeyCode::Char('P'), KeyModifiers::SHIFT);
         assert_eq!(found(shifted), Some(Action::HidePeople));
         assert_eq!(Chord::pressed(KeyEvent::new(KeyCode::Char('q'), KeyModifiers::ALT)), None);
@@ -242,9 +238,10 @@ mod tests {
     #[test]
     fn a_screens_own_chord_stands_before_everybodys() {
         const OWN: &[Binding] = &[act(&[letter(' ')], "Space", Act("pause"), None, "stop")];
-        let both = table(OWN, |action| action != Action::Help);
-        assert_eq!(action(&both, letter(' ')), Some(Action::Act(Act("pause"))));
-        assert_eq!(action(&both, letter('?')), None);
-        assert_eq!(both.iter().filter(|binding| binding.shown == "Space").count(), 1);
+        let keymap = Keymap::default();
+        let both = keymap.table(ScreenId::Logs, OWN, |action| action != Action::Help);
+        assert_eq!(asked(&both, letter(' ')), Some(Action::Act(Act("pause"))));
+        assert_eq!(asked(&both, letter('?')), None);
+        assert_eq!(both.iter().filter(|bound| bound.shown == "Space").count(), 1);
     }
 }

@@ -52,7 +52,7 @@ use self::{
     week::Week,
 };
 use crate::{
-    keymap::{self, Action, Binding, Chord},
+    keymap::{self, Action, Bound, Chord},
     remote::{Failure, Order, Ticket, Told},
     view,
 };
@@ -226,9 +226,9 @@ impl App {
     }
 
     /// Every chord that does something here.
-    pub fn bindings(&self) -> Vec<&'static Binding> {
+    pub fn bindings(&self) -> Vec<Bound<'_>> {
         let several = self.shell.overview.as_ref().is_some_and(|overview| overview.properties.len() > 1);
-        keymap::table(self.screen().bindings(), |action| match action {
+        self.shell.keymap.table(self.screen_id(), self.screen().bindings(), |action| match action {
             Action::Show(id) => SCREENS.iter().any(|(built, _)| *built == id),
             Action::Property => several,
             Action::NextPart => self.screen().has_parts(),
@@ -405,7 +405,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
     let (screen, shell) = app.split();
     screen.pressed(shell);
     let chord = Chord::pressed(key);
-    let everywhere = chord.and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord));
+    let everywhere = chord.and_then(|chord| app.shell.keymap.everywhere(chord));
     match everywhere {
         Some(Action::Interrupt) if app.interrupted => return Some(Effect::Quit),
         Some(Action::Interrupt) => {
@@ -424,7 +424,7 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
     if app.typing.is_some() && filter_key(app, key) {
         return Some(Effect::Draw);
     }
-    match chord.and_then(|chord| keymap::action(&app.bindings(), chord)) {
+    match chord.and_then(|chord| keymap::asked(&app.bindings(), chord)) {
         Some(action) => act(app, action),
         None => said.then_some(Effect::Draw),
     }
@@ -434,22 +434,23 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
 fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
     let (help_page, review_page) = (view::help_rows(app), view::review_rows(app));
     let (lines, jobs) = (app.bindings().len(), app.shell.jobs.all().len());
+    let everywhere = Chord::pressed(key).and_then(|chord| app.shell.keymap.everywhere(chord));
     match app.dialogs.last_mut() {
         Some(Dialog::Palette(palette)) => palette.key(key),
         Some(Dialog::Form(form)) => form.key(key, &mut app.shell),
         Some(Dialog::Week(week)) => week.key(key, app.shell.width),
         Some(Dialog::Review(review)) => review.key(key, review_page, &mut app.shell),
-        Some(Dialog::Help { top }) => scroll(key, top, lines, help_page),
+        Some(Dialog::Help { top }) => scroll(everywhere, top, lines, help_page),
         Some(Dialog::Server(server)) => server.key(key, &mut app.shell),
         Some(Dialog::Token(token)) => token.key(key, &mut app.shell),
-        Some(Dialog::Jobs { top }) => scroll(key, top, jobs, help_page),
+        Some(Dialog::Jobs { top }) => scroll(everywhere, top, jobs, help_page),
         None => DialogDone::Stays,
     }
 }
 
 /// Scrolls a dialog that is only read; everything else closes it.
-fn scroll(key: KeyEvent, top: &mut usize, lines: usize, page: usize) -> DialogDone {
-    let step = match Chord::pressed(key).and_then(|chord| keymap::action(&keymap::table(&[], |_| true), chord)) {
+fn scroll(asked: Option<Action>, top: &mut usize, lines: usize, page: usize) -> DialogDone {
+    let step = match asked {
         Some(Action::Up) => Step::Up,
         Some(Action::Down) => Step::Down,
         Some(Action::PageUp) => Step::PageUp,

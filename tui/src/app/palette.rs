@@ -9,7 +9,7 @@ use nucleo_matcher::{
 use tui_input::Input;
 
 use super::{App, DialogDone, form::typed};
-use crate::keymap::{Action, Binding};
+use crate::keymap::{Action, Bound};
 
 /// What an entry does.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -27,6 +27,8 @@ pub struct Choice {
     pub text: String,
     /// Beside it: the chord.
     pub note: String,
+    /// The word that it is called by, where it may be told more: `explain tracy garage`.
+    pub word: Option<String>,
     /// What it does.
     pub what: Chosen,
 }
@@ -101,7 +103,7 @@ impl Palette {
         for (place, choice) in self.choices.iter().enumerate() {
             // `explain tracy garage`: the command's own word, and what it is told.
             if let Some(word) = word
-                && choice.note.strip_prefix(':') == Some(word)
+                && choice.word.as_deref() == Some(word)
             {
                 scored.push((0, place));
                 continue;
@@ -118,13 +120,14 @@ impl Palette {
 /// Everything that can be done here, for the palette.
 pub(super) fn commands(app: &App) -> Vec<Choice> {
     let bindings = app.bindings();
-    let useful = bindings.iter().filter(|binding| !matches!(binding.action, Action::Palette | Action::Interrupt));
-    let action = |binding: &&&Binding| Choice {
-        text: binding.help.to_owned(),
-        note: binding.shown.to_owned(),
-        what: Chosen::Action(binding.action),
+    let useful = bindings.iter().filter(|bound| !matches!(bound.row.action, Action::Palette | Action::Interrupt));
+    let action = |bound: &Bound<'_>| Choice {
+        text: bound.row.help.to_owned(),
+        note: bound.shown.to_owned(),
+        word: bound.row.shown.strip_prefix(':').map(str::to_owned),
+        what: Chosen::Action(bound.row.action),
     };
-    useful.map(|binding| action(&binding)).chain(properties(app)).collect()
+    useful.map(action).chain(properties(app)).collect()
 }
 
 /// The properties, to choose one.
@@ -133,6 +136,7 @@ pub(super) fn properties(app: &App) -> Vec<Choice> {
     let choice = |row: &PropertyRow| Choice {
         text: row.name.clone(),
         note: "property".to_owned(),
+        word: None,
         what: Chosen::Property(row.id),
     };
     rows.map(choice).collect()
@@ -149,6 +153,7 @@ mod tests {
         let choice = |text: &str, id: u32| Choice {
             text: text.to_owned(),
             note: String::new(),
+            word: None,
             what: Chosen::Property(PropertyId(id)),
         };
         let choices =

@@ -20,6 +20,7 @@ use super::{
     token::For,
 };
 use crate::{
+    keymap::{Action, Keymap},
     remote::{LinkTold, Order, Ticket, WatchId},
     theme::{Glyphs, Theme},
 };
@@ -100,6 +101,8 @@ pub struct Shell {
     pub people_hidden: bool,
     /// The live log.
     pub feed: Feed,
+    /// The chords as the user has them.
+    pub keymap: Keymap,
     /// What is said at the foot.
     pub notice: Option<Notice>,
     portfolio_manager: Option<bool>,
@@ -134,6 +137,7 @@ impl Shell {
             utc: false,
             people_hidden: false,
             feed: Feed::default(),
+            keymap: Keymap::default(),
             notice: None,
             portfolio_manager: None,
             jobs: Jobs::default(),
@@ -234,6 +238,11 @@ impl Shell {
     /// Says something that needs an eye.
     pub fn warn(&mut self, text: impl Into<String>) {
         self.notice = Some(Notice { text: text.into(), alert: true });
+    }
+
+    /// How a command is called for on a screen, in a sentence.
+    pub fn chord(&self, screen: ScreenId, action: Action) -> String {
+        self.keymap.told(screen, action)
     }
 
     /// Whether the connection stands.

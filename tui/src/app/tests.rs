@@ -15,7 +15,9 @@ use super::{
     testing::{Client, batch, moved_on},
     *,
 };
+use crate::keymap::Binding;
 use crate::{
+    config::Config,
     remote::{LinkTold, Told},
     theme::Glyphs,
 };
@@ -306,10 +308,67 @@ fn hidden_people_are_neither_shown_nor_copied_nor_searched() {
 }
 
 #[test]
-fn every_screens_chords_are_its_own() {
-    for (_, make) in SCREENS {
-        keymap::check(make().bindings());
+fn every_screens_chords_stand_in_its_tables() {
+    for (id, make) in SCREENS {
+        let names = |table: &[Binding]| table.iter().map(|row| row.name()).collect::<Vec<_>>();
+        let own = names(make().bindings());
+        assert!(super::screen::tables(*id).iter().any(|table| names(table) == own), "{id:?}");
     }
-    use super::screen::keys::{draft, matrix, schedules};
-    [draft::BINDINGS, matrix::BINDINGS, schedules::BINDINGS].into_iter().for_each(keymap::check);
+}
+
+/// The client with chords of the user's.
+fn with_chords(settings: &str) -> Client {
+    let mut client = client();
+    Config::parse(&format!("[chords]\n{settings}")).unwrap().apply(&mut client.app.shell);
+    client
+}
+
+fn with_ctrl(client: &mut Client, c: char) {
+    client.later(1_000);
+    client.tell(Event::Key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::CONTROL)));
+}
+
+#[test]
+fn the_users_chords_do_what_ours_did_and_ours_nothing_any_more() {
+    let mut client =
+        with_chords("keys.give = 'ctrl-g'\nkeys.sort = ['z', 'f5']\ncopy = []\nreconnect = 'f9'\nredraw = 'f8'");
+    client.press("gsy");
+    assert!(client.app.dialog().is_none() && !client.effects.iter().any(|effect| matches!(effect, Effect::Copy(_))));
+    with_ctrl(&mut client, 'g');
+    assert!(matches!(client.app.dialog(), Some(Dialog::Form(_))), "{}", client.drawn());
+    // In a form a chord is what is typed, and what counts everywhere still does.
+    client.effects.clear();
+    with_ctrl(&mut client, 'l');
+    assert!(!client.effects.contains(&Effect::Repaint));
+    client.key(KeyCode::F(8));
+    assert!(client.effects.contains(&Effect::Repaint));
+    client.key(KeyCode::Esc);
+    // Without a chord it is in the palette.
+    client.press(":copy the row");
+    client.key(KeyCode::Enter);
+    assert!(client.effects.iter().any(|effect| matches!(effect, Effect::Copy(_))));
+    down(&mut client);
+    client.press("j");
+    assert!(client.drawn().contains("F9 connects anew"), "{}", client.drawn());
+    // Another screen has its own.
+    client.up();
+    client.press("2g");
+    assert!(matches!(client.app.dialog(), Some(Dialog::Form(_))), "{}", client.drawn());
+}
+
+#[test]
+fn what_is_said_of_a_chord_names_the_users() {
+    let cases = [
+        ("hide-people = 'ctrl-p'", "2c", "open the person and go to a code (Tab)"),
+        ("next-part = 'f2'", "2c", "open the person and go to a code (F2)"),
+        ("next-part = []", "3T", "go to who can open it (:next-part)"),
+        ("hide-people = 'K'", "K2e", "people are hidden: K shows them again"),
+        ("hide-people = 'K'", "7KX", "the chained lines hold as they are: K shows them"),
+    ];
+    for (settings, chords, said) in cases {
+        let mut client = with_chords(settings);
+        client.tell(Event::Resize { width: 120, height: 40 });
+        client.press(chords);
+        assert!(client.drawn().contains(said), "{settings} {chords}\n{}", client.drawn());
+    }
 }

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     app::{
-        App, Dialog, Link, Shell,
+        App, Dialog, Link, ScreenId, Shell,
         explain::Asked,
         form::{Entry, Form, Many, Pick},
         jobs::State,
@@ -25,6 +25,7 @@ use crate::{
         server::Server,
         token::Token,
     },
+    keymap::Action,
     theme::Theme,
 };
 
@@ -100,14 +101,14 @@ pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
 fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
     let (first, height) = painter.panel(band, "HELP");
     let (left, inner) = painter.inner();
-    for (binding, line) in app.bindings().iter().skip(top).zip(0..height) {
-        let forbidden = app.screen().forbidden(binding.action, &app.shell);
+    for (bound, line) in app.bindings().iter().skip(top).zip(0..height) {
+        let forbidden = app.screen().forbidden(bound.row.action, &app.shell);
         let style = if forbidden.is_some() { painter.theme.quiet } else { painter.theme.text };
         let text = match forbidden {
-            Some(reason) => format!("{} ({reason})", binding.help),
-            None => binding.help.to_owned(),
+            Some(reason) => format!("{} ({reason})", bound.row.help),
+            None => bound.row.help.to_owned(),
         };
-        painter.put(left + 1, first + line, 8, binding.shown, painter.theme.strong);
+        painter.put(left + 1, first + line, 8, bound.shown, painter.theme.strong);
         painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
     }
 }
@@ -187,11 +188,12 @@ fn token(app: &App, token: &Token, band: Band, painter: &mut Painter<'_>) {
         }
         y += 1;
     }
+    let locks = app.shell.chord(app.screen_id(), Action::Show(ScreenId::Locks));
     let said = [
         String::new(),
         "It is shown once and can't be shown again.".to_owned(),
         format!("Whoever has it joins with it, once, until {}.", head::date(&app.shell, token.of.until)),
-        "A token that was lost is revoked with the locks (6).".to_owned(),
+        format!("A token that was lost is revoked with the locks ({locks})."),
     ];
     for line in said {
         if y < first + height {

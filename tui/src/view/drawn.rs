@@ -7,6 +7,7 @@ use crossterm::event::KeyCode;
 
 use crate::{
     app::testing::{Client, batch},
+    config::Config,
     theme::Glyphs,
 };
 
@@ -17,10 +18,15 @@ pub const SIZES: [(u16, u16, Glyphs); 3] =
 /// Compares screens with the file of this name: each after its chords (`\n` is Enter, `\t` Tab, `\x1b` Esc), at every
 /// one of the sizes.
 pub fn check(name: &str, chords: &[&str], sizes: &[(u16, u16, Glyphs)]) {
+    check_with(name, "", chords, sizes);
+}
+
+/// The same with these settings of the user's.
+pub fn check_with(name: &str, settings: &str, chords: &[&str], sizes: &[(u16, u16, Glyphs)]) {
     let mut drawn = String::new();
     for chords in chords {
         for (width, height, glyphs) in sizes {
-            let screen = after(chords, *glyphs, *width, *height).drawn();
+            let screen = after_with(settings, chords, *glyphs, *width, *height).drawn();
             let set = if glyphs.unicode { "unicode" } else { "ascii" };
             drawn.push_str(&format!("=== {chords:?} {width}x{height} {set}\n{screen}"));
         }
@@ -36,7 +42,13 @@ pub fn check(name: &str, chords: &[&str], sizes: &[(u16, u16, Glyphs)]) {
 
 /// The client after these chords, all pressed at one moment: clocks and ages stay as they are.
 pub fn after(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
-    let mut client = Client::new(glyphs, width, height);
+    after_with("", chords, glyphs, width, height)
+}
+
+fn after_with(settings: &str, chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
+    let mut client = Client::unconnected(glyphs, width, height);
+    Config::parse(settings).unwrap().apply(&mut client.app.shell);
+    client.up();
     client.tell(batch());
     press(&mut client, chords);
     client

@@ -170,7 +170,7 @@ fn status(app: &App, painter: &Painter<'_>, width: u16) -> Vec<Word> {
     }
     if let Link::Down { why, .. } = &shell.link {
         word(why.clone(), theme.alert, 1);
-        word("R connects anew".into(), theme.quiet, 6);
+        word(format!("{} connects anew", shell.chord(app.screen_id(), Action::Reconnect)), theme.quiet, 6);
     }
     if app.screen().marked() > 0 {
         word(format!("{} marked", grouped(app.screen().marked() as u64)), theme.strong, 1);
@@ -200,17 +200,20 @@ fn hints(app: &App, painter: &Painter<'_>) -> Vec<Word> {
         return hints.map(|(rank, hint)| Word { text: (*hint).to_owned(), style: theme.text, rank }).collect();
     }
     let bindings = app.bindings();
-    let hinted = bindings.iter().filter_map(|binding| Some((binding, binding.hint?))).enumerate();
-    let words = hinted.map(|(rank, (binding, hint))| {
-        let word = match binding.action {
+    let hinted = bindings.iter().filter_map(|bound| Some((bound, bound.row.hint?))).enumerate();
+    let words = hinted.map(|(rank, (bound, hint))| {
+        let action = bound.row.action;
+        let word = match action {
             Action::Act(act) if act.0 == "pause" && app.shell.feed.logs.paused().is_some() => "follow",
             Action::Quit if app.screen().crumbs().len() < 2 => "quit",
             _ => hint,
         };
-        let dimmed = app.screen().forbidden(binding.action, &app.shell).is_some();
+        let dimmed = app.screen().forbidden(action, &app.shell).is_some();
         // The ways out and to help survive longest.
-        let rank = if matches!(binding.action, Action::Help | Action::Quit) { 0 } else { rank + 1 };
-        Word { text: format!("{} {word}", binding.shown), style: if dimmed { theme.quiet } else { theme.text }, rank }
+        let rank = if matches!(action, Action::Help | Action::Quit) { 0 } else { rank + 1 };
+        // Without a chord there is nothing to hint at: the palette has it.
+        let text = if bound.shown.is_empty() { String::new() } else { format!("{} {word}", bound.shown) };
+        Word { text, style: if dimmed { theme.quiet } else { theme.text }, rank }
     });
     words.collect()
 }

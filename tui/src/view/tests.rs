@@ -14,6 +14,7 @@ mod locks;
 mod logs;
 mod managers;
 mod people;
+mod settings;
 
 use super::*;
 use crate::{

@@ -39,6 +39,9 @@ const BINDINGS: &[Binding] = &[
     act(&[letter('X')], "X", EXPORT, Some("export"), "write the whole trail to a file, as lines that are chained"),
 ];
 
+/// Every table of its chords.
+pub const TABLES: &[&[Binding]] = &[BINDINGS];
+
 /// Rows of one page.
 const PAGE: u32 = 200;
 /// Rows of one page of an export.
@@ -358,7 +361,8 @@ impl Screen for Audit {
     fn forbidden(&self, action: Action, shell: &Shell) -> Option<String> {
         match action {
             Action::Act(EXPORT) if shell.people_hidden => {
-                Some("people are hidden, and the chained lines hold as they are: P shows them".to_owned())
+                let shows = shell.chord(ScreenId::Audit, Action::HidePeople);
+                Some(format!("people are hidden, and the chained lines hold as they are: {shows} shows them"))
             }
             Action::Act(EXPORT) => match self.me.here().map(|me| me.row.portfolio_manager) {
                 Some(true) => None,

@@ -57,6 +57,9 @@ const DOOR_BINDINGS: &[Binding] = &[
     act(&[letter('s')], "s", SAVE, Some("save"), "register the lock with the doors chosen"),
 ];
 
+/// Every table of its chords.
+pub const TABLES: &[&[Binding]] = &[BINDINGS, TOKEN_BINDINGS, DOOR_BINDINGS];
+
 const ONLY_PORTFOLIO: &str = "only Portfolio Managers see, register and disable locks";
 const SCOPES: &[&str] = &["every door of the property, future ones too", "some of its doors: choose them next"];
 const SOME_DOORS: usize = 1;

@@ -78,6 +78,9 @@ const KEY_BINDINGS: &[Binding] = &[
     act(&[letter('u')], "u", UNDO, Some("undo"), "the Keys as they were chosen before"),
 ];
 
+/// Every table of its chords.
+pub const TABLES: &[&[Binding]] = &[BINDINGS, CARD_BINDINGS, MACHINE_BINDINGS, KEY_BINDINGS];
+
 const ONLY_PORTFOLIO: &str = "only Portfolio Managers change levels and managers";
 const LEVELS: &[&str] = &["Full", "Limited", "Specific: choose the Keys next"];
 const LEVELS_OR_NONE: &[&str] = &["Full", "Limited", "Specific: choose the Keys next", "none"];

@@ -41,6 +41,22 @@ pub enum ScreenId {
 }
 
 impl ScreenId {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [ScreenId; 7] = [
+        ScreenId::Keys,
+        ScreenId::People,
+        ScreenId::Doors,
+        ScreenId::Logs,
+        ScreenId::Managers,
+        ScreenId::Locks,
+        ScreenId::Audit,
+    ];
+
+    /// The one that is called this, in small letters.
+    pub fn named(name: &str) -> Option<ScreenId> {
+        ScreenId::ALL.into_iter().find(|screen| screen.name().to_lowercase() == name)
+    }
+
     /// The number that shows it.
     pub fn number(self) -> usize {
         self as usize + 1
@@ -57,6 +73,19 @@ impl ScreenId {
             ScreenId::Locks => "Locks",
             ScreenId::Audit => "Audit",
         }
+    }
+}
+
+/// Every table of chords that a screen has: one is in force at a time, by what is open on it.
+pub fn tables(screen: ScreenId) -> &'static [&'static [Binding]] {
+    match screen {
+        ScreenId::Keys => keys::TABLES,
+        ScreenId::People => people::TABLES,
+        ScreenId::Doors => doors::TABLES,
+        ScreenId::Logs => logs::TABLES,
+        ScreenId::Managers => managers::TABLES,
+        ScreenId::Locks => locks::TABLES,
+        ScreenId::Audit => audit::TABLES,
     }
 }
 

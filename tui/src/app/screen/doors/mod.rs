@@ -27,6 +27,8 @@ use crate::{
     },
 };
 
+/// Every table of its chords.
+pub const TABLES: &[&[Binding]] = &[BINDINGS];
 /// How many sorts the list of doors has: name, Keys, codes.
 const SORTS: usize = 3;
 
@@ -305,7 +307,8 @@ impl Screen for Doors {
             VACANCY if self.page.is_none() && !unit => Some("only units are vacant or occupied".to_owned()),
             VACANCY => level.or(none),
             WHEN if self.page.as_ref().is_none_or(|page| page.part != Part::People) => {
-                Some("open the door and go to who can open it (Tab) to choose a moment".to_owned())
+                let tab = shell.chord(ScreenId::Doors, Action::NextPart);
+                Some(format!("open the door and go to who can open it ({tab}) to choose a moment"))
             }
             _ => None,
         }

@@ -33,6 +33,8 @@ use crate::{
     },
 };
 
+/// Every table of its chords.
+pub const TABLES: &[&[Binding]] = &[BINDINGS, draft::BINDINGS, schedules::BINDINGS, matrix::BINDINGS];
 /// How many sorts the list of Keys has: name, doors, people.
 const KEY_SORTS: usize = 3;
 const NOBODYS: &str = "Deliveries is managed by the system: nobody gives, edits or deletes it";

@@ -18,7 +18,7 @@ use crate::{
         review::{Review, Step},
         token::For,
     },
-    keymap::{Act, Binding, act, letter},
+    keymap::{Act, Action, Binding, act, letter},
 };
 
 pub const FIND: Act = Act("give by email");
@@ -132,7 +132,8 @@ impl People {
         let held = self.page.as_ref().filter(|page| page.part == Part::Keys).and_then(|page| page.holds.selected());
         let elsewhere = held.filter(|held| Some(held.property) != shell.property);
         if elsewhere.is_some() {
-            return shell.say("that Key is of another property: p chooses it");
+            let chooses = shell.chord(ScreenId::People, Action::Property);
+            return shell.say(format!("that Key is of another property: {chooses} chooses it"));
         }
         let key = held.map(|held| KeyNamed { id: held.key, name: held.name.clone(), may_share: None });
         self.with_key(people, key, shell, |holding, shell| match act {
@@ -174,7 +175,8 @@ impl People {
         };
         let title = format!("EDIT {}", whom(&[(facts.row.id, facts.row.name.clone())], shell));
         if shell.people_hidden {
-            return shell.say("people are hidden: P shows them again");
+            let shows = shell.chord(ScreenId::People, Action::HidePeople);
+            return shell.say(format!("people are hidden: {shows} shows them again"));
         }
         let form = Form::new(ScreenId::People, EDIT, title, contact_fields(Some(facts)));
         shell.open(Dialog::Form(Box::new(form.about(facts.row.id.0, &facts.row.name))));
@@ -220,23 +222,29 @@ impl People {
     }
 
     /// Why no share can be made or ended here.
-    pub(super) fn cant_share(&self, act: Act) -> Option<String> {
+    pub(super) fn cant_share(&self, act: Act, shell: &Shell) -> Option<String> {
         let page = self.page.as_ref();
+        let chord = |action| shell.chord(ScreenId::People, action);
         if act == SHARE {
             let held = page.filter(|page| page.part == Part::Keys).and_then(|page| page.holds.selected())?;
-            return (!held.terms.may_share || held.terms.ended)
-                .then(|| format!("\"{}\" is held without the right to share it: g changes that", held.name));
+            return (!held.terms.may_share || held.terms.ended).then(|| {
+                let give = chord(Action::Act(GIVE));
+                format!("\"{}\" is held without the right to share it: {give} changes that", held.name)
+            });
         }
         let none = page.is_none_or(|page| chosen_shares(page).is_empty());
-        none.then(|| "open the person and go to a guest (Tab) to end a share".to_owned())
+        none.then(|| format!("open the person and go to a guest ({}) to end a share", chord(Action::NextPart)))
     }
 
     /// Why no code can be shown here.
     pub(super) fn cant_reveal(&self, shell: &Shell) -> Option<String> {
         let code = self.page.as_ref().filter(|page| page.part == Part::Codes).and_then(|page| page.codes.selected());
+        let chord = |action| shell.chord(ScreenId::People, action);
         match code {
-            None => Some("open the person and go to a code (Tab) to show it".to_owned()),
-            Some(_) if shell.people_hidden => Some("people and codes are hidden: P shows them again".to_owned()),
+            None => Some(format!("open the person and go to a code ({}) to show it", chord(Action::NextPart))),
+            Some(_) if shell.people_hidden => {
+                Some(format!("people and codes are hidden: {} shows them again", chord(Action::HidePeople)))
+            }
             Some(_) => None,
         }
     }

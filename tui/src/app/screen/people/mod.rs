@@ -30,6 +30,8 @@ use crate::{
     },
 };
 
+/// Every table of its chords.
+pub const TABLES: &[&[Binding]] = &[BINDINGS];
 /// How many sorts the list of people has: name, Keys.
 const SORTS: usize = 2;
 
@@ -297,7 +299,7 @@ impl Screen for People {
         }
         match act {
             GIVE | REVOKE | MOVE => no_level,
-            SHARE | END_SHARE => no_level.or_else(|| self.cant_share(act)),
+            SHARE | END_SHARE => no_level.or_else(|| self.cant_share(act, shell)),
             SUSPEND if only_portfolio => not_ours("suspending and resuming"),
             DELETE if only_portfolio => not_ours("deleting a person"),
             RENEW if only_portfolio => not_ours("renewing somebody's mobile identity"),
