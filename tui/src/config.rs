@@ -11,15 +11,17 @@ use crate::{
     app::Shell,
     cli::GlyphChoice,
     keymap::{Chord, Command, Keymap},
-    servers::nearest,
+    servers::told,
+    view::columns::{Columns, lists},
 };
 
 /// The settings that there are, with what each may be.
-const SETTINGS: [(&str, &[&str]); 5] = [
+const SETTINGS: [(&str, &[&str]); 6] = [
     ("server", &[]),
     ("glyphs", &["auto", "ascii", "unicode"]),
     ("hide-people", &[]),
     ("time-zone", &["property", "utc"]),
+    ("columns", &[]),
     ("chords", &[]),
 ];
 
@@ -36,6 +38,8 @@ pub struct Config {
     pub utc: bool,
     /// The chords, where they are others than ours.
     pub keymap: Keymap,
+    /// The columns of lists, where they are others than ours.
+    pub columns: Columns,
 }
 
 impl Config {
@@ -84,6 +88,11 @@ impl Config {
             }
             "hide-people" => self.hide_people = truth(word, value).map_err(at)?,
             "time-zone" => self.utc = one_of(word, value).map_err(at)? == "utc",
+            "columns" => {
+                let table = value.get_ref().as_table();
+                let table = table.ok_or_else(|| at("`columns` is a table: write `[columns]` above them".to_owned()))?;
+                self.set_columns("", table, text)?;
+            }
             "chords" => {
                 let table = value.get_ref().as_table();
                 let table = table.ok_or_else(|| at("`chords` is a table: write `[chords]` above them".to_owned()))?;
@@ -128,7 +137,21 @@ impl Config {
     /// Sets what all screens share, the characters aside.
     pub fn apply(&self, shell: &mut Shell) {
         (shell.people_hidden, shell.utc) = (self.hide_people, self.utc);
-        shell.keymap = self.keymap.clone();
+        (shell.keymap, shell.columns) = (self.keymap.clone(), self.columns.clone());
+    }
+
+    /// Sets the columns of lists: `keys = ["name", "doors"]`, `"keys.people" = ["name"]`, or what TOML makes of that
+    /// without the quotes.
+    fn set_columns(&mut self, screen: &str, table: &DeTable<'_>, text: &str) -> Result<(), String> {
+        for (name, value) in table {
+            let at = |error: String| format!("line {}: {error}", line(text, name.span().start));
+            let list = format!("{screen}{}", name.get_ref());
+            match value.get_ref().as_table() {
+                Some(within) if screen.is_empty() => self.set_columns(&format!("{list}."), within, text)?,
+                _ => strings(&list, value).and_then(|columns| self.columns.choose(&list, &columns)).map_err(at)?,
+            }
+        }
+        Ok(())
     }
 
     /// The settings as a file that would set them as they are, every command with its chords.
@@ -144,9 +167,14 @@ impl Config {
         };
         let zone = if self.utc { "utc" } else { "property" };
         let mut written = format!(
-            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\n\n[chords]\n",
+            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\n\n[columns]\n",
             self.hide_people
         );
+        for list in lists() {
+            let columns: Vec<String> = self.columns.names(&list).into_iter().map(quoted).collect();
+            written.push_str(&format!("{} = [{}]\n", quoted(list.name), columns.join(", ")));
+        }
+        written.push_str("\n[chords]\n");
         for command in Command::all() {
             let chords: Vec<String> = self.keymap.chords(command).iter().map(|chord| quoted(&chord.name())).collect();
             let chords = match chords.as_slice() {
@@ -208,13 +236,6 @@ fn chords(command: &str, value: &Valued<'_>) -> Result<Vec<Chord>, String> {
     texts.into_iter().map(|text| Chord::parse(text).map_err(|error| format!("`{command}`: {error}"))).collect()
 }
 
-fn told<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
-    match nearest(text, known.clone()) {
-        Some(near) => format!("there is no {what} `{text}`: did you mean `{near}`?"),
-        None => format!("there is no {what} `{text}`: there are {}", known.collect::<Vec<_>>().join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -233,9 +254,21 @@ mod tests {
         let cases = [
             ("glyfs = \"ascii\"", "line 1: there is no setting `glyfs`: did you mean `glyphs`?"),
             ("\nglyphs = \"asci\"", "line 2: there is no value of `glyphs` `asci`: did you mean `ascii`?"),
-            ("zzz = 1", "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, chords"),
+            (
+                "zzz = 1",
+                "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, columns, chords",
+            ),
             ("# ours\n\nserver = 7", "line 3: `server` is a text: write it in quotes"),
             ("hide-people = \"yes\"", "line 1: `hide-people` is true or false"),
+            ("columns = 1", "line 1: `columns` is a table: write `[columns]` above them"),
+            ("[columns]\nkesy = ['name']", "line 2: there is no list `kesy`: did you mean `keys`?"),
+            ("[columns]\nkeys = ['nmae']", "line 2: there is no column of `keys` `nmae`: did you mean `name`?"),
+            ("[columns]\nkeys = ['doors', 'doors']", "line 2: `keys` has `doors` twice"),
+            ("[columns]\nlogs = []", "line 2: `logs` has to have a column"),
+            ("[columns]\nkeys = 'name'", "line 2: `keys` is a list of texts: [\"...\", \"...\"]"),
+            ("[columns]\n[columns.keys]\npeople = ['share', 'shore']", {
+                "line 3: there is no column of `keys.people` `shore`: did you mean `share`?"
+            }),
             ("chords = 1", "line 1: `chords` is a table: write `[chords]` above them"),
         ];
         for (text, told) in cases {
@@ -318,12 +351,15 @@ mod tests {
 
     #[test]
     fn settings_that_are_written_out_are_read_as_they_are() {
-        let changed = "server = \"prod\"\nhide-people = true\n[chords]\nkeys.give = \"ctrl-g\"\ncopy = []\nsort = [\"ctrl-o\", \"f5\"]";
+        let changed = "server = \"prod\"\nhide-people = true\n[columns]\nkeys = ['doors', 'name']\n\"keys.people\" = ['email']\n[chords]\nkeys.give = \"ctrl-g\"\ncopy = []\nsort = [\"ctrl-o\", \"f5\"]";
         for text in ["", changed] {
             let config = Config::parse(text).unwrap();
             let written = config.written();
             let read = Config::parse(&written).unwrap();
             assert_eq!(read.written(), written);
+            for list in lists() {
+                assert_eq!(read.columns.names(&list), config.columns.names(&list), "{list:?}");
+            }
             for command in Command::all() {
                 assert_eq!(read.keymap.chords(command), config.keymap.chords(command), "{command}");
             }

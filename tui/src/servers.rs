@@ -361,6 +361,14 @@ pub fn nearest<'a>(text: &str, known: impl Iterator<Item = &'a str>) -> Option<&
     near.filter(|(distance, word)| *distance <= 1 + word.len() / 4).min().map(|(_, word)| word)
 }
 
+/// That there is no such thing, with what may be meant, else with all that there are.
+pub fn told<'a>(what: &str, text: &str, known: impl Iterator<Item = &'a str> + Clone) -> String {
+    match nearest(text, known.clone()) {
+        Some(near) => format!("there is no {what} `{text}`: did you mean `{near}`?"),
+        None => format!("there is no {what} `{text}`: there are {}", known.collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// The lineage in a server's TLS name: none for a server of any lineage; `None` for no name of ours.
 fn lineage_of(tls_name: &str) -> Option<Option<String>> {
     if tls_name == SERVER_NAME {

@@ -23,6 +23,7 @@ use crate::{
     keymap::{Action, Keymap},
     remote::{LinkTold, Order, Ticket, WatchId},
     theme::{Glyphs, Theme},
+    view::columns::Columns,
 };
 
 /// How often the portfolio is looked at, to see its revision move.
@@ -103,6 +104,8 @@ pub struct Shell {
     pub feed: Feed,
     /// The chords as the user has them.
     pub keymap: Keymap,
+    /// The columns of lists as the user has them.
+    pub columns: Columns,
     /// What is said at the foot.
     pub notice: Option<Notice>,
     portfolio_manager: Option<bool>,
@@ -138,6 +141,7 @@ impl Shell {
             people_hidden: false,
             feed: Feed::default(),
             keymap: Keymap::default(),
+            columns: Columns::default(),
             notice: None,
             portfolio_manager: None,
             jobs: Jobs::default(),

@@ -1,4 +1,9 @@
-//! Which columns of a table have room, and how wide they are.
+//! Which columns of a table have room, how wide they are, and which the user wants at all.
+
+use std::collections::BTreeMap;
+
+use super::{log, screen};
+use crate::servers::told;
 
 /// A column that a table would like to show.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +18,116 @@ pub struct Column<T> {
     pub widest: u16,
     /// The lowest goes last when room is short.
     pub rank: u8,
+}
+
+impl<T> Column<T> {
+    /// What the settings call it: its title in small letters.
+    pub fn name(&self) -> String {
+        self.title.trim().to_lowercase().replace(' ', "-")
+    }
+}
+
+/// The columns that a list would like to show.
+#[derive(Clone, Copy, Debug)]
+pub struct Table<'t, T> {
+    /// What the settings call it; `None`: they don't, and it is always shown like this.
+    pub name: Option<&'static str>,
+    /// The columns, from left to right.
+    pub columns: &'t [Column<T>],
+}
+
+impl<'t, T> Table<'t, T> {
+    /// A table that the settings can name.
+    pub const fn named(name: &'static str, columns: &'t [Column<T>]) -> Table<'t, T> {
+        Table { name: Some(name), columns }
+    }
+
+    /// A table that is always shown like this.
+    pub const fn fixed(columns: &'t [Column<T>]) -> Table<'t, T> {
+        Table { name: None, columns }
+    }
+
+    /// The table as the settings name it.
+    pub fn listed(&self) -> Listed {
+        Listed { name: self.name.unwrap_or_default(), columns: self.columns.iter().map(Column::name).collect() }
+    }
+}
+
+/// A list that the settings can name, with its columns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Listed {
+    /// The list.
+    pub name: &'static str,
+    /// Its columns, from left to right.
+    pub columns: Vec<String>,
+}
+
+/// Every list that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    use screen::{audit, doors, keys, locks, managers, people, schedules};
+    let parts = [
+        keys::lists(),
+        schedules::lists(),
+        people::lists(),
+        doors::lists(),
+        vec![log::listed()],
+        managers::lists(),
+        locks::lists(),
+        audit::lists(),
+    ];
+    parts.into_iter().flatten().collect()
+}
+
+/// The user's columns. Without any, lists show their own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Columns {
+    /// By list: places in its own columns.
+    chosen: BTreeMap<&'static str, Vec<usize>>,
+}
+
+impl Columns {
+    /// Has a list show these columns, in this order. Those that go last when room is short stay the same.
+    ///
+    /// # Errors
+    ///
+    /// There is no such list or column, or a column stands there twice, or none: the message says what may be meant.
+    pub fn choose(&mut self, list: &str, columns: &[&str]) -> Result<(), String> {
+        let all = lists();
+        let found = all.iter().find(|known| known.name == list);
+        let found = found.ok_or_else(|| told("list", list, all.iter().map(|known| known.name)))?;
+        let mut places = Vec::new();
+        for column in columns {
+            let place = found.columns.iter().position(|known| known == column).ok_or_else(|| {
+                told(&format!("column of `{list}`"), column, found.columns.iter().map(String::as_str))
+            })?;
+            if places.contains(&place) {
+                return Err(format!("`{list}` has `{column}` twice"));
+            }
+            places.push(place);
+        }
+        if places.is_empty() {
+            return Err(format!("`{list}` has to have a column"));
+        }
+        self.chosen.insert(found.name, places);
+        Ok(())
+    }
+
+    /// The columns that a table may show, from left to right.
+    pub fn of<T: Copy>(&self, table: &Table<'_, T>) -> Vec<Column<T>> {
+        match table.name.and_then(|name| self.chosen.get(name)) {
+            Some(places) => places.iter().filter_map(|place| table.columns.get(*place)).copied().collect(),
+            None => table.columns.to_vec(),
+        }
+    }
+
+    /// The names of the columns of a list, as they are shown.
+    pub fn names<'l>(&self, list: &'l Listed) -> Vec<&'l str> {
+        let own = list.columns.iter().map(String::as_str);
+        match self.chosen.get(list.name) {
+            Some(places) => places.iter().filter_map(|place| list.columns.get(*place)).map(String::as_str).collect(),
+            None => own.collect(),
+        }
+    }
 }
 
 /// A column with its place: (what it shows, its title, first column of the screen, width).
@@ -87,5 +202,28 @@ mod tests {
                 place(&COLUMNS, width).into_iter().map(|(field, _, x, width)| (field, x, width)).collect();
             assert_eq!(placed, expected, "{width}");
         }
+    }
+    #[test]
+    fn lists_and_their_columns_have_names_of_their_own() {
+        let all = lists();
+        for (place, list) in all.iter().enumerate() {
+            assert!(
+                !list.name.is_empty() && all.iter().skip(place + 1).all(|other| other.name != list.name),
+                "{list:?}"
+            );
+            let named =
+                |name: &String| !name.is_empty() && list.columns.iter().filter(|other| *other == name).count() == 1;
+            assert!(list.columns.iter().all(named), "{list:?}");
+        }
+    }
+
+    #[test]
+    fn the_users_columns_stand_in_their_order_and_drop_by_rank() {
+        let table = Table::named("keys", &COLUMNS);
+        let columns = Columns { chosen: [("keys", vec![1, 0])].into() };
+        let fields = |width| place(&columns.of(&table), width).into_iter().map(|placed| placed.0).collect::<String>();
+        assert_eq!((fields(10), fields(9)), ("ba".to_owned(), "a".to_owned()));
+        assert_eq!(columns.of(&Table::fixed(&COLUMNS)), COLUMNS);
+        assert_eq!(Columns::default().of(&table), COLUMNS);
     }
 }

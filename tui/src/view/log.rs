@@ -4,7 +4,7 @@ use keyward_protocol::{decision::Reason, time::Moment};
 use ratatui::style::Style;
 
 use super::{
-    columns::{self, Placed},
+    columns::{self, Column, Listed, Placed, Table},
     head::{clock, clock_millis},
     layout::Band,
     painter::Painter,
@@ -39,7 +39,16 @@ enum LogField {
     Host,
 }
 
-fn log_columns(width: u16, dated: bool) -> Vec<Placed<LogField>> {
+/// What the settings call the list of the log, live, recorded and beside other screens.
+const LIST: &str = "logs";
+
+/// The log as a list that the settings can name.
+pub fn listed() -> Listed {
+    Table::named(LIST, &log_columns(0, false)).listed()
+}
+
+/// The columns of the log; in any width and with any date they are of the same names.
+fn log_columns(width: u16, dated: bool) -> [Column<LogField>; 8] {
     // Half a fraction of a second tells nothing: milliseconds are shown whole or not at all.
     let time = if width >= MILLIS_FROM { 12 } else { 8 };
     let time = match dated {
@@ -48,7 +57,7 @@ fn log_columns(width: u16, dated: bool) -> Vec<Placed<LogField>> {
         true if width >= MILLIS_FROM => column(LogField::Day, "TIME", 14, 14, 3),
         true => column(LogField::Day, "TIME", 11, 11, 1),
     };
-    let columns = [
+    [
         time,
         column(LogField::Result, "RESULT", 6, 6, 0),
         column(LogField::Reason, "REASON", 16, 20, 4),
@@ -57,8 +66,12 @@ fn log_columns(width: u16, dated: bool) -> Vec<Placed<LogField>> {
         column(LogField::Key, "KEY", 10, 32, 5),
         column(LogField::Kind, "WITH", 6, 8, 6),
         column(LogField::Host, "GUEST OF", 10, 24, 7),
-    ];
-    columns::place(&columns, width)
+    ]
+}
+
+fn placed(dated: bool, painter: &Painter<'_>) -> Vec<Placed<LogField>> {
+    let width = painter.inner().1.saturating_sub(1);
+    columns::place(&painter.chosen(&Table::named(LIST, &log_columns(width, dated))), width)
 }
 
 /// Rows of the log, newest last; `cursor` is counted from the first.
@@ -82,7 +95,7 @@ pub fn marked_rows<'r>(
     empty: &str,
     painter: &mut Painter<'_>,
 ) {
-    let placed = log_columns(painter.inner().1.saturating_sub(1), false);
+    let placed = placed(false, painter);
     draw(shell, band, &placed, rows, cursor, empty, painter);
 }
 
@@ -95,7 +108,7 @@ pub fn recorded_rows<'r>(
     empty: &str,
     painter: &mut Painter<'_>,
 ) {
-    let placed = log_columns(painter.inner().1.saturating_sub(1), true);
+    let placed = placed(true, painter);
     draw(shell, band, &placed, rows, cursor, empty, painter);
 }
 
@@ -207,5 +220,19 @@ fn reasons(shell: &Shell, y: u16, painter: &mut Painter<'_>) {
             break;
         }
         x += painter.put(x, y, end - x, &text, painter.theme.text);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_columns_are_of_the_same_names_in_any_width_and_with_any_date() {
+        for dated in [false, true] {
+            for width in [0, 69, 70, 100, 200] {
+                assert_eq!(Table::named(LIST, &log_columns(width, dated)).listed(), listed(), "{width} {dated}");
+            }
+        }
     }
 }

@@ -28,7 +28,7 @@ use crate::app::{App, Shell};
 /// Draws everything into `area` of the buffer.
 pub fn render(app: &App, area: Rect, buffer: &mut Buffer) {
     let layout = Layout::of(area.width, area.height, app.screen().wants());
-    let mut painter = Painter::new(buffer, area, app.shell.theme, app.shell.glyphs, layout.framed);
+    let mut painter = Painter::new(buffer, area, &app.shell, layout.framed);
     head::header(app, layout.header, &mut painter);
     match app.dialog() {
         _ if app.is_welcome() => dialog::welcome(layout.overlay(), &mut painter),

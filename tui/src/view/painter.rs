@@ -7,16 +7,23 @@ use ratatui::{
 };
 
 use super::{
+    columns::{Column, Table},
     layout::{Band, Layout},
     text,
 };
-use crate::theme::{Glyphs, Theme};
+use crate::{
+    app::{ScreenId, Shell},
+    keymap::{Act, Action},
+    theme::{Glyphs, Theme},
+};
 
 /// The buffer with the look. Coordinates are counted from the top left of the area; what lies outside is not drawn.
 pub struct Painter<'a> {
     buffer: &'a mut Buffer,
     area: Rect,
     framed: bool,
+    /// What all screens share: the user's chords and columns.
+    shell: &'a Shell,
     /// The colours.
     pub theme: Theme,
     /// The characters.
@@ -25,9 +32,19 @@ pub struct Painter<'a> {
 
 impl<'a> Painter<'a> {
     /// A painter for the part of `area` that lies in the buffer.
-    pub fn new(buffer: &'a mut Buffer, area: Rect, theme: Theme, glyphs: Glyphs, framed: bool) -> Painter<'a> {
+    pub fn new(buffer: &'a mut Buffer, area: Rect, shell: &'a Shell, framed: bool) -> Painter<'a> {
         let area = area.intersection(buffer.area);
-        Painter { buffer, area, framed, theme, glyphs }
+        Painter { buffer, area, framed, shell, theme: shell.theme, glyphs: shell.glyphs }
+    }
+
+    /// How something of a screen's own is called for, in a sentence.
+    pub fn chord(&self, screen: ScreenId, act: Act) -> String {
+        self.shell.chord(screen, Action::Act(act))
+    }
+
+    /// The columns that a table may show: the user's choice of them, where there is one.
+    pub fn chosen<T: Copy>(&self, table: &Table<'_, T>) -> Vec<Column<T>> {
+        self.shell.columns.of(table)
     }
 
     /// Columns of the whole area.

@@ -3,7 +3,7 @@
 use ratatui::style::Style;
 
 use super::{
-    columns::{self, Column, Placed},
+    columns::{self, Column, Placed, Table},
     layout::Band,
     painter::Painter,
 };
@@ -20,7 +20,7 @@ pub const fn column<T>(field: T, title: &'static str, narrowest: u16, widest: u1
 /// A list as a table; `none` is said where there is nothing in it.
 pub fn list<T: Copy, R: Row>(
     list: &List<R>,
-    columns: &[Column<T>],
+    table: &Table<'_, T>,
     none: &str,
     band: Band,
     cell: impl Fn(T, &R, &Painter<'_>) -> (String, Style),
@@ -32,9 +32,9 @@ pub fn list<T: Copy, R: Row>(
         (_, 0) => none,
         _ => "Nothing matches the filter: Esc clears it.",
     };
-    let placed = columns::place(columns, painter.inner().1.saturating_sub(1));
+    let placed = columns::place(&painter.chosen(table), painter.inner().1.saturating_sub(1));
     let at = Some(cursor.at().saturating_sub(cursor.top()));
-    table(&placed, band, list.shown_from(cursor.top()), at, empty, cell, painter);
+    self::table(&placed, band, list.shown_from(cursor.top()), at, empty, cell, painter);
 }
 
 /// A table under its titles; each row with whether it is marked. The row under the cursor and marked ones have a sign

@@ -10,7 +10,7 @@ use crate::{
     },
     view::{
         HIDDEN,
-        columns::{self, Column},
+        columns::{self, Listed, Table},
         head::clock,
         layout::{Band, Layout},
         line_columns,
@@ -31,15 +31,23 @@ enum AuditField {
     Revision,
 }
 
-const COLUMNS: [Column<AuditField>; 7] = [
-    column(AuditField::Time, "TIME", 14, 19, 2),
-    column(AuditField::Outcome, "OUTCOME", 7, 7, 1),
-    column(AuditField::Act, "ACT", 14, 24, 0),
-    column(AuditField::Who, "WHO", 12, 40, 3),
-    column(AuditField::Property, "PROPERTY", 10, 28, 4),
-    column(AuditField::From, "FROM", 14, 24, 6),
-    column(AuditField::Revision, "REV", 7, 9, 5),
-];
+const COLUMNS: Table<'static, AuditField> = Table::named(
+    "audit",
+    &[
+        column(AuditField::Time, "TIME", 14, 19, 2),
+        column(AuditField::Outcome, "OUTCOME", 7, 7, 1),
+        column(AuditField::Act, "ACT", 14, 24, 0),
+        column(AuditField::Who, "WHO", 12, 40, 3),
+        column(AuditField::Property, "PROPERTY", 10, 28, 4),
+        column(AuditField::From, "FROM", 14, 24, 6),
+        column(AuditField::Revision, "REV", 7, 9, 5),
+    ],
+);
+
+/// The lists here that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    vec![COLUMNS.listed()]
+}
 
 /// Draws it.
 pub fn render(screen: &Audit, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
@@ -47,7 +55,7 @@ pub fn render(screen: &Audit, shell: &Shell, layout: &Layout, painter: &mut Pain
     if let Some(top) = screen.open() {
         return text("ROW", &lines, top, layout.overlay(), painter);
     }
-    let placed = columns::place(&COLUMNS, painter.inner().1.saturating_sub(1));
+    let placed = columns::place(&painter.chosen(&COLUMNS), painter.inner().1.saturating_sub(1));
     let (rows, cursor) = screen.shown();
     let cell = |field: AuditField, row: &AuditRow, painter: &Painter<'_>| audit_cell(field, row, shell, painter);
     let at = Some(cursor.at().saturating_sub(cursor.top()));

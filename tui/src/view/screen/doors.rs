@@ -13,7 +13,7 @@ use crate::{
     },
     view::{
         HIDDEN,
-        columns::Column,
+        columns::{Listed, Table},
         facts::{self, Fact},
         head::date,
         layout::{Band, Layout},
@@ -23,6 +23,11 @@ use crate::{
         text::grouped,
     },
 };
+
+/// The lists here that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    vec![DOOR_COLUMNS.listed(), KEY_COLUMNS.listed(), WHO_COLUMNS.listed()]
+}
 
 /// Draws it.
 pub fn render(screen: &Doors, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
@@ -50,14 +55,17 @@ enum DoorField {
     Codes,
 }
 
-const DOOR_COLUMNS: [Column<DoorField>; 6] = [
-    column(DoorField::Name, "NAME", 14, 40, 0),
-    column(DoorField::Kind, "KIND", 8, 14, 2),
-    column(DoorField::State, "STATE", 11, 11, 1),
-    column(DoorField::Keys, " KEYS", 5, 5, 3),
-    column(DoorField::Codes, " CODES", 6, 6, 5),
-    column(DoorField::Labels, "LABELS", 10, 40, 4),
-];
+const DOOR_COLUMNS: Table<'static, DoorField> = Table::named(
+    "doors",
+    &[
+        column(DoorField::Name, "NAME", 14, 40, 0),
+        column(DoorField::Kind, "KIND", 8, 14, 2),
+        column(DoorField::State, "STATE", 11, 11, 1),
+        column(DoorField::Keys, " KEYS", 5, 5, 3),
+        column(DoorField::Codes, " CODES", 6, 6, 5),
+        column(DoorField::Labels, "LABELS", 10, 40, 4),
+    ],
+);
 
 fn list(screen: &Doors, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: DoorField, row: &DoorRow, painter: &Painter<'_>| -> (String, Style) {
@@ -93,8 +101,10 @@ enum KeyField {
     Hours,
 }
 
-const KEY_COLUMNS: [Column<KeyField>; 2] =
-    [column(KeyField::Name, "KEY", 14, 48, 0), column(KeyField::Hours, "HOURS", 10, 60, 1)];
+const KEY_COLUMNS: Table<'static, KeyField> = Table::named(
+    "doors.keys",
+    &[column(KeyField::Name, "KEY", 14, 48, 0), column(KeyField::Hours, "HOURS", 10, 60, 1)],
+);
 
 fn keys(screen: &Doors, page: &Page, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: KeyField, row: &DoorKeyRow, painter: &Painter<'_>| -> (String, Style) {
@@ -116,13 +126,16 @@ enum WhoField {
     Code,
 }
 
-const WHO_COLUMNS: [Column<WhoField>; 5] = [
-    column(WhoField::Name, "NAME", 12, 32, 0),
-    column(WhoField::Email, "EMAIL", 14, 36, 4),
-    column(WhoField::Key, "BY KEY", 12, 36, 1),
-    column(WhoField::Host, "GUEST OF", 8, 24, 2),
-    column(WhoField::Code, "CODE", 4, 4, 3),
-];
+const WHO_COLUMNS: Table<'static, WhoField> = Table::named(
+    "doors.people",
+    &[
+        column(WhoField::Name, "NAME", 12, 32, 0),
+        column(WhoField::Email, "EMAIL", 14, 36, 4),
+        column(WhoField::Key, "BY KEY", 12, 36, 1),
+        column(WhoField::Host, "GUEST OF", 8, 24, 2),
+        column(WhoField::Code, "CODE", 4, 4, 3),
+    ],
+);
 
 fn people(page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let person = |text: &str| if shell.people_hidden { HIDDEN.to_owned() } else { text.to_owned() };

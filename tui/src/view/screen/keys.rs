@@ -21,7 +21,7 @@ use crate::{
     },
     view::{
         HIDDEN,
-        columns::Column,
+        columns::{Listed, Table},
         facts::{self, Fact},
         head::date,
         layout::{Band, Layout},
@@ -32,6 +32,11 @@ use crate::{
         week,
     },
 };
+
+/// The lists here that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    vec![KEY_COLUMNS.listed(), HOLDER_COLUMNS.listed(), DOOR_COLUMNS.listed()]
+}
 
 /// Draws it.
 pub fn render(screen: &Keys, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
@@ -60,14 +65,17 @@ enum KeyField {
     LastUsed,
 }
 
-const KEY_COLUMNS: [Column<KeyField>; 6] = [
-    column(KeyField::Name, "NAME", 14, 48, 0),
-    column(KeyField::Doors, " DOORS", 6, 6, 1),
-    column(KeyField::People, " PEOPLE", 7, 7, 2),
-    column(KeyField::Share, "SHARE", 5, 5, 4),
-    column(KeyField::Hours, "HOURS", 8, 40, 3),
-    column(KeyField::LastUsed, "SEEN USED", 9, 9, 5),
-];
+const KEY_COLUMNS: Table<'static, KeyField> = Table::named(
+    "keys",
+    &[
+        column(KeyField::Name, "NAME", 14, 48, 0),
+        column(KeyField::Doors, " DOORS", 6, 6, 1),
+        column(KeyField::People, " PEOPLE", 7, 7, 2),
+        column(KeyField::Share, "SHARE", 5, 5, 4),
+        column(KeyField::Hours, "HOURS", 8, 40, 3),
+        column(KeyField::LastUsed, "SEEN USED", 9, 9, 5),
+    ],
+);
 
 fn list(list: &List<KeyRow>, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: KeyField, row: &KeyRow, painter: &Painter<'_>| -> (String, Style) {
@@ -101,13 +109,16 @@ enum HolderField {
     Period,
 }
 
-const HOLDER_COLUMNS: [Column<HolderField>; 5] = [
-    column(HolderField::Name, "NAME", 14, 32, 0),
-    column(HolderField::Email, "EMAIL", 14, 36, 3),
-    column(HolderField::Share, "SHARE", 5, 5, 4),
-    column(HolderField::Guests, "GUESTS", 6, 6, 5),
-    column(HolderField::Period, "PERIOD", 10, 40, 1),
-];
+const HOLDER_COLUMNS: Table<'static, HolderField> = Table::named(
+    "keys.people",
+    &[
+        column(HolderField::Name, "NAME", 14, 32, 0),
+        column(HolderField::Email, "EMAIL", 14, 36, 3),
+        column(HolderField::Share, "SHARE", 5, 5, 4),
+        column(HolderField::Guests, "GUESTS", 6, 6, 5),
+        column(HolderField::Period, "PERIOD", 10, 40, 1),
+    ],
+);
 
 fn people(page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: HolderField, row: &HolderRow, painter: &Painter<'_>| -> (String, Style) {
@@ -149,11 +160,14 @@ enum DoorField {
     By,
 }
 
-const DOOR_COLUMNS: [Column<DoorField>; 3] = [
-    column(DoorField::Name, "DOOR", 14, 48, 0),
-    column(DoorField::Hours, "HOURS", 10, 60, 1),
-    column(DoorField::By, "NAMED BY", 8, 8, 2),
-];
+const DOOR_COLUMNS: Table<'static, DoorField> = Table::named(
+    "keys.doors",
+    &[
+        column(DoorField::Name, "DOOR", 14, 48, 0),
+        column(DoorField::Hours, "HOURS", 10, 60, 1),
+        column(DoorField::By, "NAMED BY", 8, 8, 2),
+    ],
+);
 
 fn doors(screen: &Keys, page: &Page, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: DoorField, row: &KeyOpens, painter: &Painter<'_>| -> (String, Style) {
@@ -185,7 +199,7 @@ fn weeks(screen: &Keys, page: &Page, band: Band, painter: &mut Painter<'_>) {
         let text = if is_week { (0..7).map(day).collect::<Vec<_>>().join(" ") } else { row.name.clone() };
         (text, painter.theme.text)
     };
-    table::list(&page.doors, &columns, "No door at the moment.", band, cells, painter);
+    table::list(&page.doors, &Table::fixed(&columns), "No door at the moment.", band, cells, painter);
 }
 
 /// A Key that is being written.

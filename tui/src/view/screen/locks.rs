@@ -15,7 +15,7 @@ use crate::{
         screen::locks::{Choosing, Locks, Part, whose},
     },
     view::{
-        columns::Column,
+        columns::{Listed, Table},
         facts::{self, Fact},
         head::date,
         layout::{Band, Layout},
@@ -25,6 +25,11 @@ use crate::{
         text::counted,
     },
 };
+
+/// The lists here that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    vec![LOCK_COLUMNS.listed(), TOKEN_COLUMNS.listed()]
+}
 
 /// Draws it.
 pub fn render(screen: &Locks, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
@@ -50,13 +55,16 @@ enum LockField {
     Certificate,
 }
 
-const LOCK_COLUMNS: [Column<LockField>; 5] = [
-    column(LockField::Name, "NAME", 14, 36, 0),
-    column(LockField::Scope, "ASKS ABOUT", 12, 32, 2),
-    column(LockField::State, "STATE", 12, 12, 1),
-    column(LockField::Connected, "CONNECTED", 9, 40, 3),
-    column(LockField::Certificate, "CERTIFICATE UNTIL", 17, 17, 4),
-];
+const LOCK_COLUMNS: Table<'static, LockField> = Table::named(
+    "locks",
+    &[
+        column(LockField::Name, "NAME", 14, 36, 0),
+        column(LockField::Scope, "ASKS ABOUT", 12, 32, 2),
+        column(LockField::State, "STATE", 12, 12, 1),
+        column(LockField::Connected, "CONNECTED", 9, 40, 3),
+        column(LockField::Certificate, "CERTIFICATE UNTIL", 17, 17, 4),
+    ],
+);
 
 fn locks(screen: &Locks, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: LockField, row: &LockRow, painter: &Painter<'_>| -> (String, Style) {
@@ -123,11 +131,14 @@ enum TokenField {
     Until,
 }
 
-const TOKEN_COLUMNS: [Column<TokenField>; 3] = [
-    column(TokenField::For, "FOR", 14, 48, 0),
-    column(TokenField::As, "JOINS AS", 8, 10, 1),
-    column(TokenField::Until, "UNTIL", 16, 24, 2),
-];
+const TOKEN_COLUMNS: Table<'static, TokenField> = Table::named(
+    "locks.tokens",
+    &[
+        column(TokenField::For, "FOR", 14, 48, 0),
+        column(TokenField::As, "JOINS AS", 8, 10, 1),
+        column(TokenField::Until, "UNTIL", 16, 24, 2),
+    ],
+);
 
 fn tokens(screen: &Locks, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: TokenField, row: &TokenRow, painter: &Painter<'_>| -> (String, Style) {
@@ -148,11 +159,11 @@ enum DoorField {
     Kind,
 }
 
-const DOOR_COLUMNS: [Column<DoorField>; 3] = [
+const DOOR_COLUMNS: Table<'static, DoorField> = Table::fixed(&[
     column(DoorField::Chosen, "", 3, 3, 0),
     column(DoorField::Name, "DOOR", 14, 48, 0),
     column(DoorField::Kind, "KIND", 8, 10, 1),
-];
+]);
 
 fn doors(choosing: &Choosing, band: Band, painter: &mut Painter<'_>) {
     let chosen = choosing.doors.marked_ids();

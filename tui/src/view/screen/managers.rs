@@ -14,7 +14,7 @@ use crate::{
     },
     view::{
         HIDDEN,
-        columns::Column,
+        columns::{Listed, Table},
         facts::{self, Fact},
         head::date,
         layout::{Band, Layout},
@@ -24,6 +24,11 @@ use crate::{
         text::{counted, grouped},
     },
 };
+
+/// The lists here that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    vec![MANAGER_COLUMNS.listed(), LEVEL_COLUMNS.listed(), MACHINE_COLUMNS.listed()]
+}
 
 /// Draws it.
 pub fn render(screen: &Managers, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
@@ -51,11 +56,14 @@ enum ManagerField {
     Manages,
 }
 
-const MANAGER_COLUMNS: [Column<ManagerField>; 3] = [
-    column(ManagerField::Name, "NAME", 14, 32, 0),
-    column(ManagerField::Email, "EMAIL", 14, 36, 2),
-    column(ManagerField::Manages, "MANAGES", 14, 40, 1),
-];
+const MANAGER_COLUMNS: Table<'static, ManagerField> = Table::named(
+    "managers",
+    &[
+        column(ManagerField::Name, "NAME", 14, 32, 0),
+        column(ManagerField::Email, "EMAIL", 14, 36, 2),
+        column(ManagerField::Manages, "MANAGES", 14, 40, 1),
+    ],
+);
 
 fn list(screen: &Managers, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: ManagerField, row: &Manager, painter: &Painter<'_>| -> (String, Style) {
@@ -103,13 +111,16 @@ enum LevelField {
     LogDoors,
 }
 
-const LEVEL_COLUMNS: [Column<LevelField>; 5] = [
-    column(LevelField::Property, "PROPERTY", 12, 32, 0),
-    column(LevelField::Keys, "    KEYS", 8, 9, 2),
-    column(LevelField::Level, "LEVEL", 8, 16, 1),
-    column(LevelField::CanDo, "CAN DO", 18, 40, 3),
-    column(LevelField::LogDoors, "LOG DOORS", 9, 9, 4),
-];
+const LEVEL_COLUMNS: Table<'static, LevelField> = Table::named(
+    "managers.levels",
+    &[
+        column(LevelField::Property, "PROPERTY", 12, 32, 0),
+        column(LevelField::Keys, "    KEYS", 8, 9, 2),
+        column(LevelField::Level, "LEVEL", 8, 16, 1),
+        column(LevelField::CanDo, "CAN DO", 18, 40, 3),
+        column(LevelField::LogDoors, "LOG DOORS", 9, 9, 4),
+    ],
+);
 
 fn levels(card: &Card, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: LevelField, row: &Managed, painter: &Painter<'_>| -> (String, Style) {
@@ -163,13 +174,16 @@ enum MachineField {
     Certificate,
 }
 
-const MACHINE_COLUMNS: [Column<MachineField>; 5] = [
-    column(MachineField::Label, "MACHINE", 12, 30, 0),
-    column(MachineField::As, "AS", 8, 8, 3),
-    column(MachineField::State, "STATE", 8, 8, 1),
-    column(MachineField::Connected, "CONNECTED", 12, 40, 2),
-    column(MachineField::Certificate, "CERTIFICATE UNTIL", 17, 17, 4),
-];
+const MACHINE_COLUMNS: Table<'static, MachineField> = Table::named(
+    "managers.machines",
+    &[
+        column(MachineField::Label, "MACHINE", 12, 30, 0),
+        column(MachineField::As, "AS", 8, 8, 3),
+        column(MachineField::State, "STATE", 8, 8, 1),
+        column(MachineField::Connected, "CONNECTED", 12, 40, 2),
+        column(MachineField::Certificate, "CERTIFICATE UNTIL", 17, 17, 4),
+    ],
+);
 
 fn machines(card: &Card, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: MachineField, row: &IdentityRow, painter: &Painter<'_>| -> (String, Style) {
@@ -199,13 +213,13 @@ enum KeyField {
     Was,
 }
 
-const KEY_COLUMNS: [Column<KeyField>; 5] = [
+const KEY_COLUMNS: Table<'static, KeyField> = Table::fixed(&[
     column(KeyField::Chosen, "", 3, 3, 0),
     column(KeyField::Name, "KEY", 14, 40, 0),
     column(KeyField::Doors, " DOORS", 6, 6, 2),
     column(KeyField::People, " PEOPLE", 7, 7, 3),
     column(KeyField::Was, "", 10, 28, 4),
-];
+]);
 
 fn keys(choosing: &Choosing, band: Band, painter: &mut Painter<'_>) {
     let chosen = choosing.keys.marked_ids();

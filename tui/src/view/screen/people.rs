@@ -14,7 +14,7 @@ use crate::{
     },
     view::{
         HIDDEN,
-        columns::Column,
+        columns::{Listed, Table},
         facts::{self, Fact},
         head::date,
         layout::{Band, Layout},
@@ -27,6 +27,17 @@ use crate::{
 
 /// Stands for the digits of a code that is not shown.
 const DIGITS: &str = "*******";
+
+/// The lists here that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    vec![
+        PERSON_COLUMNS.listed(),
+        HELD_COLUMNS.listed(),
+        GUEST_OF_COLUMNS.listed(),
+        GUEST_COLUMNS.listed(),
+        CODE_COLUMNS.listed(),
+    ]
+}
 
 /// Draws it.
 pub fn render(screen: &People, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
@@ -64,13 +75,16 @@ enum PersonField {
     State,
 }
 
-const PERSON_COLUMNS: [Column<PersonField>; 5] = [
-    column(PersonField::Name, "NAME", 14, 36, 0),
-    column(PersonField::Email, "EMAIL", 14, 44, 3),
-    column(PersonField::Keys, " KEYS", 5, 5, 1),
-    column(PersonField::Shares, "GUEST OF", 8, 8, 4),
-    column(PersonField::State, "STATE", 9, 20, 2),
-];
+const PERSON_COLUMNS: Table<'static, PersonField> = Table::named(
+    "people",
+    &[
+        column(PersonField::Name, "NAME", 14, 36, 0),
+        column(PersonField::Email, "EMAIL", 14, 44, 3),
+        column(PersonField::Keys, " KEYS", 5, 5, 1),
+        column(PersonField::Shares, "GUEST OF", 8, 8, 4),
+        column(PersonField::State, "STATE", 9, 20, 2),
+    ],
+);
 
 fn list(screen: &People, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: PersonField, row: &PersonRow, painter: &Painter<'_>| -> (String, Style) {
@@ -103,13 +117,16 @@ enum HeldField {
     Property,
 }
 
-const HELD_COLUMNS: [Column<HeldField>; 5] = [
-    column(HeldField::Key, "KEY", 14, 40, 0),
-    column(HeldField::Share, "SHARE", 5, 5, 2),
-    column(HeldField::Guests, "GUESTS", 6, 6, 4),
-    column(HeldField::Period, "PERIOD", 12, 40, 1),
-    column(HeldField::Property, "PROPERTY", 12, 24, 3),
-];
+const HELD_COLUMNS: Table<'static, HeldField> = Table::named(
+    "people.keys",
+    &[
+        column(HeldField::Key, "KEY", 14, 40, 0),
+        column(HeldField::Share, "SHARE", 5, 5, 2),
+        column(HeldField::Guests, "GUESTS", 6, 6, 4),
+        column(HeldField::Period, "PERIOD", 12, 40, 1),
+        column(HeldField::Property, "PROPERTY", 12, 24, 3),
+    ],
+);
 
 fn holds(page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: HeldField, row: &HeldRow, painter: &Painter<'_>| -> (String, Style) {
@@ -134,19 +151,25 @@ enum ShareField {
     Period,
 }
 
-const GUEST_OF_COLUMNS: [Column<ShareField>; 4] = [
-    column(ShareField::Key, "KEY", 14, 40, 0),
-    column(ShareField::Other, "SHARED BY", 12, 32, 1),
-    column(ShareField::Doors, "DOORS", 5, 5, 3),
-    column(ShareField::Period, "PERIOD", 12, 40, 2),
-];
+const GUEST_OF_COLUMNS: Table<'static, ShareField> = Table::named(
+    "people.guest-of",
+    &[
+        column(ShareField::Key, "KEY", 14, 40, 0),
+        column(ShareField::Other, "SHARED BY", 12, 32, 1),
+        column(ShareField::Doors, "DOORS", 5, 5, 3),
+        column(ShareField::Period, "PERIOD", 12, 40, 2),
+    ],
+);
 
-const GUEST_COLUMNS: [Column<ShareField>; 4] = [
-    column(ShareField::Other, "GUEST", 14, 32, 0),
-    column(ShareField::Key, "KEY", 12, 40, 1),
-    column(ShareField::Doors, "DOORS", 5, 5, 3),
-    column(ShareField::Period, "PERIOD", 12, 40, 2),
-];
+const GUEST_COLUMNS: Table<'static, ShareField> = Table::named(
+    "people.guests",
+    &[
+        column(ShareField::Other, "GUEST", 14, 32, 0),
+        column(ShareField::Key, "KEY", 12, 40, 1),
+        column(ShareField::Doors, "DOORS", 5, 5, 3),
+        column(ShareField::Period, "PERIOD", 12, 40, 2),
+    ],
+);
 
 /// The shares of a page: those that the person has as a guest, or those with guests of theirs.
 fn shares(page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
@@ -177,12 +200,15 @@ enum CodeField {
     Property,
 }
 
-const CODE_COLUMNS: [Column<CodeField>; 4] = [
-    column(CodeField::Door, "DOOR", 12, 44, 0),
-    column(CodeField::Code, "CODE", 10, 10, 1),
-    column(CodeField::Made, "MADE", 10, 16, 3),
-    column(CodeField::Property, "PROPERTY", 12, 24, 2),
-];
+const CODE_COLUMNS: Table<'static, CodeField> = Table::named(
+    "people.codes",
+    &[
+        column(CodeField::Door, "DOOR", 12, 44, 0),
+        column(CodeField::Code, "CODE", 10, 10, 1),
+        column(CodeField::Made, "MADE", 10, 16, 3),
+        column(CodeField::Property, "PROPERTY", 12, 24, 2),
+    ],
+);
 
 fn codes(screen: &People, page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: CodeField, row: &CodeRow, painter: &Painter<'_>| -> (String, Style) {

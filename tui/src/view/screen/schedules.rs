@@ -10,7 +10,7 @@ use crate::{
         week::Week,
     },
     view::{
-        columns::Column,
+        columns::{Listed, Table},
         layout::{Band, Layout},
         log,
         painter::Painter,
@@ -19,6 +19,11 @@ use crate::{
         week::{self, DAYS},
     },
 };
+
+/// The lists here that the settings can name.
+pub fn lists() -> Vec<Listed> {
+    vec![SCHEDULE_COLUMNS.listed(), DAY_COLUMNS.listed()]
+}
 
 /// Draws it.
 pub fn render(screen: &Schedules, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
@@ -38,12 +43,15 @@ enum ScheduleField {
     Keys,
 }
 
-const SCHEDULE_COLUMNS: [Column<ScheduleField>; 4] = [
-    column(ScheduleField::Name, "SCHEDULE", 14, 28, 0),
-    column(ScheduleField::Hours, "OPEN", 14, 60, 1),
-    column(ScheduleField::Holidays, "HOLIDAYS", 8, 24, 3),
-    column(ScheduleField::Keys, " KEYS", 5, 5, 2),
-];
+const SCHEDULE_COLUMNS: Table<'static, ScheduleField> = Table::named(
+    "keys.schedules",
+    &[
+        column(ScheduleField::Name, "SCHEDULE", 14, 28, 0),
+        column(ScheduleField::Hours, "OPEN", 14, 60, 1),
+        column(ScheduleField::Holidays, "HOLIDAYS", 8, 24, 3),
+        column(ScheduleField::Keys, " KEYS", 5, 5, 2),
+    ],
+);
 
 fn list(screen: &Schedules, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: ScheduleField, row: &ScheduleRow, painter: &Painter<'_>| -> (String, Style) {
@@ -70,11 +78,14 @@ enum DayField {
     To,
 }
 
-const DAY_COLUMNS: [Column<DayField>; 3] = [
-    column(DayField::Name, "HOLIDAY", 14, 44, 0),
-    column(DayField::From, "FIRST DAY", 10, 12, 1),
-    column(DayField::To, "LAST DAY", 10, 12, 2),
-];
+const DAY_COLUMNS: Table<'static, DayField> = Table::named(
+    "keys.holidays",
+    &[
+        column(DayField::Name, "HOLIDAY", 14, 44, 0),
+        column(DayField::From, "FIRST DAY", 10, 12, 1),
+        column(DayField::To, "LAST DAY", 10, 12, 2),
+    ],
+);
 
 fn holidays(screen: &Schedules, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: DayField, row: &Day, painter: &Painter<'_>| -> (String, Style) {
