@@ -363,6 +363,8 @@ fn what_is_said_of_a_chord_names_the_users() {
         ("next-part = 'f2'", "2c", "open the person and go to a code (F2)"),
         ("next-part = []", "3T", "go to who can open it (:next-part)"),
         ("hide-people = 'K'", "K2e", "people are hidden: K shows them again"),
+        ("keys.save-key = 'ctrl-s'", "jjje", "acts for all who hold it; Ctrl-s saves it"),
+        ("keys.save-key = 'ctrl-s'\nkeys.undo = []", "jjjexq", "once more leaves it, Ctrl-s saves it"),
         ("hide-people = 'K'", "7KX", "the chained lines hold as they are: K shows them"),
     ];
     for (settings, chords, said) in cases {

@@ -125,10 +125,10 @@ impl Locks {
     }
 
     /// Why there are no locks to be seen, where there are none.
-    pub fn none(&self) -> &'static str {
+    pub fn none(&self, shell: &Shell) -> String {
         match self.is_portfolio_manager() {
-            Some(false) => ONLY_PORTFOLIO,
-            _ => "No lock is registered: n registers one.",
+            Some(false) => ONLY_PORTFOLIO.to_owned(),
+            _ => format!("No lock is registered: {} registers one.", shell.chord(ScreenId::Locks, Action::Act(ENROL))),
         }
     }
 

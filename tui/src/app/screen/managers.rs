@@ -40,7 +40,8 @@ const CHOOSE: Act = Act("choose");
 const SAVE: Act = Act("save");
 const UNDO: Act = Act("undo");
 const PORTFOLIO: Act = Act("portfolio manager");
-const TOKEN: Act = Act("token");
+/// A token that somebody's client joins with.
+pub const TOKEN: Act = Act("token");
 const DISABLE: Act = Act("disable");
 
 const ROW_ADD: Binding =

@@ -8,14 +8,15 @@ use ratatui::style::Style;
 
 use crate::{
     app::{
-        Shell,
+        ScreenId, Shell,
         grid::DAY,
         list::List,
         screen::{
+            holding::GIVE,
             hours,
             keys::{
                 Detail, Keys, Page, Part,
-                draft::{Draft, Line},
+                draft::{ADD, Draft, Line, NAME, RULE, SAVE},
             },
         },
     },
@@ -134,7 +135,8 @@ fn people(page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
         };
         (text, style)
     };
-    table::list(&page.people, &HOLDER_COLUMNS, "Nobody holds this Key: g gives it.", band, cell, painter);
+    let none = format!("Nobody holds this Key: {} gives it.", painter.chord(ScreenId::Keys, GIVE));
+    table::list(&page.people, &HOLDER_COLUMNS, &none, band, cell, painter);
 }
 
 /// When somebody holds a Key, and whether they are suspended.
@@ -212,13 +214,15 @@ pub fn draft(draft: &Draft, shell: &Shell, layout: &Layout, painter: &mut Painte
         };
         (text, painter.theme.text)
     };
-    let none = "No door yet: a adds doors, A doors by what they are.";
-    table::list(draft.lines(), &DOOR_COLUMNS, none, layout.list, cell, painter);
+    let [adds, by_rule, names, saves] = [ADD, RULE, NAME, SAVE].map(|act| painter.chord(ScreenId::Keys, act));
+    let none = format!("No door yet: {adds} adds doors, {by_rule} doors by what they are.");
+    table::list(draft.lines(), &DOOR_COLUMNS, &none, layout.list, cell, painter);
     let spec = draft.spec();
     let share = if spec.may_share { "yes, unless the giving says otherwise" } else { "no, unless the giving says so" };
-    let name = if spec.name.is_empty() { "not named yet: N".to_owned() } else { spec.name.clone() };
-    let saved = if draft.is_new() { "a new Key; s saves it" } else { "acts for all who hold it; s saves it" };
-    let mut facts = vec![("Name", name), ("Share", share.to_owned()), ("Draft", saved.to_owned())];
+    let name = if spec.name.is_empty() { format!("not named yet: {names}") } else { spec.name.clone() };
+    let what = if draft.is_new() { "a new Key" } else { "acts for all who hold it" };
+    let saved = format!("{what}; {saves} saves it");
+    let mut facts = vec![("Name", name), ("Share", share.to_owned()), ("Draft", saved)];
     if let Some(line) = draft.lines().selected() {
         facts.insert(0, ("Entry", line.what.clone()));
         facts.insert(1, ("Hours", draft.hours(line.opening)));

@@ -84,7 +84,7 @@ fn locks(screen: &Locks, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
             }
         }
     };
-    table::list(screen.locks(), &LOCK_COLUMNS, screen.none(), band, cell, painter);
+    table::list(screen.locks(), &LOCK_COLUMNS, &screen.none(shell), band, cell, painter);
 }
 
 /// In a word how a lock is: what needs an eye first.

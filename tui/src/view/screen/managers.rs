@@ -8,9 +8,9 @@ use ratatui::style::Style;
 
 use crate::{
     app::{
-        Shell,
+        ScreenId, Shell,
         explain::Asked,
-        screen::managers::{Card, Choosing, Managed, Manager, Managers, Part},
+        screen::managers::{Card, Choosing, Managed, Manager, Managers, Part, TOKEN},
     },
     view::{
         HIDDEN,
@@ -201,7 +201,8 @@ fn machines(card: &Card, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
         };
         (text, if row.disabled { painter.theme.quiet } else { painter.theme.text })
     };
-    table::list(&card.machines, &MACHINE_COLUMNS, "No machine of theirs joined: n makes a token.", band, cell, painter);
+    let none = format!("No machine of theirs joined: {} makes a token.", painter.chord(ScreenId::Managers, TOKEN));
+    table::list(&card.machines, &MACHINE_COLUMNS, &none, band, cell, painter);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -9,8 +9,11 @@ use ratatui::style::Style;
 
 use crate::{
     app::{
-        Shell,
-        screen::people::{Detail, Page, Part, People, Shared},
+        ScreenId, Shell,
+        screen::{
+            holding::{GIVE, SHARE},
+            people::{Detail, EVERYBODY, NEW, Page, Part, People, Shared},
+        },
     },
     view::{
         HIDDEN,
@@ -101,11 +104,14 @@ fn list(screen: &People, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
         }
     };
     let none = if screen.is_of_everybody() {
-        "There is nobody here: n makes a new person."
+        format!("There is nobody here: {} makes a new person.", painter.chord(ScreenId::People, NEW))
     } else {
-        "Nobody holds anything here: a lists everybody of the portfolio."
+        {
+            let lists = painter.chord(ScreenId::People, EVERYBODY);
+            format!("Nobody holds anything here: {lists} lists everybody of the portfolio.")
+        }
     };
-    table::list(screen.list(), &PERSON_COLUMNS, none, band, cell, painter);
+    table::list(screen.list(), &PERSON_COLUMNS, &none, band, cell, painter);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -140,7 +146,8 @@ fn holds(page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
         };
         (text, style)
     };
-    table::list(&page.holds, &HELD_COLUMNS, "They hold no Key that you manage: g gives one.", band, cell, painter);
+    let none = format!("They hold no Key that you manage: {} gives one.", painter.chord(ScreenId::People, GIVE));
+    table::list(&page.holds, &HELD_COLUMNS, &none, band, cell, painter);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -188,7 +195,10 @@ fn shares(page: &Page, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     };
     match guest_of {
         true => table::list(&page.guest_of, &GUEST_OF_COLUMNS, "A guest of nobody.", band, cell, painter),
-        false => table::list(&page.guests, &GUEST_COLUMNS, "No guests: x shares a Key for them.", band, cell, painter),
+        false => {
+            let none = format!("No guests: {} shares a Key for them.", painter.chord(ScreenId::People, SHARE));
+            table::list(&page.guests, &GUEST_COLUMNS, &none, band, cell, painter);
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use ratatui::style::Style;
 
 use crate::{
     app::{
-        Shell, grid,
-        screen::keys::schedules::{Day, Schedules},
+        ScreenId, Shell, grid,
+        screen::keys::schedules::{Day, NEW, Schedules},
         week::Week,
     },
     view::{
@@ -68,7 +68,8 @@ fn list(screen: &Schedules, band: Band, painter: &mut Painter<'_>) {
         };
         (text, painter.theme.text)
     };
-    table::list(&screen.list, &SCHEDULE_COLUMNS, "No named schedule: n draws one.", band, cell, painter);
+    let none = format!("No named schedule: {} draws one.", painter.chord(ScreenId::Keys, NEW));
+    table::list(&screen.list, &SCHEDULE_COLUMNS, &none, band, cell, painter);
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,7 +97,8 @@ fn holidays(screen: &Schedules, band: Band, painter: &mut Painter<'_>) {
         };
         (text, painter.theme.text)
     };
-    table::list(&screen.holidays, &DAY_COLUMNS, "No holiday: n makes one.", band, cell, painter);
+    let none = format!("No holiday: {} makes one.", painter.chord(ScreenId::Keys, NEW));
+    table::list(&screen.holidays, &DAY_COLUMNS, &none, band, cell, painter);
 }
 
 /// The week of the schedule under the cursor.

@@ -25,13 +25,17 @@ use crate::{
     },
 };
 
-const ADD: Act = Act("add doors");
-const RULE: Act = Act("add rule");
+/// Adds doors.
+pub const ADD: Act = Act("add doors");
+/// Adds a rule.
+pub const RULE: Act = Act("add rule");
 const CHANGE: Act = Act("change entry");
 const TAKE_OUT: Act = Act("take out");
-const NAME: Act = Act("name Key");
+/// Names it.
+pub const NAME: Act = Act("name Key");
 const UNDO: Act = Act("undo");
-const SAVE: Act = Act("save Key");
+/// Saves it.
+pub const SAVE: Act = Act("save Key");
 
 /// The draft's own chords.
 pub const BINDINGS: &[Binding] = &[
@@ -265,7 +269,9 @@ impl Draft {
         let title = format!("{title} \"{name}\"");
         let mut review = Review::new(ScreenId::Keys, title, vec![ReviewStep::new(name.clone(), command)]);
         review.about = match self.base {
-            None => "Nobody holds it yet: g gives it.".to_owned(),
+            None => {
+                format!("Nobody holds it yet: {} gives it.", shell.chord(ScreenId::Keys, Action::Act(super::GIVE)))
+            }
             Some(_) => "It acts for everyone who holds it, at once and as a whole.".to_owned(),
         };
         review.nothing = "Nobody gains or loses a door, and no code changes.";
@@ -525,7 +531,8 @@ impl Screen for Draft {
         let stays = !self.before.is_empty() && !self.warned;
         if stays {
             self.warned = true;
-            shell.warn("the draft is not saved: once more leaves it, s saves it");
+            let saves = shell.chord(ScreenId::Keys, Action::Act(SAVE));
+            shell.warn(format!("the draft is not saved: once more leaves it, {saves} saves it"));
         }
         stays
     }

@@ -25,7 +25,8 @@ use crate::{
     },
 };
 
-const NEW: Act = Act("new schedule");
+/// A new schedule, or a new holiday.
+pub const NEW: Act = Act("new schedule");
 const EDIT: Act = Act("edit schedule");
 const DELETE: Act = Act("delete schedule");
 

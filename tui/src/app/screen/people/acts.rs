@@ -22,6 +22,7 @@ use crate::{
 };
 
 pub const FIND: Act = Act("give by email");
+/// A new person.
 pub const NEW: Act = Act("new person");
 pub const EDIT: Act = Act("edit person");
 pub const END_SHARE: Act = Act("end share");
@@ -30,6 +31,7 @@ pub const CODE: Act = Act("code");
 pub const DELETE: Act = Act("delete person");
 pub const RENEW: Act = Act("renew mobile");
 pub const TOKEN: Act = Act("token");
+/// Everybody of the portfolio, or who holds something here.
 pub const EVERYBODY: Act = Act("everybody");
 
 pub const BINDINGS: &[Binding] = &[

@@ -12,8 +12,11 @@ use keyward_protocol::{
     },
 };
 
-use self::acts::{BINDINGS, CODE, DELETE, EDIT, END_SHARE, EVERYBODY, FIND, NEW, RENEW, SUSPEND, TOKEN};
-pub use self::page::{Page, Part, Shared};
+use self::acts::{BINDINGS, CODE, DELETE, EDIT, END_SHARE, FIND, RENEW, SUSPEND, TOKEN};
+pub use self::{
+    acts::{EVERYBODY, NEW},
+    page::{Page, Part, Shared},
+};
 use super::{
     Screen, ScreenId, Shell, Step,
     holding::{self, GIVE, MOVE, REVOKE, SHARE},
