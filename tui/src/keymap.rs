@@ -49,6 +49,8 @@ pub enum Action {
     Copy,
     /// Write what is shown to a file.
     Save,
+    /// Take back what was done last.
+    Undo,
     /// Hide or show people's names and codes.
     HidePeople,
     /// Times in the property's zone, or in UTC.
@@ -117,6 +119,7 @@ impl Binding {
             Action::Sort => "sort".to_owned(),
             Action::Copy => "copy".to_owned(),
             Action::Save => "save-view".to_owned(),
+            Action::Undo => "undo".to_owned(),
             Action::HidePeople => "hide-people".to_owned(),
             Action::Zone => "time-zone".to_owned(),
             Action::Explain => "explain".to_owned(),
@@ -173,6 +176,7 @@ pub const GLOBAL: &[Binding] = &[
     row(&[letter('p')], "p", Action::Property, Some("property"), "choose the property"),
     row(&[letter('y')], "y", Action::Copy, None, "copy the row through the terminal"),
     row(&[letter('w')], "w", Action::Save, None, "write what is shown to a file"),
+    row(&[letter('u')], "u", Action::Undo, None, "undo the last change by its opposite, if nothing was lost"),
     row(&[letter('P')], "P", Action::HidePeople, None, "hide people and codes, or show them again"),
     row(&[letter('t')], "t", Action::Zone, None, "times in the property's zone, or in UTC"),
     row(&[letter('R')], "R", Action::Reconnect, None, "connect anew now"),

@@ -28,6 +28,7 @@ mod testing_site;
 #[cfg(test)]
 mod tests;
 pub mod token;
+pub mod undo;
 pub mod week;
 
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
@@ -351,6 +352,13 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
                 screen.answered(ticket, answer, shell);
             }
         }
+        Some(Asker::Undo) => {
+            app.shell.undo_answered(ticket, &answer);
+            // Whatever was opened meanwhile is what somebody looks at.
+            if !app.dialogs.is_empty() {
+                app.shell.opening.retain(|dialog| !matches!(dialog, Dialog::Review(review) if review.is_undoing()));
+            }
+        }
         Some(Asker::Job(job)) => {
             app.shell.jobs.answered(job, &answer);
             if let Some(jobs::State::Failed(why)) = app.shell.jobs.state(job) {
@@ -502,7 +510,7 @@ fn finish(app: &mut App, done: DialogDone) {
         Some(Dialog::Review(review)) => {
             app.shell.look(true);
             if let Some((screen, shell)) = app.named(review.owner) {
-                if review.steps().1 == 0 {
+                if review.steps().1 == 0 && !review.is_undoing() {
                     screen.done(shell);
                 }
                 screen.refresh(shell);
@@ -585,6 +593,7 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
             let palette = Palette::new("COMMAND", palette::commands(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));
         }
+        Action::Undo => app.shell.undo_last(),
         Action::Property => {
             let palette = Palette::new("PROPERTY", palette::properties(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));

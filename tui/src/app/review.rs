@@ -7,7 +7,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use keyward_protocol::{
     entry::{Command, Party, Refusal},
     id::{DoorId, KeyId, PersonId},
-    message::manage::{Answer, CodeRow, Effects, KeyOpens, Made, Part, Request, Totals},
+    message::manage::{Answer, CodeRow, Done, Effects, KeyOpens, Made, Part, Request, Totals},
     time::Moment,
 };
 use tui_input::Input;
@@ -17,6 +17,7 @@ use super::{
     cursor::{Cursor, Step as Scroll},
     form::{Form, typed},
     token::{For, Fresh, Token},
+    undo::{self, Last, Opposite},
 };
 use crate::remote::{Failure, Ticket};
 
@@ -34,12 +35,32 @@ pub struct Step {
     pub command: Command,
     effects: Option<Effects>,
     waiting: Option<Ticket>,
+    before: Before,
+}
+
+/// How things stood before a step, where that is needed to take it back.
+#[derive(Clone, Debug, Default)]
+enum Before {
+    #[default]
+    Unknown,
+    Asked(Ticket),
+    Told(Box<Answer>),
 }
 
 impl Step {
     /// A step that was not previewed yet.
     pub fn new(what: impl Into<String>, command: Command) -> Step {
-        Step { what: what.into(), command, effects: None, waiting: None }
+        Step { what: what.into(), command, effects: None, waiting: None, before: Before::Unknown }
+    }
+
+    /// What takes it back, now that it is done.
+    fn opposite(&self, done: &Done) -> Result<Option<Opposite>, String> {
+        let before = match &self.before {
+            Before::Told(answer) => Some(answer.as_ref()),
+            Before::Unknown | Before::Asked(_) => None,
+        };
+        let opposite = undo::opposite(&self.command, before, done)?;
+        Ok(opposite.map(|command| Opposite { what: self.what.clone(), done: self.command.clone(), command }))
     }
 }
 
@@ -159,8 +180,10 @@ pub struct Review {
     opened_at: Option<Moment>,
     moved_on: bool,
     safe_way: Option<SafeWay>,
-    /// Typed where nobody loses anything and it can't be taken back all the same.
-    grave: Option<&'static str>,
+    /// What becomes of taking back the steps that are done, in their order.
+    opposites: Vec<Result<Option<Opposite>, String>>,
+    /// It takes back what was done last.
+    undoing: bool,
     kept: Option<Kept>,
     lines: Vec<Line>,
     scroll: Cursor,
@@ -185,7 +208,8 @@ impl Review {
             opened_at: None,
             moved_on: false,
             safe_way: None,
-            grave: None,
+            opposites: Vec::new(),
+            undoing: false,
             kept: None,
             lines: Vec::new(),
             scroll: Cursor::default(),
@@ -210,11 +234,16 @@ impl Review {
         self
     }
 
-    /// Has this typed even where nobody loses anything: it can't be taken back.
+    /// Takes back what was done last: nothing that it came from is over by it.
     #[must_use]
-    pub fn grave(mut self, phrase: &'static str) -> Review {
-        self.grave = Some(phrase);
+    pub fn undoing(mut self) -> Review {
+        self.undoing = true;
         self
+    }
+
+    /// Whether it takes back what was done last.
+    pub fn is_undoing(&self) -> bool {
+        self.undoing
     }
 
     /// Tells which of the person's codes at the Key's doors are kept.
@@ -285,7 +314,7 @@ impl Review {
     pub fn phrase(&self) -> Option<String> {
         let totals = self.totals();
         match (totals.codes_deleted, totals.people_losing, totals.is_harmless()) {
-            (_, _, true) => self.grave.map(str::to_owned),
+            (_, _, true) => self.steps.iter().find_map(|step| grave(&step.command)).map(str::to_owned),
             (0, 0, false) => Some(format!("REVOKE {}", totals.sight_lost)),
             (0, people, false) => Some(format!("REVOKE {people}")),
             (codes, _, false) => Some(format!("DELETE {codes}")),
@@ -302,6 +331,8 @@ impl Review {
         let waiting = self.steps.iter().filter(|step| step.waiting.is_some()).count();
         let unasked = self.steps.iter_mut().filter(|step| step.effects.is_none() && step.waiting.is_none());
         for step in unasked.take(PREVIEWS_AT_A_TIME.saturating_sub(waiting)) {
+            let before = undo::look(&step.command).and_then(|request| shell.ask_for_dialog(request));
+            step.before = before.map_or(Before::Unknown, Before::Asked);
             step.waiting = shell.ask_for_dialog(Request::Preview(step.command.clone(), Part::FIRST));
             if step.waiting.is_none() {
                 self.phase = Phase::Stopped("there is no connection: nothing was changed".to_owned());
@@ -316,6 +347,11 @@ impl Review {
             return self.carried_out(answer, shell);
         }
         self.take_kept(ticket, answer);
+        let asks = |step: &&mut Step| matches!(step.before, Before::Asked(asked) if asked == ticket);
+        if let Some(step) = self.steps.iter_mut().find(asks) {
+            step.before = answer.as_ref().map_or(Before::Unknown, |told| Before::Told(Box::new(told.clone())));
+            return DialogDone::Stays;
+        }
         let Some(step) = self.steps.iter_mut().find(|step| step.waiting == Some(ticket)) else {
             self.list();
             return DialogDone::Stays;
@@ -349,8 +385,11 @@ impl Review {
         let what = self.steps.first().map(|step| step.what.clone()).unwrap_or_default();
         match answer {
             Ok(Answer::Done(done)) => {
-                self.steps.remove(0);
+                let step = self.steps.remove(0);
                 self.done += 1;
+                self.opposites.push(step.opposite(done));
+                let steps = self.opposites.iter().filter_map(|one| one.clone().transpose()).collect();
+                shell.undo.done(Last { owner: self.owner, title: self.title.clone(), steps });
                 if let (Some(Made::Lock(lock)), Some((fresh, of))) = (done.made, &mut self.token)
                     && of.party.is_none()
                 {
@@ -377,6 +416,10 @@ impl Review {
                 DialogDone::Stays
             }
             other => {
+                if !matches!(other, Err(Failure::Refused(_))) {
+                    let steps = Err("it is not known what became of it".to_owned());
+                    shell.undo.done(Last { owner: self.owner, title: self.title.clone(), steps });
+                }
                 let why = match other {
                     Err(failure) => failure.to_string(),
                     Ok(_) => "the server answers something else: look whether it was done".to_owned(),
@@ -487,6 +530,20 @@ impl Review {
         }
         self.lines = lines;
         self.scroll = Cursor::default();
+    }
+}
+
+/// What has to be typed even where nobody loses anything: it can't be taken back, or many stand before closed doors.
+fn grave(command: &Command) -> Option<&'static str> {
+    match command {
+        Command::DeleteKey(_) => Some("DELETE KEY"),
+        Command::DeleteSchedule(..) => Some("DELETE SCHEDULE"),
+        Command::DeletePerson(_) => Some("DELETE PERSON"),
+        Command::RemoveDoor(_) => Some("REMOVE"),
+        Command::RenewMobile(_) => Some("RENEW"),
+        Command::LockDown { .. } => Some("LOCK DOWN"),
+        Command::SetDeliveries(_, false) => Some("OPT OUT"),
+        _ => None,
     }
 }
 

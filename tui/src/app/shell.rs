@@ -18,6 +18,7 @@ use super::{
     jobs::{JobId, Jobs},
     review::Review,
     token::For,
+    undo::Undo,
 };
 use crate::{
     keymap::{Action, Keymap},
@@ -64,6 +65,8 @@ pub enum Asker {
     Dialog,
     /// An export in the background.
     Job(JobId),
+    /// Whether what was done last still stands.
+    Undo,
 }
 
 /// Something to be said at the foot of the screen.
@@ -106,6 +109,8 @@ pub struct Shell {
     pub keymap: Keymap,
     /// The columns of lists as the user has them.
     pub columns: Columns,
+    /// What was done last, and what takes it back.
+    pub undo: Undo,
     /// What is said at the foot.
     pub notice: Option<Notice>,
     portfolio_manager: Option<bool>,
@@ -142,6 +147,7 @@ impl Shell {
             feed: Feed::default(),
             keymap: Keymap::default(),
             columns: Columns::default(),
+            undo: Undo::default(),
             notice: None,
             portfolio_manager: None,
             jobs: Jobs::default(),
@@ -167,7 +173,7 @@ impl Shell {
         self.ask_for(Asker::Dialog, request)
     }
 
-    fn ask_for(&mut self, asker: Asker, request: Request) -> Option<Ticket> {
+    pub(super) fn ask_for(&mut self, asker: Asker, request: Request) -> Option<Ticket> {
         if !self.is_up() || self.askers.len() >= WAITING_MAX {
             return None;
         }

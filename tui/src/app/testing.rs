@@ -47,6 +47,8 @@ pub struct Client {
     pub overtaken: bool,
     /// Who can open a door is answered with this.
     pub no_sight: Option<Failure>,
+    /// What was done: what is told of one thing afterwards has it.
+    pub edited: Vec<Command>,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
     now: Moment,
@@ -77,6 +79,7 @@ impl Client {
             overtaken: false,
             no_sight: None,
             poison: None,
+            edited: Vec::new(),
             now: noon(),
         };
         client.tell(Event::Tick(client.now));
@@ -174,6 +177,7 @@ impl Client {
                 let mut told = key_detail(*key);
                 told.opens = self.poisoned(told.opens, |row| &mut row.name);
                 told.row.may_share ^= self.overtaken;
+                self.edited.iter().for_each(|command| site::edit_key(&mut told, command));
                 Answer::Key(told)
             }
             Request::Holders(_, rows) => Answer::Holders(page(self.poisoned(holders(), |row| &mut row.name), rows)),
@@ -184,6 +188,7 @@ impl Client {
                 if let (Some(level), PersonId(3)) = (&self.level_set, *person) {
                     told.levels = vec![(PropertyId(1), level.clone())];
                 }
+                self.edited.iter().for_each(|command| site::edit_person(&mut told, command));
                 self.poison.iter().for_each(|poison| site::poison_person(&mut told, poison));
                 Answer::Person(told)
             }
@@ -199,6 +204,7 @@ impl Client {
             Request::Door(door) => {
                 let mut told = site::door(*door);
                 told.keys = self.poisoned(told.keys, |row| &mut row.name);
+                self.edited.iter().for_each(|command| site::edit_door(&mut told, command));
                 Answer::Door(told)
             }
             Request::WhoCan(_, at, _) if self.is_among_records() => Answer::WhoCan(who_can(*at)),
@@ -213,11 +219,15 @@ impl Client {
             Request::Property(property) if self.is_among_records() => Answer::Property(property_detail(*property)),
             Request::Property(_) => {
                 let row = overview(self.level.clone()).properties.remove(0);
-                Answer::Property(site::property(row))
+                let mut told = site::property(row);
+                self.edited.iter().for_each(|command| site::edit_property(&mut told, command));
+                Answer::Property(told)
             }
             Request::Alerts if self.app.screen_id() == ScreenId::Doors => Answer::Alerts(site::alerts()),
             Request::Schedules(_, rows) => {
-                Answer::Schedules(page(self.poisoned(site::schedules(), |row| &mut row.name), rows))
+                let mut told = self.poisoned(site::schedules(), |row| &mut row.name);
+                self.edited.iter().for_each(|command| site::edit_schedules(&mut told, command));
+                Answer::Schedules(page(told, rows))
             }
             Request::Search(search) => match &self.failures {
                 Some(failure) => return Err(failure.clone()),
@@ -248,7 +258,15 @@ impl Client {
                     let made = Some(Made::Lock(LockId(9)));
                     Answer::Done(Done { revision: 18_205, made, effects: effects(command) })
                 }
-                None => Answer::Done(Done { revision: 18_205, made: None, effects: effects(command) }),
+                None => {
+                    self.edited.push(command.clone());
+                    let made = match command {
+                        Command::LockDown { .. } => Some(Made::Lockdown(LockdownId(7))),
+                        Command::Give { .. } => Some(Made::Giving(GivingId(99))),
+                        _ => None,
+                    };
+                    Answer::Done(Done { revision: 18_205, made, effects: effects(command) })
+                }
             },
             other => panic!("nobody plays {other:?}"),
         })
@@ -325,7 +343,8 @@ fn page<R: super::list::Row>(rows: Vec<R>, asked: &Rows) -> Page<R> {
     Page { revision: 18_204, total: rows.len() as u64, rows, next: None }
 }
 
-fn overview(level: Option<Level>) -> Overview {
+/// The portfolio at a glance.
+pub fn overview(level: Option<Level>) -> Overview {
     let property = PropertyRow {
         id: PropertyId(1),
         name: "1800 Main St".into(),
@@ -370,7 +389,8 @@ fn keys() -> Vec<KeyRow> {
     ]
 }
 
-fn key_detail(key: KeyId) -> KeyDetail {
+/// What is told of a Key.
+pub fn key_detail(key: KeyId) -> KeyDetail {
     use keyward_protocol::entry::{KeyDoor, Opening, ScheduleRef};
     let opening = match key {
         KeyId(2) => Opening { schedule: ScheduleRef::Named(ScheduleId(1)), code: false },
@@ -482,6 +502,11 @@ fn effects(command: &Command) -> Effects {
             effects.shares_ended = vec![(ShareId(1), PersonId(9))];
             effects.totals =
                 Totals { doors_lost: 1, codes_deleted: 1, shares_ended: 1, people_losing: 2, ..Totals::default() };
+        }
+        // By cards and phones alone.
+        Command::Give { key: KeyId(3), person, .. } => {
+            effects.doors_gained = vec![at(*person, 1)];
+            effects.totals = Totals { doors_gained: 1, ..Totals::default() };
         }
         Command::Give { person, .. } => {
             effects.doors_gained = vec![at(*person, 1)];

@@ -1,7 +1,7 @@
 //! What the played server tells of people and doors.
 
 use keyward_protocol::{
-    entry::{CodePolicy, DoorKind, DoorRule, Holiday, OnLogFailure, Opening, ScheduleRef},
+    entry::{CodePolicy, Command, DoorKind, DoorRule, DoorSpec, Holiday, OnLogFailure, Opening, ScheduleRef},
     id::*,
     message::manage::*,
     schedule::{Hours, OnHolidays, Span, Window},
@@ -184,4 +184,72 @@ pub fn schedules() -> Vec<ScheduleRow> {
         schedule(1, "business hours", &["Mon-Fri 08:00-18:00"], OnHolidays::Closed, 3),
         schedule(2, "Nights", &["Fri,Sat 20:10-02:00", "Sun 20:00-23:30"], own, 0),
     ]
+}
+
+/// What is told of a door after this.
+pub fn edit_door(told: &mut DoorDetail, command: &Command) {
+    if let Command::EditDoor(door, spec) = command
+        && *door == told.row.id
+    {
+        let DoorSpec { name, kind, occupied, mut labels } = spec.clone();
+        labels.sort();
+        told.row = DoorRow { name, kind, occupied, labels, ..told.row.clone() };
+    }
+}
+
+/// What is told of a Key after this.
+pub fn edit_key(told: &mut KeyDetail, command: &Command) {
+    if let Command::EditKey(key, spec) = command
+        && *key == told.row.id
+    {
+        (told.row.name, told.row.may_share) = (spec.name.clone(), spec.may_share);
+        (told.listed, told.rules) = (spec.doors.clone(), spec.rules.clone());
+    }
+}
+
+/// What is told of a person after this.
+pub fn edit_person(told: &mut PersonDetail, command: &Command) {
+    let me = told.row.id;
+    match command {
+        Command::Suspend(person, on) if *person == me => told.row.suspended = *on,
+        Command::EditPerson(person, spec) if *person == me => {
+            (told.row.name, told.row.email) = (spec.name.clone(), spec.email.clone());
+            (told.phone, told.note) = (spec.phone.clone(), spec.note.clone());
+        }
+        Command::Revoke { key, person } if *person == me => told.holds.retain(|held| held.key != *key),
+        Command::Give { key, person, may_share, period } if *person == me => {
+            let held = told.holds.iter().find(|held| held.key == *key);
+            let before = held.is_some_and(|held| held.terms.may_share);
+            let terms =
+                Terms { may_share: may_share.unwrap_or(before), from: period.from, until: period.until, ended: false };
+            let giving = held.map_or(GivingId(99), |held| held.giving);
+            told.holds.retain(|held| held.key != *key);
+            let (name, guests) = (key.to_string(), Vec::new());
+            told.holds.push(HeldRow { property: PropertyId(1), giving, key: *key, name, terms, guests });
+        }
+        _ => {}
+    }
+}
+
+/// What is told of a property after this.
+pub fn edit_property(told: &mut PropertyDetail, command: &Command) {
+    match command {
+        Command::SetHolidays(_, holidays) => told.holidays.clone_from(holidays),
+        Command::SetDeliveries(_, on) => told.deliveries = on.then_some(KeyId(6)),
+        Command::LiftLockdown(_, lockdown) => told.lockdowns.retain(|row| row.id != *lockdown),
+        Command::LockDown { doors, except_keys, .. } => {
+            let (doors, except_keys) = (doors.clone(), except_keys.clone());
+            told.lockdowns.push(LockdownRow { id: LockdownId(7), doors, except_keys });
+        }
+        _ => {}
+    }
+}
+
+/// What is told of schedules after this.
+pub fn edit_schedules(told: &mut [ScheduleRow], command: &Command) {
+    if let Command::EditSchedule(_, schedule, name, hours) = command
+        && let Some(row) = told.iter_mut().find(|row| row.id == *schedule)
+    {
+        (row.name, row.hours) = (name.clone(), hours.clone());
+    }
 }

@@ -7,6 +7,7 @@ mod locks;
 mod logs;
 mod managers;
 mod people;
+mod undo;
 
 use crossterm::event::{KeyCode, KeyModifiers};
 use keyward_protocol::{entry::Period, id::*};

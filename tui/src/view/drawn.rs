@@ -31,9 +31,14 @@ pub fn check_with(name: &str, settings: &str, chords: &[&str], sizes: &[(u16, u1
             drawn.push_str(&format!("=== {chords:?} {width}x{height} {set}\n{screen}"));
         }
     }
+    same_as(name, &drawn);
+}
+
+/// Compares what is drawn with the file of this name.
+pub fn same_as(name: &str, drawn: &str) {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/view/drawings").join(format!("{name}.txt"));
     if env::var_os("KEYWARD_DRAW").is_some() {
-        fs::write(&file, &drawn).unwrap();
+        fs::write(&file, drawn).unwrap();
     }
     let expected = fs::read_to_string(&file).unwrap_or_default();
     let differs = drawn.lines().zip(expected.lines()).position(|(drawn, expected)| drawn != expected);

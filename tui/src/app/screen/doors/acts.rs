@@ -59,7 +59,7 @@ impl Doors {
                 let review =
                     Review::new(ScreenId::Doors, format!("REMOVE {}", named(&doors)), doors.iter().map(step).collect());
                 let about = "It leaves every Key, with its codes; the access log stays.";
-                open(review.grave("REMOVE"), about, "No Key has it.", format!("removed {}", named(&doors)), shell);
+                open(review, about, "No Key has it.", format!("removed {}", named(&doors)), shell);
             }
             (LOCK_DOWN, _) => lock_down_form(&doors, shell),
             (LIFT, _) => {
@@ -177,7 +177,6 @@ fn review_lockdown(form: &Form, shell: &mut Shell) -> Result<(), String> {
         [key] => format!("Only \"{}\" opens them until it is lifted, in its own hours.", key.name),
         some => format!("Only {} Keys open them until it is lifted, in their own hours.", some.len()),
     };
-    let review = review.grave("LOCK DOWN");
     open(review, &about, "No Key, code or share is lost.", format!("locked down {place}"), shell);
     Ok(())
 }

@@ -68,7 +68,7 @@ impl Keys {
 fn review_delete(key: &KeyRow, shell: &mut Shell) {
     let title = format!("DELETE \"{}\"", key.name);
     let step = Step::new(key.name.clone(), Command::DeleteKey(key.id));
-    let mut review = Review::new(ScreenId::Keys, title, vec![step]).grave("DELETE KEY");
+    let mut review = Review::new(ScreenId::Keys, title, vec![step]);
     review.about = "It is revoked from everyone in the same step. Deleted codes never come back.".to_owned();
     review.nothing = "Nobody holds it.";
     review.afterwards = format!("deleted \"{}\"", key.name);
@@ -83,8 +83,7 @@ fn review_deliveries(shell: &mut Shell) {
         true => ("OPT OUT OF DELIVERIES", "The Deliveries Key goes: carriers open nothing here any more.", "out of"),
         false => ("OPT IN TO DELIVERIES", "Carriers open the doors labelled `deliveries`, always.", "in to"),
     };
-    let review = Review::new(ScreenId::Keys, format!("{title}: {name}"), vec![step]);
-    let mut review = if out { review.grave("OPT OUT") } else { review };
+    let mut review = Review::new(ScreenId::Keys, format!("{title}: {name}"), vec![step]);
     review.about = about.to_owned();
     review.nothing = "Nobody's Key, code or share changes.";
     review.afterwards = format!("{name} is opted {done} automated deliveries");

@@ -375,7 +375,8 @@ impl Draft {
 }
 
 /// The Key as it would be entered.
-fn spec_of(key: &KeyDetail) -> KeySpec {
+/// The Key as it would be entered.
+pub fn spec_of(key: &KeyDetail) -> KeySpec {
     let row = &key.row;
     KeySpec { name: row.name.clone(), may_share: row.may_share, doors: key.listed.clone(), rules: key.rules.clone() }
 }

@@ -103,7 +103,7 @@ impl Schedules {
                 let Some(row) = self.list.selected() else { return };
                 let command = Command::DeleteSchedule(self.property, row.id);
                 let review = reviewed(format!("DELETE {}", row.name), &row.name, command, "deleted");
-                shell.open(Dialog::Review(Box::new(review.grave("DELETE SCHEDULE"))));
+                shell.open(Dialog::Review(Box::new(review)));
             }
             (NEW, true) => self.holiday_form(None, shell),
             (EDIT, true) => self.holiday_form(self.holidays.selected(), shell),

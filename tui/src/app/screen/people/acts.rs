@@ -97,7 +97,7 @@ impl People {
             SUSPEND => self.suspend(&people, shell),
             RENEW => {
                 let title = format!("RENEW THE MOBILE IDENTITY OF {}", whom(&people, shell));
-                let review = review(title, &people, Command::RenewMobile).grave("RENEW");
+                let review = review(title, &people, Command::RenewMobile);
                 let about = "The one before opens nothing any more; their app gets the new one.";
                 open(
                     review,
@@ -109,7 +109,7 @@ impl People {
             }
             DELETE => {
                 let title = format!("DELETE {}", whom(&people, shell));
-                let review = review(title, &people, Command::DeletePerson).grave("DELETE PERSON");
+                let review = review(title, &people, Command::DeletePerson);
                 let about = "Everything is revoked. The access log keeps what they did.";
                 open(
                     review,
