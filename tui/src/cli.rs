@@ -13,7 +13,8 @@ use crate::{
     config::Config,
     login,
     remote::Remote,
-    servers::{Known, Places, Servers},
+    servers::{Known, Places, ServerName, Servers},
+    state::{Found, StateFile},
     terminal::{self, ScreenOptions, glyphs_from_env, theme_from_env},
     theme::Glyphs,
     view::WELCOME,
@@ -181,7 +182,9 @@ fn servers(command: &ServerCommands) -> Result<(), String> {
             println!("{} is the current server", servers.use_from_now_on(name).map_err(told)?);
         }
         ServerCommands::Remove { name } => {
-            println!("{} is forgotten", servers.remove(name).map_err(told)?);
+            let name = servers.remove(name).map_err(told)?;
+            StateFile::of(&places, &name).forget()?;
+            println!("{name} is forgotten");
         }
     }
     Ok(())
@@ -217,9 +220,25 @@ fn open(known: Known, config: &Config, glyphs: Option<GlyphChoice>) -> Result<()
     if !io::stdout().is_terminal() {
         return Err("there is no terminal to show the client on".to_owned());
     }
-    let app = App::new(shell(&known.name, config, glyphs));
+    let (app, state) = remembering(App::new(shell(&known.name, config, glyphs)), &known.name, config)?;
     let connected = Remote::start(known).map_err(|error| format!("the connection can't be started: {error}"))?;
-    terminal::show(app, Some(connected), ScreenOptions::default()).map_err(unusable)
+    terminal::show(app, Some(connected), ScreenOptions { state, ..ScreenOptions::default() }).map_err(unusable)
+}
+
+/// The client as it was the last time, and where it is written how it is; where the user wants that, and the server has a
+/// name to remember it under.
+fn remembering(app: App, server: &str, config: &Config) -> Result<(App, Option<StateFile>), String> {
+    let Some(name) = ServerName::parse(server).ok().filter(|_| config.remember) else { return Ok((app, None)) };
+    let file = StateFile::of(&Places::of_user()?, &name);
+    Ok(match file.read() {
+        Found::Nothing => (app.remembering(None), Some(file)),
+        Found::Remembered(read) => (app.remembering(Some(*read)), Some(file)),
+        Found::Unread(why, may_be_written_over) => {
+            let mut app = if may_be_written_over { app.remembering(None) } else { app };
+            app.shell.say(why);
+            (app, may_be_written_over.then_some(file))
+        }
+    })
 }
 
 /// What all screens share, as the user has set it.

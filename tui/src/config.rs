@@ -16,17 +16,18 @@ use crate::{
 };
 
 /// The settings that there are, with what each may be.
-const SETTINGS: [(&str, &[&str]); 6] = [
+const SETTINGS: [(&str, &[&str]); 7] = [
     ("server", &[]),
     ("glyphs", &["auto", "ascii", "unicode"]),
     ("hide-people", &[]),
     ("time-zone", &["property", "utc"]),
+    ("remember", &[]),
     ("columns", &[]),
     ("chords", &[]),
 ];
 
 /// What the user has set.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
     /// The server to open where none was used yet.
     pub server: Option<String>,
@@ -36,10 +37,26 @@ pub struct Config {
     pub hide_people: bool,
     /// Whether times are shown in UTC from the beginning, and not in the property's zone.
     pub utc: bool,
+    /// Whether how the screens are is remembered until the next start.
+    pub remember: bool,
     /// The chords, where they are others than ours.
     pub keymap: Keymap,
     /// The columns of lists, where they are others than ours.
     pub columns: Columns,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            server: None,
+            glyphs: GlyphChoice::default(),
+            hide_people: false,
+            utc: false,
+            remember: true,
+            keymap: Keymap::default(),
+            columns: Columns::default(),
+        }
+    }
 }
 
 impl Config {
@@ -88,6 +105,7 @@ impl Config {
             }
             "hide-people" => self.hide_people = truth(word, value).map_err(at)?,
             "time-zone" => self.utc = one_of(word, value).map_err(at)? == "utc",
+            "remember" => self.remember = truth(word, value).map_err(at)?,
             "columns" => {
                 let table = value.get_ref().as_table();
                 let table = table.ok_or_else(|| at("`columns` is a table: write `[columns]` above them".to_owned()))?;
@@ -167,8 +185,8 @@ impl Config {
         };
         let zone = if self.utc { "utc" } else { "property" };
         let mut written = format!(
-            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\n\n[columns]\n",
-            self.hide_people
+            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nremember = {}\n\n[columns]\n",
+            self.hide_people, self.remember
         );
         for list in lists() {
             let columns: Vec<String> = self.columns.names(&list).into_iter().map(quoted).collect();
@@ -246,9 +264,11 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_unknown_ones_are_told_with_what_may_be_meant() {
-        let read = Config::parse("server = \"prod\"\nglyphs = \"ascii\"\nhide-people = true\ntime-zone = \"utc\"");
-        let (glyphs, hide_people, utc) = (GlyphChoice::Ascii, true, true);
-        let all = Config { server: Some("prod".into()), glyphs, hide_people, utc, ..Config::default() };
+        let read = Config::parse(
+            "server = \"prod\"\nglyphs = \"ascii\"\nhide-people = true\ntime-zone = \"utc\"\nremember = false",
+        );
+        let (glyphs, hide_people, utc, remember) = (GlyphChoice::Ascii, true, true, false);
+        let all = Config { server: Some("prod".into()), glyphs, hide_people, utc, remember, ..Config::default() };
         assert_eq!(read, Ok(all));
         assert_eq!(Config::parse(""), Ok(Config::default()));
         let cases = [
@@ -256,7 +276,7 @@ mod tests {
             ("\nglyphs = \"asci\"", "line 2: there is no value of `glyphs` `asci`: did you mean `ascii`?"),
             (
                 "zzz = 1",
-                "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, columns, chords",
+                "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, remember, columns, chords",
             ),
             ("# ours\n\nserver = 7", "line 3: `server` is a text: write it in quotes"),
             ("hide-people = \"yes\"", "line 1: `hide-people` is true or false"),

@@ -395,7 +395,12 @@ fn read_identity(directory: &Path, lineage: Option<String>) -> Result<ClientIden
     Ok(ClientIdentity { lineage, ..identity })
 }
 
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
+/// Writes a new file that nobody else may read, and waits for the disk.
+///
+/// # Errors
+///
+/// It is there already, or the disk refuses.
+pub fn write_private(path: &Path, text: &str) -> io::Result<()> {
     let mut file = File::options().create_new(true).write(true).mode(0o600).open(path)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()

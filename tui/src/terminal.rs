@@ -37,6 +37,7 @@ use crate::{
     app::{App, Effect, Event, update},
     files::Files,
     remote::{Failure, LinkTold, Order, Remote, Told},
+    state::StateFile,
     theme::{Glyphs, Theme},
     view::render,
 };
@@ -55,10 +56,12 @@ const SIDE_MAX: u16 = 1_000;
 const PANICS_MAX: usize = 10;
 
 /// How the screen is run.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct ScreenOptions {
     /// Leaves by itself after this time.
     pub ends_after: Option<Duration>,
+    /// Where it is written how the screens are, for an app that [remembers](App::remembering).
+    pub state: Option<StateFile>,
 }
 
 /// The connection as the screen has it.
@@ -107,6 +110,10 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
                     Effect::Order(order) => happened.extend(outside.order(order)),
                     Effect::Copy(text) => held.copy(&text)?,
                     Effect::Save { name, text } => happened.push(Event::Saved(saved(&name, &text))),
+                    Effect::Keep(text) => {
+                        let outcome = options.state.as_ref().map_or(Ok(()), |file| file.write(&text));
+                        happened.extend(outcome.err().map(Event::NotKept));
+                    }
                     Effect::Write(job, writing) => {
                         happened.extend(files.write(job, writing).map(|outcome| Event::Written(job, outcome)));
                     }

@@ -233,6 +233,16 @@ impl<R: Row> List<R> {
         self.put_back(held, height);
     }
 
+    /// Sorts by this one of `sorts`, or as the server does; where there is none such, nothing changes.
+    pub fn sort_by(&mut self, sort: Option<usize>, sorts: usize, height: usize) {
+        if sort.is_none_or(|sort| sort < sorts) {
+            let held = self.held();
+            self.sort = sort;
+            self.sift();
+            self.put_back(held, height);
+        }
+    }
+
     /// Which sort is chosen.
     pub fn sort(&self) -> Option<usize> {
         self.sort

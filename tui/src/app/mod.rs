@@ -16,6 +16,7 @@ pub mod log_filter;
 mod log_rows;
 pub mod palette;
 mod rates;
+pub mod remembered;
 pub mod review;
 pub mod rows;
 pub mod screen;
@@ -47,6 +48,7 @@ use self::{
     form::Form,
     jobs::{JobId, Writing},
     palette::{Chosen, Palette},
+    remembered::{Kept, Memory},
     review::Review,
     server::Server,
     token::Token,
@@ -83,6 +85,8 @@ pub enum Event {
     Saved(Result<String, String>),
     /// The file of an export is there under this name, or it can't be written.
     Written(JobId, Result<String, String>),
+    /// What is remembered can't be written.
+    NotKept(String),
     /// The work behind the screen is over: leave.
     Stop,
 }
@@ -107,6 +111,8 @@ pub enum Effect {
         /// What it holds.
         text: String,
     },
+    /// Write down what is remembered until the next start.
+    Keep(String),
     /// Something is to be done with the file of an export.
     Write(JobId, Writing),
 }
@@ -165,6 +171,7 @@ pub struct App {
     interrupted: bool,
     /// No server is known: what to do about it is all there is to show.
     welcome: bool,
+    memory: Memory,
 }
 
 impl App {
@@ -180,6 +187,7 @@ impl App {
             interrupted_at: None,
             interrupted: false,
             welcome: false,
+            memory: Memory::default(),
         }
     }
 
@@ -242,6 +250,12 @@ impl App {
         (screen.as_mut(), &mut self.shell)
     }
 
+    /// What is remembered of a screen.
+    fn kept(&self, id: ScreenId) -> Option<Kept> {
+        let place = SCREENS.iter().position(|(built, _)| *built == id)?;
+        self.screens.get(place).map(|screen| screen.kept())
+    }
+
     fn named(&mut self, id: ScreenId) -> Option<(&mut dyn Screen, &mut Shell)> {
         let place = SCREENS.iter().position(|(built, _)| *built == id)?;
         Some((self.screens.get_mut(place)?.as_mut(), &mut self.shell))
@@ -251,7 +265,11 @@ impl App {
 /// Makes of the state what the event makes of it, and says what is to be done outside.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let first = match event {
-        Event::Stop => return vec![Effect::Quit],
+        Event::Stop => Some(Effect::Quit),
+        Event::NotKept(why) => {
+            app.not_kept(&why);
+            Some(Effect::Draw)
+        }
         Event::Tick(now) => tick(app, now),
         Event::Resize { width, height } => {
             (app.shell.width, app.shell.height) = (width, height);
@@ -280,8 +298,14 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             Some(Effect::Draw)
         }
     };
-    follow_up(app);
-    first.into_iter().chain(app.shell.take_effects()).collect()
+    if first != Some(Effect::Quit) {
+        follow_up(app);
+    }
+    let mut effects: Vec<Effect> = first.into_iter().chain(app.shell.take_effects()).collect();
+    let quits = effects.contains(&Effect::Quit);
+    // Before the end, which nothing comes after.
+    effects.splice(0..0, app.keeping(quits));
+    effects
 }
 
 /// Opens the dialogs and the screen that were asked for, and lets what is open ask for what it needs.
@@ -374,6 +398,7 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
                 }
                 if another {
                     property_changed(app);
+                    app.remember_lists();
                 } else if moved {
                     let (screen, shell) = app.split();
                     screen.refresh(shell);

@@ -99,6 +99,8 @@ pub struct Shell {
     pub overview: Option<Overview>,
     /// Which property is looked at.
     pub property: Option<PropertyId>,
+    /// Which property was looked at the last time, until it is known whether it is there.
+    pub(super) wanted_property: Option<PropertyId>,
     /// Times are in UTC and not in the property's zone.
     pub utc: bool,
     /// People's names and codes are hidden.
@@ -142,6 +144,7 @@ impl Shell {
             link: Link::default(),
             overview: None,
             property: None,
+            wanted_property: None,
             utc: false,
             people_hidden: false,
             feed: Feed::default(),
@@ -316,7 +319,7 @@ impl Shell {
     pub(super) fn overviewed(&mut self, overview: Overview) -> (bool, bool) {
         let moved = self.overview.as_ref().is_none_or(|before| before.revision != overview.revision);
         let there = |id: &PropertyId| overview.properties.iter().any(|row| row.id == *id);
-        let stays = self.property.filter(there);
+        let stays = self.property.or(self.wanted_property.take()).filter(there);
         let property = stays.or_else(|| overview.properties.first().map(|row| row.id));
         self.overview = Some(overview);
         let another = property != self.property;

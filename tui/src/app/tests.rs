@@ -7,6 +7,7 @@ mod locks;
 mod logs;
 mod managers;
 mod people;
+mod remembered;
 mod undo;
 
 use crossterm::event::{KeyCode, KeyModifiers};

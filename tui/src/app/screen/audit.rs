@@ -20,6 +20,7 @@ use crate::{
         history::End,
         jobs::What,
         log_filter::{self, Wanted},
+        remembered::Kept,
     },
     keymap::{Act, Action, Binding, act, letter},
     remote::{Failure, Ticket},
@@ -452,6 +453,10 @@ impl Screen for Audit {
         self.cursor.put(0, self.rows.len(), height(shell));
         self.open = None;
         self.restart();
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { sort: None, filter: self.needle.clone() }
     }
 
     fn back(&mut self, _: &mut Shell) -> bool {

@@ -17,6 +17,7 @@ use crate::{
         explain::Asked,
         form::{Field, Form, Pickable},
         list::List,
+        remembered::Kept,
         review::{Review, Step as ReviewStep},
         token::{For, LENGTHS},
     },
@@ -62,6 +63,8 @@ pub const TABLES: &[&[Binding]] = &[BINDINGS, TOKEN_BINDINGS, DOOR_BINDINGS];
 
 const ONLY_PORTFOLIO: &str = "only Portfolio Managers see, register and disable locks";
 const SCOPES: &[&str] = &["every door of the property, future ones too", "some of its doors: choose them next"];
+/// How many sorts the list of locks has: name.
+const SORTS: usize = 1;
 const SOME_DOORS: usize = 1;
 
 /// Which part has the cursor.
@@ -370,7 +373,7 @@ impl Screen for Locks {
                 let needle = self.needle.clone();
                 self.filter(&needle, shell);
             }
-            (Action::Sort, None) if self.part == Part::Locks => self.locks.sort_next(1, height),
+            (Action::Sort, None) if self.part == Part::Locks => self.locks.sort_next(SORTS, height),
             (Action::Sort, None) => self.tokens.sort_next(1, height),
             _ => {}
         }
@@ -427,6 +430,14 @@ impl Screen for Locks {
         self.locks.filter(needle, height);
         // What is hidden isn't searched: a filter that finds people would name them.
         self.tokens.filter(if shell.people_hidden { "" } else { needle }, height);
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { sort: self.locks.sort(), filter: self.needle.clone() }
+    }
+
+    fn sort_by(&mut self, sort: Option<usize>, shell: &mut Shell) {
+        self.locks.sort_by(sort, SORTS, height(shell));
     }
 
     fn back(&mut self, shell: &mut Shell) -> bool {

@@ -17,6 +17,7 @@ use crate::{
         history::Past,
         jobs::What,
         log_filter::{self, LogFilter},
+        remembered::Kept,
     },
     keymap::{Act, Action, Binding, act, letter, plain},
     remote::{Failure, Ticket},
@@ -487,6 +488,10 @@ impl Screen for LogScreen {
             self.quiet_until = shell.now.map(|now| now.plus_micros(SETTLES_MICROS));
             self.want(needle.to_owned(), shell);
         }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { sort: None, filter: self.needle.clone() }
     }
 
     fn back(&mut self, _: &mut Shell) -> bool {

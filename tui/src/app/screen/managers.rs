@@ -20,6 +20,7 @@ use crate::{
         explain::Asked,
         form::{Field, Form, Pickable},
         list::{List, Row, SortKey},
+        remembered::Kept,
         review::{Review, Step as ReviewStep},
         token::{For, LENGTHS},
     },
@@ -85,6 +86,8 @@ pub const TABLES: &[&[Binding]] = &[BINDINGS, CARD_BINDINGS, MACHINE_BINDINGS, K
 const ONLY_PORTFOLIO: &str = "only Portfolio Managers change levels and managers";
 const LEVELS: &[&str] = &["Full", "Limited", "Specific: choose the Keys next"];
 const LEVELS_OR_NONE: &[&str] = &["Full", "Limited", "Specific: choose the Keys next", "none"];
+/// How many sorts the list of managers has: name, properties.
+const SORTS: usize = 2;
 const SPECIFIC: usize = 2;
 /// So many properties are asked for at a time.
 const PROPERTIES_AT_A_TIME: usize = 8;
@@ -717,7 +720,7 @@ impl Screen for Managers {
             (Action::Act(PART), Some(card)) if card.choosing.is_none() => {
                 card.part = if card.part == Part::Levels { Part::Machines } else { Part::Levels };
             }
-            (Action::Sort, None) => self.list.sort_next(2, height),
+            (Action::Sort, None) => self.list.sort_next(SORTS, height),
             _ => {}
         }
     }
@@ -806,6 +809,14 @@ impl Screen for Managers {
             }
             Some(None) => {}
         }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { sort: self.list.sort(), filter: self.needle.clone() }
+    }
+
+    fn sort_by(&mut self, sort: Option<usize>, shell: &mut Shell) {
+        self.list.sort_by(sort, SORTS, height(shell));
     }
 
     fn back(&mut self, shell: &mut Shell) -> bool {

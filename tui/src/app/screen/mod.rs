@@ -14,7 +14,7 @@ use std::fmt;
 
 use keyward_protocol::message::{manage::Answer, watch::LiveBatch};
 
-use super::{Shell, Step, form::Form, week::Week};
+use super::{Shell, Step, form::Form, remembered::Kept, week::Week};
 use crate::{
     keymap::{Action, Binding},
     remote::{Failure, Ticket, WatchId},
@@ -196,6 +196,14 @@ pub trait Screen: fmt::Debug + Send {
 
     /// Filters it from now on.
     fn filter(&mut self, needle: &str, shell: &mut Shell);
+
+    /// How its list is sorted and filtered, to be remembered until the next start.
+    fn kept(&self) -> Kept {
+        Kept::default()
+    }
+
+    /// Sorts its list by this one of its sorts, where it has it.
+    fn sort_by(&mut self, _sort: Option<usize>, _shell: &mut Shell) {}
 
     /// Closes what is open within it; says whether anything was.
     fn back(&mut self, _shell: &mut Shell) -> bool {

@@ -16,7 +16,7 @@ use self::acts::{BINDINGS, EDIT, LIFT, LOCK_DOWN, NEW, REMOVE, VACANCY, WHEN};
 pub use self::page::{Page, Part};
 use super::{Screen, ScreenId, Shell, Step, hours};
 use crate::{
-    app::{LogRow, Named, form::Form, list::List},
+    app::{LogRow, Named, form::Form, list::List, remembered::Kept},
     keymap::{Action, Binding},
     remote::{Failure, Ticket},
     view::{
@@ -358,6 +358,14 @@ impl Screen for Doors {
             }
             Some(page) => page.filter(needle, shell.people_hidden, page_height(shell)),
         }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { sort: self.list.sort(), filter: self.needle.clone() }
+    }
+
+    fn sort_by(&mut self, sort: Option<usize>, shell: &mut Shell) {
+        self.list.sort_by(sort, SORTS, height(shell));
     }
 
     fn back(&mut self, _: &mut Shell) -> bool {

@@ -22,7 +22,7 @@ use super::{
     hours,
 };
 use crate::{
-    app::{LogRow, Named, form::Form, list::List, week::Week},
+    app::{LogRow, Named, form::Form, list::List, remembered::Kept, week::Week},
     keymap::{Action, Binding},
     remote::{Failure, Ticket},
     view::{
@@ -474,6 +474,14 @@ impl Screen for Keys {
                 page.doors.filter(needle, page_height);
             }
         }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { sort: self.list.sort(), filter: self.needle.clone() }
+    }
+
+    fn sort_by(&mut self, sort: Option<usize>, shell: &mut Shell) {
+        self.list.sort_by(sort, KEY_SORTS, height(shell));
     }
 
     fn back(&mut self, shell: &mut Shell) -> bool {

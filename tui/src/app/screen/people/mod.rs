@@ -22,7 +22,7 @@ use super::{
     holding::{self, GIVE, MOVE, REVOKE, SHARE},
 };
 use crate::{
-    app::{LogRow, Named, form::Form, list::List},
+    app::{LogRow, Named, form::Form, list::List, remembered::Kept},
     keymap::{Action, Binding},
     remote::{Failure, Ticket},
     view::{
@@ -365,6 +365,14 @@ impl Screen for People {
             }
             Some(page) => page.filter(needle, shell.people_hidden, page_height(shell)),
         }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { sort: self.list.sort(), filter: self.needle.clone() }
+    }
+
+    fn sort_by(&mut self, sort: Option<usize>, shell: &mut Shell) {
+        self.list.sort_by(sort, SORTS, height(shell));
     }
 
     fn back(&mut self, _: &mut Shell) -> bool {
