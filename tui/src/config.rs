@@ -16,11 +16,12 @@ use crate::{
 };
 
 /// The settings that there are, with what each may be.
-const SETTINGS: [(&str, &[&str]); 7] = [
+const SETTINGS: [(&str, &[&str]); 8] = [
     ("server", &[]),
     ("glyphs", &["auto", "ascii", "unicode"]),
     ("hide-people", &[]),
     ("time-zone", &["property", "utc"]),
+    ("mouse", &[]),
     ("remember", &[]),
     ("columns", &[]),
     ("chords", &[]),
@@ -37,6 +38,8 @@ pub struct Config {
     pub hide_people: bool,
     /// Whether times are shown in UTC from the beginning, and not in the property's zone.
     pub utc: bool,
+    /// Whether clicks and the wheel count from the beginning.
+    pub mouse: bool,
     /// Whether how the screens are is remembered until the next start.
     pub remember: bool,
     /// The chords, where they are others than ours.
@@ -52,6 +55,7 @@ impl Default for Config {
             glyphs: GlyphChoice::default(),
             hide_people: false,
             utc: false,
+            mouse: false,
             remember: true,
             keymap: Keymap::default(),
             columns: Columns::default(),
@@ -105,6 +109,7 @@ impl Config {
             }
             "hide-people" => self.hide_people = truth(word, value).map_err(at)?,
             "time-zone" => self.utc = one_of(word, value).map_err(at)? == "utc",
+            "mouse" => self.mouse = truth(word, value).map_err(at)?,
             "remember" => self.remember = truth(word, value).map_err(at)?,
             "columns" => {
                 let table = value.get_ref().as_table();
@@ -154,7 +159,7 @@ impl Config {
 
     /// Sets what all screens share, the characters aside.
     pub fn apply(&self, shell: &mut Shell) {
-        (shell.people_hidden, shell.utc) = (self.hide_people, self.utc);
+        (shell.people_hidden, shell.utc, shell.mouse) = (self.hide_people, self.utc, self.mouse);
         (shell.keymap, shell.columns) = (self.keymap.clone(), self.columns.clone());
     }
 
@@ -185,8 +190,8 @@ impl Config {
         };
         let zone = if self.utc { "utc" } else { "property" };
         let mut written = format!(
-            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nremember = {}\n\n[columns]\n",
-            self.hide_people, self.remember
+            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nmouse = {}\nremember = {}\n\n[columns]\n",
+            self.hide_people, self.mouse, self.remember
         );
         for list in lists() {
             let columns: Vec<String> = self.columns.names(&list).into_iter().map(quoted).collect();
@@ -265,10 +270,11 @@ mod tests {
     #[test]
     fn settings_are_read_and_unknown_ones_are_told_with_what_may_be_meant() {
         let read = Config::parse(
-            "server = \"prod\"\nglyphs = \"ascii\"\nhide-people = true\ntime-zone = \"utc\"\nremember = false",
+            "server = \"prod\"\nglyphs = \"ascii\"\nhide-people = true\ntime-zone = \"utc\"\nmouse = true\nremember = false",
         );
-        let (glyphs, hide_people, utc, remember) = (GlyphChoice::Ascii, true, true, false);
-        let all = Config { server: Some("prod".into()), glyphs, hide_people, utc, remember, ..Config::default() };
+        let (glyphs, hide_people, utc, mouse, remember) = (GlyphChoice::Ascii, true, true, true, false);
+        let all =
+            Config { server: Some("prod".into()), glyphs, hide_people, utc, mouse, remember, ..Config::default() };
         assert_eq!(read, Ok(all));
         assert_eq!(Config::parse(""), Ok(Config::default()));
         let cases = [
@@ -276,7 +282,7 @@ mod tests {
             ("\nglyphs = \"asci\"", "line 2: there is no value of `glyphs` `asci`: did you mean `ascii`?"),
             (
                 "zzz = 1",
-                "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, remember, columns, chords",
+                "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, mouse, remember, columns, chords",
             ),
             ("# ours\n\nserver = 7", "line 3: `server` is a text: write it in quotes"),
             ("hide-people = \"yes\"", "line 1: `hide-people` is true or false"),

@@ -61,6 +61,8 @@ pub enum Action {
     Jobs,
     /// How the server is.
     Server,
+    /// Let the mouse count, or no more.
+    Mouse,
     /// Connect anew now.
     Reconnect,
     /// The screen to the left.
@@ -125,6 +127,7 @@ impl Binding {
             Action::Explain => "explain".to_owned(),
             Action::Jobs => "jobs".to_owned(),
             Action::Server => "server".to_owned(),
+            Action::Mouse => "mouse".to_owned(),
             Action::Reconnect => "reconnect".to_owned(),
             Action::Left => "screen-left".to_owned(),
             Action::Right => "screen-right".to_owned(),
@@ -198,6 +201,7 @@ pub const GLOBAL: &[Binding] = &[
     row(&[], ":explain", Action::Explain, None, "explain why somebody can or can't open a door: PERSON DOOR [TIME]"),
     row(&[], ":server", Action::Server, None, "server: how it is, and doors at which wrong codes ran out"),
     row(&[], ":jobs", Action::Jobs, None, "jobs: the exports of this run"),
+    row(&[], ":mouse", Action::Mouse, None, "mouse: clicks select and the wheel scrolls, or no more"),
     row(&[ctrl('l')], "Ctrl-l", Action::Repaint, None, "draw everything anew"),
     row(&[ctrl('c')], "Ctrl-c", Action::Interrupt, None, "twice: quit from anywhere"),
 ];

@@ -1,7 +1,7 @@
 //! The one place that touches the terminal: takes it, feeds the screen, draws it, and gives it back whatever happens.
 
 use std::{
-    env,
+    env, fmt,
     fs::File,
     io::{self, BufWriter, Stdout, Write},
     os::unix::fs::OpenOptionsExt,
@@ -15,9 +15,10 @@ use std::{
 };
 
 use crossterm::{
+    Command,
     clipboard::CopyToClipboard,
     cursor::{Hide, Show},
-    event::{self, Event as TerminalEvent},
+    event::{self, Event as TerminalEvent, MouseButton, MouseEvent, MouseEventKind},
     execute, queue,
     style::force_color_output,
     terminal::{
@@ -34,7 +35,7 @@ use ratatui::{
 use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use crate::{
-    app::{App, Effect, Event, update},
+    app::{App, Effect, Event, Mouse, update},
     files::Files,
     remote::{Failure, LinkTold, Order, Remote, Told},
     state::StateFile,
@@ -90,6 +91,9 @@ pub fn glyphs_from_env() -> Glyphs {
 pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) -> io::Result<()> {
     let stopped = until_stopped()?;
     let mut held = Held::take()?;
+    if app.shell.mouse {
+        held.mouse(true)?;
+    }
     let began = Instant::now();
     let (width, height) = terminal::size()?;
     let (remote, told) = connected.unzip();
@@ -109,6 +113,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
                     Effect::Draw => pace.dirty = true,
                     Effect::Order(order) => happened.extend(outside.order(order)),
                     Effect::Copy(text) => held.copy(&text)?,
+                    Effect::Mouse(on) => held.mouse(on)?,
                     Effect::Save { name, text } => happened.push(Event::Saved(saved(&name, &text))),
                     Effect::Keep(text) => {
                         let outcome = options.state.as_ref().map_or(Ok(()), |file| file.write(&text));
@@ -171,12 +176,23 @@ fn typed() -> io::Result<Vec<Event>> {
         match event::read()? {
             TerminalEvent::Key(key) => happened.push(Event::Key(key)),
             TerminalEvent::Resize(width, height) => happened.push(resized(width, height)),
-            // Mouse, focus and paste are not asked for.
+            TerminalEvent::Mouse(mouse) => happened.extend(moused(mouse).map(Event::Mouse)),
+            // Focus and paste are not asked for.
             _ => {}
         }
         if happened.len() >= EVENTS_A_TURN || !event::poll(Duration::ZERO)? {
             return Ok(happened);
         }
+    }
+}
+
+/// Clicks of the first button and the wheel; everything else that a mouse does is nothing.
+fn moused(mouse: MouseEvent) -> Option<Mouse> {
+    match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) => Some(Mouse::Click(mouse.column, mouse.row)),
+        MouseEventKind::ScrollUp => Some(Mouse::Wheel { up: true }),
+        MouseEventKind::ScrollDown => Some(Mouse::Wheel { up: false }),
+        _ => None,
     }
 }
 
@@ -297,6 +313,20 @@ impl Held {
         execute!(self.backend, CopyToClipboard::to_clipboard_from(text))
     }
 
+    /// Has the terminal tell of the mouse, or no more.
+    fn mouse(&mut self, on: bool) -> io::Result<()> {
+        let told = |on| HOLDER.lock().unwrap_or_else(PoisonError::into_inner).mouse = on;
+        // Told first: whatever happens in between, it is given back.
+        if on {
+            told(true);
+        }
+        execute!(self.backend, TellMouse(on))?;
+        if !on {
+            told(false);
+        }
+        Ok(())
+    }
+
     fn draw(&mut self, app: &App) -> io::Result<()> {
         let mut next = Buffer::empty(self.area);
         render(app, self.area, &mut next);
@@ -320,16 +350,28 @@ impl Held {
     }
 }
 
+/// Has the terminal tell of buttons and the wheel, in the form that knows every column; or no more. Not of every move
+/// between, which crossterm's own command asks for: over a slow line that is a flood.
+struct TellMouse(bool);
+
+impl Command for TellMouse {
+    fn write_ansi(&self, f: &mut impl fmt::Write) -> fmt::Result {
+        f.write_str(if self.0 { "\x1b[?1000h\x1b[?1006h" } else { "\x1b[?1006l\x1b[?1000l" })
+    }
+}
+
 /// Gives the terminal back when dropped, and before a panic is told.
 struct Restored;
 
 /// Which thread holds the terminal, and what panicked elsewhere meanwhile.
 struct Holder {
     thread: Option<ThreadId>,
+    /// The terminal tells of the mouse.
+    mouse: bool,
     panics: Vec<String>,
 }
 
-static HOLDER: Mutex<Holder> = Mutex::new(Holder { thread: None, panics: Vec::new() });
+static HOLDER: Mutex<Holder> = Mutex::new(Holder { thread: None, mouse: false, panics: Vec::new() });
 static HOOK: Once = Once::new();
 
 impl Restored {
@@ -366,13 +408,16 @@ fn kept_for_later(info: &panic::PanicHookInfo<'_>) -> bool {
 
 /// Gives the terminal back, once. Errors have nowhere to go: whoever took the terminal away sees that.
 fn give_back() {
-    let panics = {
+    let (mouse, panics) = {
         let mut holder = HOLDER.lock().unwrap_or_else(PoisonError::into_inner);
         if holder.thread.take().is_none() {
             return;
         }
-        std::mem::take(&mut holder.panics)
+        (std::mem::take(&mut holder.mouse), std::mem::take(&mut holder.panics))
     };
+    if mouse {
+        let _ = execute!(io::stdout(), TellMouse(false));
+    }
     let _ = execute!(io::stdout(), EndSynchronizedUpdate, LeaveAlternateScreen, Show);
     let _ = terminal::disable_raw_mode();
     for message in panics {
@@ -418,6 +463,31 @@ mod tests {
         let answered = outside.order(Order::Ask(Ticket(7), Request::Overview));
         assert!(matches!(answered, Some(Event::Told(Told::Answer(Ticket(7), _)))));
         assert!(outside.order(Order::Reconnect).is_none());
+    }
+
+    #[test]
+    fn of_the_mouse_clicks_and_the_wheel_count() {
+        let event = |kind| MouseEvent { kind, column: 3, row: 4, modifiers: event::KeyModifiers::NONE };
+        let cases = [
+            (MouseEventKind::Down(MouseButton::Left), Some(Mouse::Click(3, 4))),
+            (MouseEventKind::ScrollUp, Some(Mouse::Wheel { up: true })),
+            (MouseEventKind::ScrollDown, Some(Mouse::Wheel { up: false })),
+            (MouseEventKind::Down(MouseButton::Right), None),
+            (MouseEventKind::Up(MouseButton::Left), None),
+            (MouseEventKind::Drag(MouseButton::Left), None),
+            (MouseEventKind::Moved, None),
+        ];
+        for (kind, expected) in cases {
+            assert_eq!(moused(event(kind)), expected, "{kind:?}");
+        }
+        let written = |on| {
+            let mut text = String::new();
+            TellMouse(on).write_ansi(&mut text).unwrap();
+            text
+        };
+        // What is asked for is given back, the other way round.
+        let asked: Vec<String> = written(true).split_inclusive('h').rev().map(|one| one.replace('h', "l")).collect();
+        assert_eq!(written(false), asked.concat());
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub enum Step {
     First,
     /// To the last row.
     Last,
+    /// To the row that is seen in this place, counted from 0; nowhere, where there is none.
+    Seen(usize),
 }
 
 /// A place in a list, with the first row that is seen.
@@ -45,6 +47,7 @@ impl Cursor {
             Step::PageDown => self.at.saturating_add(page),
             Step::First => 0,
             Step::Last => len,
+            Step::Seen(place) => Some(self.top + place).filter(|at| place < page && *at < len).unwrap_or(self.at),
         };
         self.settle(len, height);
     }
@@ -78,6 +81,9 @@ mod tests {
             (Step::Last, 9, 6),
             (Step::Down, 9, 6),
             (Step::PageUp, 5, 5),
+            (Step::Seen(3), 8, 5),
+            (Step::Seen(4), 8, 5),
+            (Step::Seen(0), 5, 5),
             (Step::First, 0, 0),
         ];
         let mut cursor = Cursor::default();

@@ -62,6 +62,8 @@ use crate::{
 
 /// How long the first Ctrl-c waits for the second.
 const INTERRUPT_MICROS: i64 = 3_000_000;
+/// So many rows are scrolled by a notch of the wheel.
+const WHEEL_ROWS: usize = 3;
 /// Longer filters are cut off as they are typed.
 const FILTER_CHARS_MAX: usize = 100;
 
@@ -70,6 +72,8 @@ const FILTER_CHARS_MAX: usize = 100;
 pub enum Event {
     /// A key of the keyboard.
     Key(KeyEvent),
+    /// The mouse: for who asked for it.
+    Mouse(Mouse),
     /// The terminal has another size.
     Resize {
         /// Columns.
@@ -91,6 +95,18 @@ pub enum Event {
     Stop,
 }
 
+/// What was done with the mouse.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mouse {
+    /// A click in this column and row of the terminal, counted from 0.
+    Click(u16, u16),
+    /// The wheel was turned by a notch, towards the first row or the last.
+    Wheel {
+        /// Towards the first row.
+        up: bool,
+    },
+}
+
 /// What is to be done outside.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Effect {
@@ -102,6 +118,8 @@ pub enum Effect {
     Quit,
     /// Something for the connection.
     Order(Order),
+    /// Let the terminal tell what is done with the mouse, or no more.
+    Mouse(bool),
     /// Hand a text to the terminal's clipboard.
     Copy(String),
     /// Write a file whose name begins like this.
@@ -277,6 +295,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             Some(Effect::Repaint)
         }
         Event::Key(key) => pressed(app, key),
+        Event::Mouse(mouse) => moused(app, mouse),
         Event::Saved(Ok(path)) => {
             app.shell.say(format!("written to {path}"));
             Some(Effect::Draw)
@@ -463,6 +482,40 @@ fn pressed(app: &mut App, key: KeyEvent) -> Option<Effect> {
     }
 }
 
+/// A click goes to a screen or a row, the wheel scrolls: neither opens nor changes anything.
+fn moused(app: &mut App, mouse: Mouse) -> Option<Effect> {
+    // What was on its way when the mouse was given up doesn't count.
+    if !app.shell.mouse || app.welcome {
+        return None;
+    }
+    let (screen, shell) = app.split();
+    screen.pressed(shell);
+    app.shell.notice = None;
+    match mouse {
+        Mouse::Wheel { up } => {
+            let (code, step) = if up { (KeyCode::Up, Step::Up) } else { (KeyCode::Down, Step::Down) };
+            for _ in 0..WHEEL_ROWS {
+                match app.dialogs.last() {
+                    None => self::step(app, step),
+                    Some(Dialog::Help { .. } | Dialog::Palette(_) | Dialog::Review(_) | Dialog::Jobs { .. }) => {
+                        let done = dialog_key(app, KeyEvent::new(code, KeyModifiers::NONE));
+                        finish(app, done);
+                    }
+                    // Arrows choose in these.
+                    Some(Dialog::Form(_) | Dialog::Week(_) | Dialog::Server(_) | Dialog::Token(_)) => {}
+                }
+            }
+        }
+        Mouse::Click(..) if !app.dialogs.is_empty() => {}
+        Mouse::Click(x, y) => match view::under(app, x, y) {
+            Some(view::Under::Screen(id)) => show(app, id),
+            Some(view::Under::Row(place)) => step(app, Step::Seen(place)),
+            None => {}
+        },
+    }
+    Some(Effect::Draw)
+}
+
 /// Gives the key to the dialog on top.
 fn dialog_key(app: &mut App, key: KeyEvent) -> DialogDone {
     let (help_page, review_page) = (view::help_rows(app), view::review_rows(app));
@@ -619,6 +672,14 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
             app.shell.open(Dialog::Palette(Box::new(palette)));
         }
         Action::Undo => app.shell.undo_last(),
+        Action::Mouse => {
+            app.shell.mouse = !app.shell.mouse;
+            app.shell.effect(Effect::Mouse(app.shell.mouse));
+            app.shell.say(match app.shell.mouse {
+                true => "clicks select, the wheel scrolls; with Shift it marks text as before",
+                false => "the mouse is the terminal's again",
+            });
+        }
         Action::Property => {
             let palette = Palette::new("PROPERTY", palette::properties(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));

@@ -103,6 +103,8 @@ pub struct Shell {
     pub(super) wanted_property: Option<PropertyId>,
     /// Times are in UTC and not in the property's zone.
     pub utc: bool,
+    /// Clicks and the wheel count.
+    pub mouse: bool,
     /// People's names and codes are hidden.
     pub people_hidden: bool,
     /// The live log.
@@ -146,6 +148,7 @@ impl Shell {
             property: None,
             wanted_property: None,
             utc: false,
+            mouse: false,
             people_hidden: false,
             feed: Feed::default(),
             keymap: Keymap::default(),

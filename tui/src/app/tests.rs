@@ -6,6 +6,7 @@ mod keys;
 mod locks;
 mod logs;
 mod managers;
+mod mouse;
 mod people;
 mod remembered;
 mod undo;

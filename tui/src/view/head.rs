@@ -8,7 +8,7 @@ use ratatui::style::Style;
 
 use super::{dialog, layout::Band, painter::Painter, text::grouped};
 use crate::{
-    app::{App, Link, SCREENS, Shell},
+    app::{App, Link, SCREENS, ScreenId, Shell},
     keymap::Action,
 };
 
@@ -81,15 +81,32 @@ fn link(shell: &Shell, painter: &Painter<'_>) -> (String, Style) {
     }
 }
 
+/// The names of the screens, each with its first column and how many it takes: one before and one behind are its own.
+fn tabs() -> impl Iterator<Item = (ScreenId, String, u16)> {
+    SCREENS.iter().scan(1, |x, (id, _)| {
+        let (name, at) = (format!("{} {}", id.number(), id.name()), *x);
+        *x += u16::try_from(name.len()).unwrap_or(0) + 3;
+        Some((*id, name, at))
+    })
+}
+
+/// Which screen's name lies there in a header.
+pub fn screen_under(header: Band, x: u16, y: u16) -> Option<ScreenId> {
+    let named = |(id, name, at): (ScreenId, String, u16)| {
+        let end = at + u16::try_from(name.len()).unwrap_or(0) + 2;
+        (at..end).contains(&x).then_some(id)
+    };
+    (header.height >= 3 && y == header.y + 1).then(|| tabs().find_map(named)).flatten()
+}
+
 fn screens(app: &App, y: u16, painter: &mut Painter<'_>) {
     let mut x = 1;
-    for (id, _) in SCREENS {
-        let name = format!("{} {}", id.number(), id.name());
-        let (text, style) = match app.screen_id() == *id {
+    for (id, name, at) in tabs() {
+        let (text, style) = match app.screen_id() == id {
             true => (format!("[{name}]"), painter.theme.strong),
             false => (format!(" {name} "), painter.theme.quiet),
         };
-        x += painter.put(x, y, u16::MAX, &text, style) + 1;
+        x = at + painter.put(at, y, u16::MAX, &text, style) + 1;
     }
     let (granted, denied) = app.shell.feed.rates.last_minute();
     let end = painter.width().saturating_sub(1);

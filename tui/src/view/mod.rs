@@ -23,7 +23,7 @@ use self::{
     layout::{Layout, Wants},
     painter::Painter,
 };
-use crate::app::{App, Shell};
+use crate::app::{App, ScreenId, Shell};
 
 /// Draws everything into `area` of the buffer.
 pub fn render(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -37,6 +37,26 @@ pub fn render(app: &App, area: Rect, buffer: &mut Buffer) {
     }
     painter.rule(layout.rule, &layout);
     head::footer(app, layout.footer, &mut painter);
+}
+
+/// What lies somewhere on the terminal.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Under {
+    /// The name of a screen in the header.
+    Screen(ScreenId),
+    /// A row of the list, by its place among those that are seen.
+    Row(usize),
+}
+
+/// What lies in this column and row, while no dialog lies over it.
+pub fn under(app: &App, x: u16, y: u16) -> Option<Under> {
+    let layout = Layout::of(app.shell.width, app.shell.height, app.screen().wants());
+    if let Some(id) = head::screen_under(layout.header, x, y) {
+        return Some(Under::Screen(id));
+    }
+    let inside = !layout.framed || (x > 0 && x + 1 < app.shell.width);
+    let place = y.checked_sub(layout.list.y + 1).filter(|place| *place < layout.list_rows());
+    place.filter(|_| inside && app.screen().has_rows()).map(|place| Under::Row(place.into()))
 }
 
 /// How many rows of a list are seen by a screen that wants this.

@@ -455,6 +455,10 @@ impl Screen for Audit {
         self.restart();
     }
 
+    fn has_rows(&self) -> bool {
+        self.open.is_none()
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: None, filter: self.needle.clone() }
     }

@@ -490,6 +490,10 @@ impl Screen for LogScreen {
         }
     }
 
+    fn has_rows(&self) -> bool {
+        self.explain.is_none() && !self.open
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: None, filter: self.needle.clone() }
     }

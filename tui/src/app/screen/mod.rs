@@ -225,6 +225,11 @@ pub trait Screen: fmt::Debug + Send {
         false
     }
 
+    /// Whether the rows of its list are seen, and not something that lies over them.
+    fn has_rows(&self) -> bool {
+        true
+    }
+
     /// The row under the cursor, for the clipboard.
     fn copied(&self, _shell: &Shell) -> Option<String> {
         None

@@ -476,6 +476,10 @@ impl Screen for Keys {
         }
     }
 
+    fn has_rows(&self) -> bool {
+        self.over.as_ref().is_none_or(|over| over.has_rows())
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: self.list.sort(), filter: self.needle.clone() }
     }
