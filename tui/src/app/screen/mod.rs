@@ -8,6 +8,7 @@ pub mod keys;
 pub mod locks;
 pub mod logs;
 pub mod managers;
+mod paged;
 pub mod people;
 
 use std::fmt;

@@ -14,7 +14,10 @@ use keyward_protocol::{
 
 use self::acts::{BINDINGS, EDIT, LIFT, LOCK_DOWN, NEW, REMOVE, VACANCY, WHEN};
 pub use self::page::{Page, Part};
-use super::{Screen, ScreenId, Shell, Step, hours};
+use super::{
+    Screen, ScreenId, Shell, Step, hours,
+    paged::{self, height, page_height},
+};
 use crate::{
     app::{LogRow, Named, form::Form, list::List, remembered::Kept},
     keymap::{Action, Binding},
@@ -194,14 +197,6 @@ impl Doors {
     }
 }
 
-fn height(shell: &Shell) -> usize {
-    view::rows_of(shell, Wants::LIST)
-}
-
-fn page_height(shell: &Shell) -> usize {
-    view::rows_of(shell, Wants::PAGE)
-}
-
 impl Screen for Doors {
     fn bindings(&self) -> &'static [Binding] {
         BINDINGS
@@ -333,21 +328,15 @@ impl Screen for Doors {
     }
 
     fn step(&mut self, step: Step, shell: &mut Shell) {
-        match &mut self.page {
-            None => self.list.step(step, height(shell)),
-            Some(page) => page.step(step, page_height(shell)),
-        }
+        paged::step(&mut self.list, self.page.as_mut(), step, shell);
     }
 
     fn settle(&mut self, shell: &mut Shell) {
-        self.list.settle(height(shell));
-        if let Some(page) = &mut self.page {
-            page.settle(page_height(shell));
-        }
+        paged::settle(&mut self.list, self.page.as_mut(), shell);
     }
 
     fn filtered(&self) -> &str {
-        self.page.as_ref().map_or(&self.needle, |page| &page.needle)
+        paged::filtered(&self.needle, self.page.as_ref())
     }
 
     fn filter(&mut self, needle: &str, shell: &mut Shell) {

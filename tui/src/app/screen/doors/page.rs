@@ -5,6 +5,7 @@ use keyward_protocol::{
     time::Moment,
 };
 
+use super::paged;
 use crate::{
     app::{Step, list::List},
     view::text::grouped,
@@ -123,8 +124,16 @@ impl Page {
         }
     }
 
-    /// Moves the cursor.
-    pub fn step(&mut self, step: Step, height: usize) {
+    /// Filters every part. What is hidden isn't searched: a filter that finds people would name them.
+    pub fn filter(&mut self, needle: &str, hidden: bool, height: usize) {
+        needle.clone_into(&mut self.needle);
+        self.keys.filter(needle, height);
+        self.people.filter(if hidden { "" } else { needle }, height);
+    }
+}
+
+impl paged::Page for Page {
+    fn step(&mut self, step: Step, height: usize) {
         match self.part {
             Part::Keys => self.keys.step(step, height),
             Part::People => self.people.step(step, height),
@@ -132,16 +141,12 @@ impl Page {
         }
     }
 
-    /// Fits every part to a window of another height.
-    pub fn settle(&mut self, height: usize) {
+    fn settle(&mut self, height: usize) {
         self.keys.settle(height);
         self.people.settle(height);
     }
 
-    /// Filters every part. What is hidden isn't searched: a filter that finds people would name them.
-    pub fn filter(&mut self, needle: &str, hidden: bool, height: usize) {
-        needle.clone_into(&mut self.needle);
-        self.keys.filter(needle, height);
-        self.people.filter(if hidden { "" } else { needle }, height);
+    fn needle(&self) -> &str {
+        &self.needle
     }
 }

@@ -20,6 +20,7 @@ use super::{
     Screen, ScreenId, Shell, Step,
     holding::{self, GIVE, Holding, KeyNamed, MOVE, REVOKE},
     hours,
+    paged::{self, height, page_height},
 };
 use crate::{
     app::{LogRow, Named, form::Form, list::List, remembered::Kept, week::Week},
@@ -87,6 +88,24 @@ pub struct Page {
     needle: String,
     asked: Option<Ticket>,
     stale: bool,
+}
+
+impl paged::Page for Page {
+    fn step(&mut self, step: Step, height: usize) {
+        match self.part {
+            Part::People => self.people.step(step, height),
+            Part::Doors | Part::Week => self.doors.step(step, height),
+        }
+    }
+
+    fn settle(&mut self, height: usize) {
+        self.people.settle(height);
+        self.doors.settle(height);
+    }
+
+    fn needle(&self) -> &str {
+        &self.needle
+    }
 }
 
 impl Default for Keys {
@@ -235,14 +254,6 @@ impl Keys {
             detail.asked.iter_mut().for_each(|asked| *asked = asked.filter(|asked| *asked != ticket));
         }
     }
-}
-
-fn height(shell: &Shell) -> usize {
-    view::rows_of(shell, Wants::LIST)
-}
-
-fn page_height(shell: &Shell) -> usize {
-    view::rows_of(shell, Wants::PAGE)
 }
 
 impl Screen for Keys {
@@ -431,30 +442,21 @@ impl Screen for Keys {
         if let Some(over) = &mut self.over {
             return over.step(step, shell);
         }
-        let height = page_height(shell);
-        match &mut self.page {
-            None => self.list.step(step, self::height(shell)),
-            Some(page) if page.part == Part::People => page.people.step(step, height),
-            Some(page) => page.doors.step(step, height),
-        }
+        paged::step(&mut self.list, self.page.as_mut(), step, shell);
     }
 
     fn settle(&mut self, shell: &mut Shell) {
         if let Some(over) = &mut self.over {
             over.settle(shell);
         }
-        self.list.settle(height(shell));
-        if let Some(page) = &mut self.page {
-            page.people.settle(page_height(shell));
-            page.doors.settle(page_height(shell));
-        }
+        paged::settle(&mut self.list, self.page.as_mut(), shell);
     }
 
     fn filtered(&self) -> &str {
         if let Some(over) = &self.over {
             return over.filtered();
         }
-        self.page.as_ref().map_or(&self.needle, |page| &page.needle)
+        paged::filtered(&self.needle, self.page.as_ref())
     }
 
     fn filter(&mut self, needle: &str, shell: &mut Shell) {

@@ -20,6 +20,7 @@ pub use self::{
 use super::{
     Screen, ScreenId, Shell, Step,
     holding::{self, GIVE, MOVE, REVOKE, SHARE},
+    paged::{self, height, page_height},
 };
 use crate::{
     app::{LogRow, Named, form::Form, list::List, remembered::Kept},
@@ -205,14 +206,6 @@ impl People {
     }
 }
 
-fn height(shell: &Shell) -> usize {
-    view::rows_of(shell, Wants::LIST)
-}
-
-fn page_height(shell: &Shell) -> usize {
-    view::rows_of(shell, Wants::PAGE)
-}
-
 impl Screen for People {
     fn bindings(&self) -> &'static [Binding] {
         BINDINGS
@@ -339,21 +332,15 @@ impl Screen for People {
     }
 
     fn step(&mut self, step: Step, shell: &mut Shell) {
-        match &mut self.page {
-            None => self.list.step(step, height(shell)),
-            Some(page) => page.step(step, page_height(shell)),
-        }
+        paged::step(&mut self.list, self.page.as_mut(), step, shell);
     }
 
     fn settle(&mut self, shell: &mut Shell) {
-        self.list.settle(height(shell));
-        if let Some(page) = &mut self.page {
-            page.settle(page_height(shell));
-        }
+        paged::settle(&mut self.list, self.page.as_mut(), shell);
     }
 
     fn filtered(&self) -> &str {
-        self.page.as_ref().map_or(&self.needle, |page| &page.needle)
+        paged::filtered(&self.needle, self.page.as_ref())
     }
 
     fn filter(&mut self, needle: &str, shell: &mut Shell) {

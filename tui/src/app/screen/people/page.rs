@@ -5,6 +5,7 @@ use keyward_protocol::{
     message::manage::{CodeRow, GuestRow, HeldRow, PersonDetail, PersonRow},
 };
 
+use super::paged;
 use crate::app::{
     Step,
     list::{Counts, List, Row, SortKey},
@@ -192,19 +193,6 @@ impl Page {
         with_part!(self, list => list.sort_next(1, height));
     }
 
-    /// Moves the cursor.
-    pub fn step(&mut self, step: Step, height: usize) {
-        with_part!(self, list => list.step(step, height));
-    }
-
-    /// Fits every part to a window of another height.
-    pub fn settle(&mut self, height: usize) {
-        self.holds.settle(height);
-        self.guest_of.settle(height);
-        self.guests.settle(height);
-        self.codes.settle(height);
-    }
-
     /// Filters every part. What is hidden isn't searched: a filter that finds people would name them.
     pub fn filter(&mut self, needle: &str, hidden: bool, height: usize) {
         needle.clone_into(&mut self.needle);
@@ -224,5 +212,22 @@ impl Page {
             Part::Codes => self.codes.selected().map(|row| row.name.clone()),
             Part::Contact => Some(format!("{} <{}>", self.person.name, self.person.email)),
         }
+    }
+}
+
+impl paged::Page for Page {
+    fn step(&mut self, step: Step, height: usize) {
+        with_part!(self, list => list.step(step, height));
+    }
+
+    fn settle(&mut self, height: usize) {
+        self.holds.settle(height);
+        self.guest_of.settle(height);
+        self.guests.settle(height);
+        self.codes.settle(height);
+    }
+
+    fn needle(&self) -> &str {
+        &self.needle
     }
 }
