@@ -27,8 +27,8 @@ pub struct Choice {
     pub text: String,
     /// Beside it: the chord.
     pub note: String,
-    /// The word that it is called by, where it may be told more: `explain tracy garage`.
-    pub word: Option<String>,
+    /// What it is called by, where it may be told more: `explain tracy garage`.
+    pub called: Option<&'static str>,
     /// What it does.
     pub what: Chosen,
 }
@@ -103,7 +103,7 @@ impl Palette {
         for (place, choice) in self.choices.iter().enumerate() {
             // `explain tracy garage`: the command's own word, and what it is told.
             if let Some(word) = word
-                && choice.word.as_deref() == Some(word)
+                && choice.called == Some(word)
             {
                 scored.push((0, place));
                 continue;
@@ -124,7 +124,7 @@ pub(super) fn commands(app: &App) -> Vec<Choice> {
     let action = |bound: &Bound<'_>| Choice {
         text: bound.row.help.to_owned(),
         note: bound.shown.to_owned(),
-        word: bound.row.shown.strip_prefix(':').map(str::to_owned),
+        called: bound.row.shown.strip_prefix(':'),
         what: Chosen::Action(bound.row.action),
     };
     useful.map(action).chain(properties(app)).collect()
@@ -136,7 +136,7 @@ pub(super) fn properties(app: &App) -> Vec<Choice> {
     let choice = |row: &PropertyRow| Choice {
         text: row.name.clone(),
         note: "property".to_owned(),
-        word: None,
+        called: None,
         what: Chosen::Property(row.id),
     };
     rows.map(choice).collect()
@@ -153,7 +153,7 @@ mod tests {
         let choice = |text: &str, id: u32| Choice {
             text: text.to_owned(),
             note: String::new(),
-            word: None,
+            called: None,
             what: Chosen::Property(PropertyId(id)),
         };
         let choices =

@@ -31,18 +31,22 @@ pub fn check_with(name: &str, settings: &str, chords: &[&str], sizes: &[(u16, u1
             drawn.push_str(&format!("=== {chords:?} {width}x{height} {set}\n{screen}"));
         }
     }
-    same_as(name, &drawn);
+    same_as(&format!("src/view/drawings/{name}.txt"), &drawn);
 }
 
-/// Compares what is drawn with the file of this name.
-pub fn same_as(name: &str, drawn: &str) {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/view/drawings").join(format!("{name}.txt"));
+/// Compares what was drawn with this file of the crate.
+pub fn same_as(file: &str, drawn: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if env::var_os("KEYWARD_DRAW").is_some() {
-        fs::write(&file, drawn).unwrap();
+        fs::write(&path, drawn).unwrap();
     }
-    let expected = fs::read_to_string(&file).unwrap_or_default();
+    let expected = fs::read_to_string(&path).unwrap_or_default();
     let differs = drawn.lines().zip(expected.lines()).position(|(drawn, expected)| drawn != expected);
-    assert!(drawn == expected, "{name} differs from its drawing, first in line {differs:?}:\n{drawn}");
+    let line = differs.unwrap_or_else(|| drawn.lines().count().min(expected.lines().count())) + 1;
+    assert!(
+        drawn == expected,
+        "tui/{file} is not what is drawn, first in line {line}: run this test with KEYWARD_DRAW=1 and read what changed\n{drawn}"
+    );
 }
 
 /// The client after these chords, all pressed at one moment: clocks and ages stay as they are.

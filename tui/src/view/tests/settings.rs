@@ -26,5 +26,5 @@ fn what_was_done_last_is_taken_back_by_a_review() {
         client.press("u");
         drawn.push_str(&format!("=== {width}x{height}\n{}", client.drawn()));
     }
-    drawn::same_as("undo", &drawn);
+    drawn::same_as("src/view/drawings/undo.txt", &drawn);
 }
