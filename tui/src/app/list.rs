@@ -186,6 +186,8 @@ impl<R: Row> List<R> {
         self.put_back(held, height);
         if std::mem::take(&mut self.again) {
             self.begin(self.rows.len());
+        } else if self.next.is_some() && !self.eager && self.needle != self.asked_needle {
+            self.begin(0);
         }
     }
 
@@ -215,7 +217,10 @@ impl<R: Row> List<R> {
     pub fn filter(&mut self, needle: &str, height: usize) {
         let held = self.held();
         self.needle = name::fold(needle);
-        if self.needle != self.wanted_needle() && !(self.next.is_none() && self.wanted_needle().is_empty()) {
+        // Before anything was asked: the first page is of all rows, and says whether they are all here.
+        let unasked = self.is_unknown() && self.in_flight.is_none() && self.incoming.is_none();
+        if !unasked && self.needle != self.wanted_needle() && !(self.next.is_none() && self.wanted_needle().is_empty())
+        {
             self.begin(0);
         }
         self.sift();
@@ -549,6 +554,23 @@ mod tests {
         assert_eq!(list.marked(), 4);
         assert!(list.unmark() && !list.unmark());
         assert_eq!(list.chosen().len(), 1, "without marks it is the row under the cursor");
+    }
+
+    #[test]
+    fn a_filter_before_the_first_page_asks_for_a_search_only_where_there_is_more() {
+        let mut list = List::default();
+        list.filter("person 99999", HEIGHT);
+        assert_eq!(settle(&mut list, 50, &[]), 1);
+        assert_eq!(list.counts(), Counts { shown: 9, here: 50, total: 50 });
+        let mut list = List::default();
+        list.filter("person 99999", HEIGHT);
+        assert_eq!(settle(&mut list, 5_000, &[]), 2);
+        assert_eq!(list.counts(), Counts { shown: 9, here: 9, total: 9 });
+        // A list that is counted as a whole is fetched as a whole.
+        let mut list = List::eager();
+        list.filter("person 99999", HEIGHT);
+        settle(&mut list, 5_000, &[]);
+        assert_eq!(list.counts(), Counts { shown: 9, here: 5_000, total: 5_000 });
     }
 
     #[test]
