@@ -1,0 +1,260 @@
+//! The client with settings of the user's, against a server process: what it remembers, takes back, and asks of the
+//! terminal.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where what it relies on is not there")]
+
+mod serving;
+
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+    process::Output,
+    sync::mpsc::{Receiver, channel},
+    time::{Duration, Instant},
+};
+
+use keyward_protocol::{
+    client::{ClientIdentity, Connection},
+    entry::{Command, DoorSpec},
+    id::{DoorId, PropertyId},
+    message::manage::Rows,
+};
+use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+use serving::{KEYWARD, Site, text};
+
+/// Nothing on the screen takes so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// What the terminal is asked for, and what gives it back.
+const MOUSE: [&str; 2] = ["\x1b[?1000h", "\x1b[?1000l"];
+const PLACES: [&str; 3] = ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
+
+const SITE: &str = r#"keyward = 1
+
+[portfolio]
+name = "Row House"
+managers = ["boss@example.example"]
+
+[[person]]
+name = "Boss"
+email = "boss@example.example"
+
+[[property]]
+name = "Row House"
+time_zone = "America/New_York"
+
+  [[property.door]]
+  name = "Door 1"
+  kind = "entrance"
+
+  [[property.door]]
+  name = "Door 2"
+  kind = "entrance"
+
+  [[property.key]]
+  name = "Key A"
+  doors = [{ door = "Door 1", schedule = "always" }, { door = "Door 2", schedule = "always" }]
+"#;
+
+/// The client in a terminal of its own.
+struct Terminal {
+    screen: vt100::Parser,
+    bytes: Receiver<Vec<u8>>,
+    told: Vec<u8>,
+    keyboard: Box<dyn Write + Send>,
+    child: Box<dyn Child + Send + Sync>,
+}
+
+impl Terminal {
+    fn open(home: &Path) -> Terminal {
+        let (rows, cols) = (24, 80);
+        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
+        let mut command = CommandBuilder::new(KEYWARD);
+        command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        PLACES.iter().for_each(|place| command.env(place, home.join(place)));
+        let child = pair.slave.spawn_command(command).unwrap();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (told, bytes) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if told.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let keyboard = pair.master.take_writer().unwrap();
+        Terminal { screen: vt100::Parser::new(rows, cols, 0), bytes, told: Vec::new(), keyboard, child }
+    }
+
+    fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    fn hear(&mut self, patience: Duration) -> bool {
+        let Ok(bytes) = self.bytes.recv_timeout(patience) else { return false };
+        self.screen.process(&bytes);
+        self.told.extend(bytes);
+        true
+    }
+
+    fn until_it_says(&mut self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.text().contains(text) {
+            assert!(self.hear(end.saturating_duration_since(Instant::now())), "no {text}:\n{}", self.text());
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    /// Presses a key until the screen says so: a review is deaf for a moment after it opens.
+    fn press_until(&mut self, keys: &str, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.text().contains(text) {
+            assert!(Instant::now() < end, "no {text}:\n{}", self.text());
+            self.press(keys);
+            while !self.text().contains(text) && self.hear(Duration::from_millis(400)) {}
+        }
+    }
+
+    /// Waits for the end, and gives back all that the terminal was told.
+    fn ended(mut self) -> String {
+        while self.hear(PATIENCE) {}
+        assert!(self.child.wait().unwrap().success());
+        text(&std::mem::take(&mut self.told))
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+fn keyward(home: &Path, arguments: &[&str]) -> Output {
+    let mut command = std::process::Command::new(KEYWARD);
+    command.args(arguments).stdin(std::process::Stdio::null());
+    PLACES.iter().for_each(|place| _ = command.env(place, home.join(place)));
+    command.output().unwrap()
+}
+
+fn set(home: &Path, settings: &str) {
+    let directory = home.join(PLACES[0]).join("keyward");
+    fs::create_dir_all(&directory).unwrap();
+    fs::write(directory.join("config.toml"), settings).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    fs::write(&file, SITE).unwrap();
+    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
+    let home = site.root.as_path();
+    site.operator("boss@example.example").save(&home.join("boss")).unwrap();
+    let serving = site.serve();
+    let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
+    assert!(keyward(home, &["login", &token]).status.success());
+    set(
+        home,
+        "mouse = true\n[columns]\ndoors = ['labels', 'name']\n[chords]\ndoors.edit-door = 'ctrl-e'\nundo = 'f6'\n",
+    );
+    let identity = ClientIdentity::load(&home.join("boss")).unwrap();
+    let boss = Connection::connect(serving.address, &identity, Duration::from_secs(10)).await.unwrap();
+    let labels = async || boss.door(DoorId(1)).await.unwrap().row.labels;
+
+    let mut terminal = Terminal::open(home);
+    terminal.until_it_says("Key A");
+    terminal.press("3");
+    terminal.until_it_says("LABELS");
+    terminal.until_it_says("Ctrl-e edit");
+    assert!(!terminal.text().contains("KIND"), "{}", terminal.text());
+    // By the user's chord: labels, which have no order.
+    terminal.press("\x05");
+    terminal.until_it_says("EDIT Door 1");
+    terminal.press("\t\t\tnorth, east");
+    terminal.press("\r");
+    terminal.press_until("\r", "Nobody gains or loses the door");
+    terminal.press_until("\r", "edited Door 1");
+    assert_eq!(labels().await, ["east", "north"]);
+    // F6.
+    terminal.press("\x1b[17~");
+    terminal.until_it_says("UNDO EDIT Door 1");
+    terminal.press_until("\r", "undone");
+    assert_eq!(labels().await, Vec::<String>::new());
+    // Somebody else changes it: that is not undone with it.
+    terminal.press("\x1b[17~");
+    terminal.until_it_says("REDO EDIT Door 1");
+    terminal.press_until("\r", "done again");
+    assert_eq!(labels().await, ["east", "north"]);
+    let door = boss.doors(PropertyId(1), Rows::all()).await.unwrap().rows.remove(0);
+    let labelled = vec!["cellar".to_owned()];
+    let spec = DoorSpec { name: door.name, kind: door.kind, occupied: door.occupied, labels: labelled };
+    let edit = Command::EditDoor(DoorId(1), spec);
+    boss.carry_out(edit, None).await.unwrap();
+    assert_eq!(labels().await, ["cellar"]);
+    terminal.press("\x1b[17~");
+    terminal.until_it_says("not undone: somebody changed it since");
+    // A click on the second row, and the wheel; then what is remembered.
+    terminal.press("\x1b[<0;6;6M\x1b[<0;6;6m");
+    terminal.until_it_says("DOOR Door 2");
+    terminal.press("s/Door 2\r");
+    terminal.until_it_says("filter: Door 2");
+    terminal.press("q");
+    let told = terminal.ended();
+    let [on, off] = MOUSE.map(|sequence| told.match_indices(sequence).map(|found| found.0).collect::<Vec<_>>());
+    assert!(on.len() == 1 && off.len() == 1 && on < off, "{on:?} {off:?}");
+
+    set(home, "");
+    let mut terminal = Terminal::open(home);
+    terminal.until_it_says("[3 Doors]");
+    terminal.until_it_says("filter: Door 2");
+    terminal.until_it_says("1 shown of 2 doors");
+    terminal.press("q");
+    let told = terminal.ended();
+    assert!(MOUSE.iter().all(|sequence| !told.contains(sequence)), "nobody asked for the mouse");
+
+    // A damaged file is told in a line, and forgotten with the server.
+    let state = home.join(PLACES[2]).join("keyward/screens/row-house.toml");
+    fs::write(&state, "version = 1\nscreen = ").unwrap();
+    let mut terminal = Terminal::open(home);
+    terminal.until_it_says("how the screens were is not known");
+    terminal.until_it_says("[1 Keys]");
+    terminal.press("q");
+    terminal.ended();
+    assert!(fs::read_to_string(&state).unwrap().contains("screen = \"keys\""));
+    assert!(keyward(home, &["server", "remove", "row-house"]).status.success());
+    assert!(!state.exists());
+    serving.terminate();
+}
+
+#[test]
+fn settings_that_cant_be_are_told_before_anything_is_shown() {
+    let home = tempfile::tempdir().unwrap();
+    let cases = [
+        ("\n[chords]\n\"keys.giv\" = \"g\"", "line 3: there is no command `keys.giv`: did you mean `keys.give`?"),
+        ("[chords]\nsort = 'ctlr-o'", "line 2: `sort`: there is no chord `ctlr-o`: did you mean `ctrl-o`?"),
+        ("[chords]\nsort = 'y'", "line 2: on the Keys screen `y` would stand for both `sort` and `copy`"),
+        ("[columns]\nkeys = ['nmae']", "line 2: there is no column of `keys` `nmae`: did you mean `name`?"),
+    ];
+    for (settings, told) in cases {
+        set(home.path(), settings);
+        let output = keyward(home.path(), &[]);
+        assert!(
+            !output.status.success() && text(&output.stderr).contains(told),
+            "{settings}: {}",
+            text(&output.stderr)
+        );
+    }
+    // What is printed as settings is read as settings.
+    set(home.path(), "[chords]\nsort = 'ctrl-o'\n");
+    let printed = text(&keyward(home.path(), &["settings"]).stdout);
+    assert!(printed.contains("\"sort\" = \"ctrl-o\""), "{printed}");
+    set(home.path(), &printed);
+    assert_eq!(text(&keyward(home.path(), &["settings"]).stdout), printed);
+}
