@@ -17,7 +17,7 @@ use std::{
 use keyward_protocol::{
     client::{ClientIdentity, Connection},
     entry::{Command, DoorSpec},
-    id::{DoorId, PropertyId},
+    id::{DoorId, KeyId, PropertyId},
     message::manage::Rows,
 };
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
@@ -38,6 +38,10 @@ managers = ["boss@example.example"]
 [[person]]
 name = "Boss"
 email = "boss@example.example"
+
+[[person]]
+name = "Tracy Ortiz"
+email = "tracy@mail.example"
 
 [[property]]
 name = "Row House"
@@ -230,6 +234,86 @@ async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended(
     assert!(fs::read_to_string(&state).unwrap().contains("screen = \"keys\""));
     assert!(keyward(home, &["server", "remove", "row-house"]).status.success());
     assert!(!state.exists());
+    serving.terminate();
+}
+
+// K3 K11 U8
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_lockdowns_and_suspensions_are_taken_back_as_the_server_had_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    fs::write(&file, SITE).unwrap();
+    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
+    let home = site.root.as_path();
+    site.operator("boss@example.example").save(&home.join("boss")).unwrap();
+    let serving = site.serve();
+    let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
+    assert!(keyward(home, &["login", &token]).status.success());
+    let identity = ClientIdentity::load(&home.join("boss")).unwrap();
+    let boss = Connection::connect(serving.address, &identity, Duration::from_secs(10)).await.unwrap();
+    let key = async || boss.key(KeyId(1)).await.unwrap();
+    let lockdowns = async || boss.property(PropertyId(1)).await.unwrap().lockdowns.len();
+    let mut everybody = boss.people(None, Rows::all()).await.unwrap().rows;
+    everybody.retain(|row| row.name.starts_with("Tracy"));
+    let tracy = everybody.pop().unwrap().id;
+    let suspended = async || boss.person(tracy).await.unwrap().row.suspended;
+
+    let mut terminal = Terminal::open(home);
+    terminal.until_it_says("2 (2 listed)");
+    let before = key().await;
+    terminal.press("e");
+    terminal.until_it_says("DRAFT");
+    // No code at Door 1.
+    terminal.press("e");
+    terminal.until_it_says("Door code");
+    terminal.press("\t\x1b[C");
+    terminal.until_it_says("< no code here >");
+    terminal.press("\t\r");
+    terminal.until_it_says("NOT SAVED");
+    terminal.press("s");
+    terminal.until_it_says("EDIT \"Key A\"");
+    terminal.press_until("\r", "edited \"Key A\"");
+    assert_ne!(key().await.listed, before.listed);
+    terminal.press("u");
+    terminal.until_it_says("UNDO EDIT \"Key A\"");
+    terminal.press_until("\r", "undone");
+    assert_eq!(key().await.listed, before.listed);
+    terminal.press("u");
+    terminal.until_it_says("REDO EDIT \"Key A\"");
+    terminal.press("\x1b");
+    terminal.until_it_says("Enter open");
+
+    terminal.press("3");
+    terminal.until_it_says("Door 2");
+    terminal.press("L");
+    terminal.until_it_says("these doors");
+    terminal.press("\t\t\t\r");
+    terminal.until_it_says("Type  LOCK DOWN");
+    terminal.press_until("L", "confirm: > L");
+    terminal.press("OCK DOWN\r");
+    terminal.until_it_says("locked down Door 1");
+    assert_eq!(lockdowns().await, 1);
+    terminal.press("u");
+    terminal.until_it_says("UNDO LOCK DOWN Door 1");
+    terminal.press_until("\r", "undone");
+    assert_eq!(lockdowns().await, 0);
+
+    terminal.press("2");
+    terminal.until_it_says("[2 People]");
+    terminal.press("a");
+    terminal.until_it_says("Tracy Ortiz");
+    terminal.press("/Tracy\r");
+    terminal.until_it_says("1 shown of");
+    terminal.press("S");
+    terminal.until_it_says("SUSPEND Tracy Ortiz");
+    terminal.press_until("\r", "suspended Tracy Ortiz");
+    assert!(suspended().await);
+    terminal.press("u");
+    terminal.until_it_says("UNDO SUSPEND Tracy Ortiz");
+    terminal.press_until("\r", "undone");
+    assert!(!suspended().await);
+    terminal.press("q");
+    terminal.ended();
     serving.terminate();
 }
 
