@@ -190,14 +190,16 @@ impl Config {
         };
         let zone = if self.utc { "utc" } else { "property" };
         let mut written = format!(
-            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nmouse = {}\nremember = {}\n\n[columns]\n",
+            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nmouse = {}\nremember = {}\n\n# Those that go first when room is short stay the same.\n[columns]\n",
             self.hide_people, self.mouse, self.remember
         );
         for list in lists() {
             let columns: Vec<String> = self.columns.names(&list).into_iter().map(quoted).collect();
             written.push_str(&format!("{} = [{}]\n", quoted(list.name), columns.join(", ")));
         }
-        written.push_str("\n[chords]\n");
+        written.push_str(
+            "\n# Enter and Esc are themselves, and so is what forms and reviews are filled in with.\n[chords]\n",
+        );
         for command in Command::all() {
             let chords: Vec<String> = self.keymap.chords(command).iter().map(|chord| quoted(&chord.name())).collect();
             let chords = match chords.as_slice() {

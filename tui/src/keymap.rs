@@ -234,6 +234,17 @@ mod tests {
     }
 
     #[test]
+    fn chords_are_shown_as_they_are() {
+        let own = ScreenId::ALL.into_iter().flat_map(|screen| crate::app::screen::tables(screen).iter());
+        for row in own.flat_map(|table| table.iter()).chain(GLOBAL) {
+            let chords: Vec<String> = row.chords.iter().map(|chord| chord.shown()).collect();
+            let is_chord = |word: &str| chords.iter().any(|chord| chord == word);
+            let shown = if chords.is_empty() { row.shown.starts_with(':') } else { row.shown.split(' ').all(is_chord) };
+            assert!(shown, "{} of {chords:?}", row.shown);
+        }
+    }
+
+    #[test]
     fn shift_belongs_to_the_character_and_alt_is_nobodys() {
         let found = |key: KeyEvent| Chord::pressed(key).and_then(|chord| Keymap::default().everywhere(chord));
         let shifted = KeyEvent::new(KeyCode::Char('P'), KeyModifiers::SHIFT);
