@@ -12,13 +12,15 @@ use crate::{
     cli::GlyphChoice,
     keymap::{Chord, Command, Keymap},
     servers::told,
+    theme::ThemeChoice,
     view::columns::{Columns, lists},
 };
 
 /// The settings that there are, with what each may be.
-const SETTINGS: [(&str, &[&str]); 8] = [
+const SETTINGS: [(&str, &[&str]); 9] = [
     ("server", &[]),
     ("glyphs", &["auto", "ascii", "unicode"]),
+    ("theme", &["auto", "colours", "plain"]),
     ("hide-people", &[]),
     ("time-zone", &["property", "utc"]),
     ("mouse", &[]),
@@ -34,6 +36,8 @@ pub struct Config {
     pub server: Option<String>,
     /// The characters that lines are drawn with.
     pub glyphs: GlyphChoice,
+    /// Whether there are colours.
+    pub theme: ThemeChoice,
     /// Whether people's names are hidden from the beginning.
     pub hide_people: bool,
     /// Whether times are shown in UTC from the beginning, and not in the property's zone.
@@ -53,6 +57,7 @@ impl Default for Config {
         Config {
             server: None,
             glyphs: GlyphChoice::default(),
+            theme: ThemeChoice::default(),
             hide_people: false,
             utc: false,
             mouse: false,
@@ -105,6 +110,13 @@ impl Config {
                     "ascii" => GlyphChoice::Ascii,
                     "unicode" => GlyphChoice::Unicode,
                     _ => GlyphChoice::Auto,
+                }
+            }
+            "theme" => {
+                self.theme = match one_of(word, value).map_err(at)? {
+                    "colours" => ThemeChoice::Colours,
+                    "plain" => ThemeChoice::Plain,
+                    _ => ThemeChoice::Auto,
                 }
             }
             "hide-people" => self.hide_people = truth(word, value).map_err(at)?,
@@ -190,8 +202,11 @@ impl Config {
         };
         let zone = if self.utc { "utc" } else { "property" };
         let mut written = format!(
-            "{server}glyphs = \"{glyphs}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nmouse = {}\nremember = {}\n\n# Those that go first when room is short stay the same.\n[columns]\n",
-            self.hide_people, self.mouse, self.remember
+            "{server}glyphs = \"{glyphs}\"\ntheme = \"{}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nmouse = {}\nremember = {}\n\n# Those that go first when room is short stay the same.\n[columns]\n",
+            self.theme.name(),
+            self.hide_people,
+            self.mouse,
+            self.remember
         );
         for list in lists() {
             let columns: Vec<String> = self.columns.names(&list).into_iter().map(quoted).collect();
@@ -272,11 +287,20 @@ mod tests {
     #[test]
     fn settings_are_read_and_unknown_ones_are_told_with_what_may_be_meant() {
         let read = Config::parse(
-            "server = \"prod\"\nglyphs = \"ascii\"\nhide-people = true\ntime-zone = \"utc\"\nmouse = true\nremember = false",
+            "server = \"prod\"\nglyphs = \"ascii\"\ntheme = \"plain\"\nhide-people = true\ntime-zone = \"utc\"\nmouse = true\nremember = false",
         );
-        let (glyphs, hide_people, utc, mouse, remember) = (GlyphChoice::Ascii, true, true, true, false);
-        let all =
-            Config { server: Some("prod".into()), glyphs, hide_people, utc, mouse, remember, ..Config::default() };
+        let (glyphs, theme) = (GlyphChoice::Ascii, ThemeChoice::Plain);
+        let (hide_people, utc, mouse, remember) = (true, true, true, false);
+        let all = Config {
+            server: Some("prod".into()),
+            glyphs,
+            theme,
+            hide_people,
+            utc,
+            mouse,
+            remember,
+            ..Config::default()
+        };
         assert_eq!(read, Ok(all));
         assert_eq!(Config::parse(""), Ok(Config::default()));
         let cases = [
@@ -284,7 +308,7 @@ mod tests {
             ("\nglyphs = \"asci\"", "line 2: there is no value of `glyphs` `asci`: did you mean `ascii`?"),
             (
                 "zzz = 1",
-                "line 1: there is no setting `zzz`: there are server, glyphs, hide-people, time-zone, mouse, remember, columns, chords",
+                "line 1: there is no setting `zzz`: there are server, glyphs, theme, hide-people, time-zone, mouse, remember, columns, chords",
             ),
             ("# ours\n\nserver = 7", "line 3: `server` is a text: write it in quotes"),
             ("hide-people = \"yes\"", "line 1: `hide-people` is true or false"),

@@ -39,7 +39,7 @@ use crate::{
     files::Files,
     remote::{Failure, LinkTold, Order, Remote, Told},
     state::StateFile,
-    theme::{Glyphs, Theme},
+    theme::{Glyphs, Theme, ThemeChoice},
     view::render,
 };
 
@@ -68,9 +68,9 @@ pub struct ScreenOptions {
 /// The connection as the screen has it.
 pub type Connected = (Remote, mpsc::Receiver<Told>);
 
-/// The theme that the environment asks for (`NO_COLOR`).
-pub fn theme_from_env() -> Theme {
-    Theme::for_no_color(env::var("NO_COLOR").ok().as_deref())
+/// The theme that is chosen, else the one that the environment asks for (`NO_COLOR`).
+pub fn theme_from_env(choice: ThemeChoice) -> Theme {
+    choice.theme(env::var("NO_COLOR").ok().as_deref())
 }
 
 /// The characters that the terminal can surely show, by the locale and `TERM`.

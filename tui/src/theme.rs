@@ -52,6 +52,38 @@ impl Theme {
     }
 }
 
+/// Which theme the user wants.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ThemeChoice {
+    /// Colours, unless `NO_COLOR` asks for none.
+    #[default]
+    Auto,
+    /// Colours, whatever `NO_COLOR` says.
+    Colours,
+    /// Modifiers only.
+    Plain,
+}
+
+impl ThemeChoice {
+    /// What the settings call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            ThemeChoice::Auto => "auto",
+            ThemeChoice::Colours => "colours",
+            ThemeChoice::Plain => "plain",
+        }
+    }
+
+    /// The theme itself, by the value of `NO_COLOR`.
+    pub fn theme(self, no_color: Option<&str>) -> Theme {
+        match self {
+            ThemeChoice::Auto => Theme::for_no_color(no_color),
+            ThemeChoice::Colours => Theme::COLOURS,
+            ThemeChoice::Plain => Theme::MONOCHROME,
+        }
+    }
+}
+
 /// The characters for lines, bars and signs.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Glyphs {
@@ -129,6 +161,17 @@ mod tests {
         assert_eq!(Theme::for_no_color(None), Theme::COLOURS);
         assert_eq!(Theme::for_no_color(Some("")), Theme::COLOURS);
         assert_eq!(Theme::for_no_color(Some("1")), Theme::MONOCHROME);
+    }
+
+    #[test]
+    fn who_chooses_a_theme_has_it_whatever_no_color_says() {
+        for (choice, without, with) in [
+            (ThemeChoice::Auto, Theme::COLOURS, Theme::MONOCHROME),
+            (ThemeChoice::Colours, Theme::COLOURS, Theme::COLOURS),
+            (ThemeChoice::Plain, Theme::MONOCHROME, Theme::MONOCHROME),
+        ] {
+            assert_eq!((choice.theme(None), choice.theme(Some("1"))), (without, with), "{choice:?}");
+        }
     }
 
     #[test]
