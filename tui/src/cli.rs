@@ -243,7 +243,7 @@ fn remembering(app: App, server: &str, config: &Config) -> Result<(App, Option<S
 
 /// What all screens share, as the user has set it.
 fn shell(server: &str, config: &Config, glyphs: Option<GlyphChoice>) -> Shell {
-    let mut shell = Shell::new(server, theme_from_env(config.theme), glyphs.unwrap_or(config.glyphs).glyphs());
+    let mut shell = Shell::new(server, config.theme.theme(theme_from_env()), glyphs.unwrap_or(config.glyphs).glyphs());
     config.apply(&mut shell);
     shell
 }

@@ -39,7 +39,7 @@ use crate::{
     files::Files,
     remote::{Failure, LinkTold, Order, Remote, Told},
     state::StateFile,
-    theme::{Glyphs, Theme, ThemeChoice},
+    theme::{Glyphs, Theme},
     view::render,
 };
 
@@ -57,7 +57,7 @@ const SIDE_MAX: u16 = 1_000;
 const PANICS_MAX: usize = 10;
 
 /// How the screen is run.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ScreenOptions {
     /// Leaves by itself after this time.
     pub ends_after: Option<Duration>,
@@ -68,9 +68,9 @@ pub struct ScreenOptions {
 /// The connection as the screen has it.
 pub type Connected = (Remote, mpsc::Receiver<Told>);
 
-/// The theme that is chosen, else the one that the environment asks for (`NO_COLOR`).
-pub fn theme_from_env(choice: ThemeChoice) -> Theme {
-    choice.theme(env::var("NO_COLOR").ok().as_deref())
+/// The theme that the environment asks for (`NO_COLOR`).
+pub fn theme_from_env() -> Theme {
+    Theme::for_no_color(env::var("NO_COLOR").ok().as_deref())
 }
 
 /// The characters that the terminal can surely show, by the locale and `TERM`.

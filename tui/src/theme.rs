@@ -74,10 +74,10 @@ impl ThemeChoice {
         }
     }
 
-    /// The theme itself, by the value of `NO_COLOR`.
-    pub fn theme(self, no_color: Option<&str>) -> Theme {
+    /// The theme itself; `asked` is the one that the environment asks for.
+    pub fn theme(self, asked: Theme) -> Theme {
         match self {
-            ThemeChoice::Auto => Theme::for_no_color(no_color),
+            ThemeChoice::Auto => asked,
             ThemeChoice::Colours => Theme::COLOURS,
             ThemeChoice::Plain => Theme::MONOCHROME,
         }
@@ -170,7 +170,8 @@ mod tests {
             (ThemeChoice::Colours, Theme::COLOURS, Theme::COLOURS),
             (ThemeChoice::Plain, Theme::MONOCHROME, Theme::MONOCHROME),
         ] {
-            assert_eq!((choice.theme(None), choice.theme(Some("1"))), (without, with), "{choice:?}");
+            let asked = |no_color| choice.theme(Theme::for_no_color(no_color));
+            assert_eq!((asked(None), asked(Some("1"))), (without, with), "{choice:?}");
         }
     }
 

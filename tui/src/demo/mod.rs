@@ -32,7 +32,6 @@ use crate::{
     remote::Remote,
     servers::Known,
     terminal::{self, ScreenOptions, theme_from_env},
-    theme::ThemeChoice,
 };
 
 /// The example building: 1800 Main St.
@@ -144,9 +143,8 @@ async fn show(inside: &Inside, kept: &Path, options: &DemoOptions) -> Result<(),
     let identity = operator(inside, kept).await?;
     let known = Known { name: "demo".to_owned(), addresses: vec![inside.address.to_string()], identity, kept: None };
     let connected = Remote::start(known).map_err(|error| format!("the connection can't be started: {error}"))?;
-    let app =
-        App::new(Shell::new("demo", theme_from_env(ThemeChoice::Auto), options.glyphs.glyphs())).at(ScreenId::Logs);
-    let options = ScreenOptions { ends_after: options.seconds.map(Duration::from_secs), state: None };
+    let app = App::new(Shell::new("demo", theme_from_env(), options.glyphs.glyphs())).at(ScreenId::Logs);
+    let options = ScreenOptions { ends_after: options.seconds.map(Duration::from_secs), ..ScreenOptions::default() };
     let shown = tokio::task::spawn_blocking(move || terminal::show(app, Some(connected), options)).await;
     shown.map_err(|error| error.to_string())?.map_err(|error| format!("the terminal can't be used: {error}"))
 }
