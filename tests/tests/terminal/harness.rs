@@ -1,0 +1,185 @@
+//! The client in a pseudo-terminal of its own, and the small site that most tests open with it.
+
+use std::{
+    fs,
+    io::{Read, Write},
+    path::Path,
+    sync::mpsc::{Receiver, channel},
+    time::{Duration, Instant},
+};
+
+use keyward_protocol::{
+    client::{ClientIdentity, Connection},
+    id::{KeyId, PersonId, PropertyId},
+    message::manage::{CodeRow, Rows},
+};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+use crate::serving::{KEYWARD, Serving, Site};
+
+/// Nothing on the screen takes so long.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub const SITE: &str = r#"keyward = 1
+
+[portfolio]
+name = "Row House"
+managers = ["boss@example.example"]
+
+[[person]]
+name = "Boss"
+email = "boss@example.example"
+
+[[person]]
+name = "Tracy Ortiz"
+email = "tracy@mail.example"
+
+[[property]]
+name = "Row House"
+time_zone = "America/New_York"
+
+  [[property.door]]
+  name = "Door 1"
+  kind = "entrance"
+
+  [[property.door]]
+  name = "Door 2"
+  kind = "entrance"
+
+  [[property.key]]
+  name = "Key A"
+  doors = [{ door = "Door 1", schedule = "always" }, { door = "Door 2", schedule = "always" }]
+
+  [[property.key]]
+  name = "Key B"
+  doors = [{ door = "Door 1", schedule = "always" }, { door = "Door 2", schedule = "always" }]
+
+  [[property.giving]]
+  key = "Key A"
+  person = "tracy@mail.example"
+"#;
+
+/// The client in a terminal of its own.
+pub struct Terminal {
+    pub screen: vt100::Parser,
+    bytes: Receiver<Vec<u8>>,
+    keyboard: Box<dyn Write + Send>,
+    pub pty: Box<dyn MasterPty + Send>,
+    child: Box<dyn Child + Send + Sync>,
+}
+
+impl Terminal {
+    pub fn open(home: &Path, arguments: &[&str], (rows, cols): (u16, u16)) -> Terminal {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let mut command = CommandBuilder::new(KEYWARD);
+        command.args(arguments);
+        command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        command.env_remove("NO_COLOR");
+        for place in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
+            command.env(place, home.join(place));
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let (told, bytes) = channel();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(count @ 1..) = reader.read(&mut buffer) {
+                if told.send(buffer[..count].to_vec()).is_err() {
+                    return;
+                }
+            }
+        });
+        let keyboard = pair.master.take_writer().unwrap();
+        Terminal { screen: vt100::Parser::new(rows, cols, 0), bytes, keyboard, pty: pair.master, child }
+    }
+
+    pub fn text(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// Reads until the screen says so.
+    pub fn until(&mut self, what: &str, says: impl Fn(&str) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        while !says(&self.text()) {
+            let left = end.saturating_duration_since(Instant::now());
+            match self.bytes.recv_timeout(left) {
+                Ok(bytes) => self.screen.process(&bytes),
+                Err(_) => panic!("the screen never said {what}:\n{}", self.text()),
+            }
+        }
+    }
+
+    pub fn until_it_says(&mut self, text: &str) {
+        self.until(text, |screen| screen.contains(text));
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
+        self.keyboard.flush().unwrap();
+    }
+
+    /// Presses a key until the screen says so: a review is deaf for a moment after it opens.
+    pub fn press_until(&mut self, keys: &str, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        while !self.text().contains(text) {
+            assert!(Instant::now() < end, "the screen never said {text}:\n{}", self.text());
+            self.press(keys);
+            while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(400)) {
+                self.screen.process(&bytes);
+                if self.text().contains(text) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Quits, and gives back what the terminal was sent last.
+    pub fn quit(mut self) -> Vec<u8> {
+        self.press("q");
+        let mut rest = Vec::new();
+        while let Ok(bytes) = self.bytes.recv_timeout(PATIENCE) {
+            rest.extend(bytes);
+        }
+        assert!(self.child.wait().unwrap().success());
+        rest
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// A site with Tracy, and where the operator's identity lies.
+pub fn site() -> (tempfile::TempDir, Site) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("site.toml");
+    fs::write(&file, SITE).unwrap();
+    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
+    site.operator("boss@example.example").save(&site.root.join("boss@example.example")).unwrap();
+    (dir, site)
+}
+
+pub fn open(site: &Site, serving: &Serving, size: (u16, u16)) -> Terminal {
+    let identity = site.root.join("boss@example.example");
+    let address = serving.address.to_string();
+    Terminal::open(&site.root, &["open", "--identity", identity.to_str().unwrap(), "--address", &address], size)
+}
+
+pub async fn boss(site: &Site, serving: &Serving) -> Connection {
+    let identity = ClientIdentity::load(&site.root.join("boss@example.example")).unwrap();
+    Connection::connect(serving.address, &identity, Duration::from_secs(10)).await.unwrap()
+}
+
+/// Tracy's codes, and the Keys she holds.
+pub async fn tracy(boss: &Connection) -> (Vec<CodeRow>, Vec<KeyId>) {
+    let search = Rows { search: "tracy@mail.example".to_owned(), ..Rows::all() };
+    let found: PersonId =
+        boss.people(Some(PropertyId(1)), search).await.unwrap().rows.first().map_or(PersonId(2), |row| row.id);
+    let detail = boss.person(found).await.unwrap();
+    (detail.codes, detail.holds.iter().map(|held| held.key).collect())
+}
