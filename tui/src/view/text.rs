@@ -36,7 +36,33 @@ pub fn width(text: &str, glyphs: &Glyphs) -> usize {
 }
 
 fn shown(c: char, glyphs: &Glyphs) -> char {
-    if name::is_unsafe(c) || (!glyphs.unicode && !c.is_ascii()) { glyphs.replaced } else { c }
+    let replaced = name::is_unsafe(c) || shows_nothing(c) || (!glyphs.unicode && !c.is_ascii());
+    if replaced { glyphs.replaced } else { c }
+}
+
+/// Whether a character shows nothing by itself (Unicode's `Default_Ignorable_Code_Point`). Names may have such, and two
+/// that differ by one alone would look the same; terminals don't agree how wide what is joined by one becomes.
+fn shows_nothing(c: char) -> bool {
+    matches!(
+        c,
+        '\u{AD}'
+            | '\u{34F}'
+            | '\u{61C}'
+            | '\u{115F}'..='\u{1160}'
+            | '\u{17B4}'..='\u{17B5}'
+            | '\u{180B}'..='\u{180F}'
+            | '\u{200B}'..='\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{3164}'
+            | '\u{FE00}'..='\u{FE0F}'
+            | '\u{FEFF}'
+            | '\u{FFA0}'
+            | '\u{FFF0}'..='\u{FFF8}'
+            | '\u{1BCA0}'..='\u{1BCA3}'
+            | '\u{1D173}'..='\u{1D17A}'
+            | '\u{E0000}'..='\u{E0FFF}'
+    )
 }
 
 /// The text in lines of at most `columns` columns, parted between words where that can be done.
@@ -86,6 +112,17 @@ mod tests {
         assert_eq!(fit(hostile, 40, &Glyphs::ASCII), "a?[31mb?c?d?e?f");
         assert_eq!(fit("Café 東", 40, &Glyphs::ASCII), "Caf? ?");
         assert_eq!(fit("Café 東\u{200f}", 40, &Glyphs::UNICODE), "Café 東\u{fffd}");
+    }
+
+    #[test]
+    fn what_shows_nothing_is_seen_and_takes_a_column() {
+        for hidden in ['\u{200b}', '\u{200d}', '\u{ad}', '\u{2060}', '\u{fe0f}', '\u{e0041}', '\u{3164}'] {
+            let name = format!("To{hidden}ur");
+            assert_eq!((fit(&name, 9, &Glyphs::UNICODE).as_str(), width(&name, &Glyphs::UNICODE)), ("To\u{fffd}ur", 5));
+            assert_eq!(fit(&name, 9, &Glyphs::ASCII), "To?ur");
+        }
+        // Marks are part of what they stand on.
+        assert_eq!(width("e\u{301}", &Glyphs::UNICODE), 1);
     }
 
     #[test]
