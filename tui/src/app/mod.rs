@@ -424,6 +424,8 @@ fn answered(app: &mut App, ticket: Ticket, answer: Result<Answer, Failure>) {
                 }
             }
             Ok(_) => {}
+            // That the connection is lost stands in the head, and it is looked at again when it is back.
+            Err(Failure::NotConnected | Failure::Lost(_)) => {}
             Err(failure) => app.shell.warn(failure.to_string()),
         },
         Some(Asker::Dialog) => {

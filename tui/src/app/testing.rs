@@ -127,6 +127,14 @@ impl Client {
         }
     }
 
+    /// Fails what was asked in silence.
+    pub fn fail_waiting(&mut self, failure: &Failure) {
+        self.silent = false;
+        for (ticket, _) in std::mem::take(&mut self.waiting) {
+            self.tell(Event::Told(Told::Answer(ticket, Box::new(Err(failure.clone())))));
+        }
+    }
+
     /// Types these characters, each a second after the one before.
     pub fn press(&mut self, text: &str) {
         text.chars().for_each(|c| self.key(KeyCode::Char(c)));

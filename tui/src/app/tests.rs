@@ -12,7 +12,10 @@ mod remembered;
 mod undo;
 
 use crossterm::event::{KeyCode, KeyModifiers};
-use keyward_protocol::{entry::Period, id::*};
+use keyward_protocol::{
+    entry::{Period, Refusal},
+    id::*,
+};
 
 use super::{
     testing::{Client, batch, moved_on},
@@ -129,6 +132,25 @@ fn a_change_without_an_answer_is_told_as_unknown_and_never_repeated() {
     client.up();
     client.key(KeyCode::Enter);
     assert_eq!((client.done().len(), client.app.dialog().is_none()), (1, true));
+}
+
+#[test]
+fn a_look_that_was_lost_with_the_connection_covers_nothing_at_the_foot_and_a_refused_one_is_told() {
+    let mut client = client();
+    client.press("4 ");
+    for (failure, told) in [
+        (Failure::Lost("no answer in time".into()), None),
+        (Failure::NotConnected, None),
+        (Failure::Refused(Refusal::NotPermitted("you are disabled".into())), Some("you are disabled")),
+    ] {
+        client.silent = true;
+        client.later(6_000);
+        assert_eq!(client.asked.last(), Some(&Request::Overview));
+        client.fail_waiting(&failure);
+        let screen = client.drawn();
+        assert_eq!(screen.contains("PAUSED +0 new"), told.is_none(), "{screen}");
+        assert!(told.is_none_or(|told| screen.contains(told)), "{screen}");
+    }
 }
 
 #[test]
