@@ -148,12 +148,15 @@ fn until_stopped() -> io::Result<Arc<AtomicBool>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let seen = Arc::clone(&stopped);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Heard from here on, and not from whenever the thread runs: until then the signal would end the process at once, with
+    // the terminal still taken.
+    let mut terminate = {
+        let _entered = runtime.enter();
+        signal(SignalKind::terminate())?
+    };
     let work = move || {
-        runtime.block_on(async move {
-            let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-            _ = terminate.recv().await;
-            seen.store(true, Ordering::Relaxed);
-        });
+        runtime.block_on(terminate.recv());
+        seen.store(true, Ordering::Relaxed);
     };
     thread::Builder::new().name("signals".to_owned()).spawn(work)?;
     Ok(stopped)
