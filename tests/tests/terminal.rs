@@ -4,16 +4,23 @@
 
 #[path = "terminal/harness.rs"]
 mod harness;
+#[path = "terminal/lasting.rs"]
+mod lasting;
+#[path = "terminal/leaving.rs"]
+mod leaving;
+#[path = "terminal/looks.rs"]
+mod looks;
 mod serving;
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::time::Duration;
 
-use harness::{SITE, Terminal, boss, open, site, tracy};
-use portable_pty::PtySize;
-use serving::{KEYWARD, SERVER, Site, run, text};
+use harness::{boss, open, site, tracy};
+use keyward_protocol::{
+    client::Connection,
+    entry::{Command as Edit, Period},
+    id::PropertyId,
+    message::manage::{CodeRow, Rows},
+};
 
 // C4 C5 K9
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +50,7 @@ async fn a_move_keeps_her_codes_and_a_revoke_deletes_them_only_when_that_was_typ
     // Back to the list, to Key B, and take it from her.
     terminal.press("\x1b");
     terminal.until("the list of Keys", |screen| screen.contains("Key A") && screen.contains("SEEN USED"));
-    terminal.press("jj\r");
+    terminal.press("j\r");
     terminal.until_it_says("Tracy Ortiz");
     terminal.press("r");
     terminal.until_it_says("Type  DELETE 2  to confirm");
@@ -63,70 +70,47 @@ async fn a_move_keeps_her_codes_and_a_revoke_deletes_them_only_when_that_was_typ
     assert!(text.contains("\x1b[?1049l") && text.contains("\x1b[?25h"), "the terminal is given back: {text:?}");
 }
 
+// K9
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_client_outlives_its_server_and_follows_the_size_of_its_terminal() {
+async fn what_another_changes_during_a_review_is_reviewed_again_before_anything_is_done() {
     let (_dir, site) = site();
+    let deputy = site.operator("deputy@example.example");
     let serving = site.serve();
+    let boss = boss(&site, &serving).await;
+    let before = tracy(&boss).await;
     let mut terminal = open(&site, &serving, (24, 80));
     terminal.until_it_says("Key B");
-    serving.kill();
-    terminal.press("R");
-    terminal.until_it_says("[DOWN");
-    assert!(terminal.text().contains("Key B"), "what was told stays");
-    let size = PtySize { rows: 12, cols: 40, pixel_width: 0, pixel_height: 0 };
-    terminal.pty.resize(size).unwrap();
-    terminal.screen.screen_mut().set_size(12, 40);
-    terminal.until("the small screen", |screen| screen.lines().next().is_some_and(|line| line.starts_with(" [DOWN")));
-    assert!(terminal.text().contains("Key B"));
-    terminal.quit();
-}
+    terminal.press("\r");
+    terminal.until_it_says("Tracy Ortiz");
+    terminal.press("r");
+    terminal.until_it_says("Type  DELETE 2  to confirm");
 
-#[test]
-fn without_a_server_the_client_says_what_to_do_next() {
-    let home = tempfile::tempdir().unwrap();
-    let mut terminal = Terminal::open(home.path(), &[], (24, 80));
-    terminal.until_it_says("keyward login TOKEN");
-    terminal.until_it_says("keyward demo");
-    terminal.quit();
-}
+    // Key C, which the deputy gives her meanwhile, has one of the two doors and a third: one code less would be lost now.
+    let deputy = Connection::connect(serving.address, &deputy, Duration::from_secs(10)).await.unwrap();
+    let keys = deputy.keys(PropertyId(1), Rows::all()).await.unwrap().rows;
+    let key = keys.iter().find(|key| key.name == "Key C").unwrap().id;
+    let person = deputy.find_person("tracy@mail.example").await.unwrap().id;
+    deputy.carry_out(Edit::Give { key, person, may_share: None, period: Period::default() }, None).await.unwrap();
+    let now = tracy(&boss).await;
+    assert_eq!((now.0.len(), now.1.len()), (before.0.len() + 1, 2));
 
-// M7
-#[test]
-fn login_joins_once_and_the_client_opens_what_was_joined_until_it_is_disabled() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("site.toml");
-    fs::write(&file, SITE).unwrap();
-    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
-    let serving = site.serve();
-    let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
-    let keyward = |arguments: &[&str]| {
-        let mut command = Command::new(KEYWARD);
-        command.args(arguments).stdin(Stdio::null());
-        for place in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
-            command.env(place, site.root.join(place));
-        }
-        command.output().unwrap()
-    };
-    let joined = keyward(&["login", &token]);
-    assert!(joined.status.success(), "{}", text(&joined.stderr));
-    assert!(text(&joined.stdout).contains("You are Boss of Row House") && text(&joined.stdout).contains("`row-house`"));
-    assert!(!text(&joined.stdout).contains(token.as_str()), "a token is not shown again");
-    let again = keyward(&["login", &token]);
-    assert!(!again.status.success() && text(&again.stderr).contains("was used or revoked"), "{}", text(&again.stderr));
-    let nonsense = keyward(&["login", "kwj1.abc"]);
-    assert!(text(&nonsense.stderr).contains("copy all of it"), "{}", text(&nonsense.stderr));
-    assert!(text(&keyward(&["server", "list"]).stdout).starts_with("* row-house"));
-
-    let mut terminal = Terminal::open(&site.root, &[], (24, 80));
-    terminal.until_it_says("Key B");
-    let data = site.data();
-    let data = data.to_str().unwrap();
-    let identities = text(&run(SERVER, &["identity", "list", "--data", data]).stdout);
-    let own = identities.lines().find(|line| line.contains("operator")).unwrap();
-    assert!(own.contains("boss@example.example") && own.contains("connected from"), "{own}");
-    let number = own.split_whitespace().next().unwrap();
-    assert!(run(SERVER, &["identity", "disable", "--data", data, number]).status.success());
-    terminal.until_it_says("DOWN");
+    terminal.press_until("D", "confirm: > D");
+    terminal.press("ELETE 2\r");
+    terminal.until_it_says("Type  DELETE 1  to confirm");
+    assert!(terminal.text().contains("The data moved on since you looked"), "{}", terminal.text());
+    assert!(!terminal.text().contains("> DELETE 2"), "what was typed for the other list is gone");
+    assert_eq!(tracy(&boss).await, now, "nothing was changed");
+    terminal.press_until("D", "confirm: > D");
+    terminal.press("ELETE 2\r");
+    terminal.until_it_says("nothing was changed: type DELETE 1");
+    assert_eq!(tracy(&boss).await, now, "the number of before confirms nothing");
+    terminal.press("\x7f1\r");
+    terminal.until_it_says("revoked \"Key A\" from Tracy Ortiz");
+    let (codes, held) = tracy(&boss).await;
+    assert_eq!(held, [key]);
+    let kept: Vec<&CodeRow> = codes.iter().filter(|code| before.0.contains(code)).collect();
+    assert!(codes.len() == 2 && kept.len() == 1, "the code of Door 1 is kept: {codes:?}");
+    terminal.press("\x1b");
+    terminal.until_it_says("SEEN USED");
     terminal.quit();
-    serving.terminate();
 }

@@ -63,6 +63,8 @@ pub struct ScreenOptions {
     pub ends_after: Option<Duration>,
     /// Where it is written how the screens are, for an app that [remembers](App::remembering).
     pub state: Option<StateFile>,
+    /// Called after each frame, on the thread that holds the terminal: there tests let the client fall.
+    pub drawn: Option<fn(&App)>,
 }
 
 /// The connection as the screen has it.
@@ -128,6 +130,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
         if pace.due(Instant::now()) {
             held.draw(&app)?;
             pace.drawn(Instant::now());
+            options.drawn.iter().for_each(|drawn| drawn(&app));
         }
         let typed = if event::poll(pace.wait(Instant::now()))? { typed()? } else { Vec::new() };
         // The clock first: a chord is judged by when it was typed.

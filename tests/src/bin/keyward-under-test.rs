@@ -1,7 +1,36 @@
 //! `keyward`, built beside the tests that run it.
+//!
+//! The client must give the terminal back when it panics, and nothing is known that makes it. So with
+//! `KEYWARD_UNDER_TEST_PANIC` set this binary, and no other, shows the client without a server and lets it fall once it
+//! is drawn: `here` on the thread that holds the terminal, `elsewhere` on another, over which the screen goes on.
 
-use std::process::ExitCode;
+#![expect(clippy::panic, reason = "falling is what it is for")]
+
+use std::{env, process::ExitCode, sync::Once, thread};
+
+use keyward::{
+    app::{App, Shell},
+    terminal::{self, ScreenOptions, glyphs_from_env, theme_from_env},
+};
+
+const HERE: &str = "a test lets the screen fall";
+const ELSEWHERE: &str = "a test lets another thread fall";
 
 fn main() -> ExitCode {
-    keyward::cli::run()
+    let fall: fn(&App) = match env::var("KEYWARD_UNDER_TEST_PANIC").as_deref() {
+        Ok("here") => |_| std::panic::panic_any(HERE),
+        Ok("elsewhere") => |_| {
+            static ONCE: Once = Once::new();
+            ONCE.call_once(|| _ = thread::spawn(|| std::panic::panic_any(ELSEWHERE)).join());
+        },
+        _ => return keyward::cli::run(),
+    };
+    let app = App::welcome(Shell::new("no server", theme_from_env(), glyphs_from_env()));
+    match terminal::show(app, None, ScreenOptions { drawn: Some(fall), ..ScreenOptions::default() }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("keyward: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }

@@ -4,7 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     sync::atomic::{AtomicU64, Ordering},
@@ -121,8 +121,17 @@ impl Site {
 
     /// Serves and tells what it does at this level.
     pub fn serve_telling(&self, level: &str) -> Serving {
+        self.serve_as(level, (Ipv4Addr::LOCALHOST, 0).into())
+    }
+
+    /// Serves again where an earlier server did: its clients find it by themselves.
+    pub fn serve_at(&self, address: SocketAddr) -> Serving {
+        self.serve_as("info", address)
+    }
+
+    fn serve_as(&self, level: &str, address: SocketAddr) -> Serving {
         let mut child = Command::new(SERVER)
-            .args(["serve", "--listen", "127.0.0.1:0", "--data", self.data().to_str().unwrap()])
+            .args(["serve", "--listen", &address.to_string(), "--data", self.data().to_str().unwrap()])
             .env("RUST_LOG", level)
             .env("NO_COLOR", "1")
             .stderr(Stdio::piped())

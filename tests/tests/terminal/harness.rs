@@ -24,15 +24,20 @@ pub const SITE: &str = r#"keyward = 1
 
 [portfolio]
 name = "Row House"
-managers = ["boss@example.example"]
+managers = ["boss@example.example", "deputy@example.example"]
 
 [[person]]
 name = "Boss"
 email = "boss@example.example"
 
 [[person]]
+name = "Deputy"
+email = "deputy@example.example"
+
+[[person]]
 name = "Tracy Ortiz"
 email = "tracy@mail.example"
+cards = ["04a2b9c1d2"]
 
 [[property]]
 name = "Row House"
@@ -46,6 +51,10 @@ time_zone = "America/New_York"
   name = "Door 2"
   kind = "entrance"
 
+  [[property.door]]
+  name = "Door 3"
+  kind = "amenity"
+
   [[property.key]]
   name = "Key A"
   doors = [{ door = "Door 1", schedule = "always" }, { door = "Door 2", schedule = "always" }]
@@ -54,6 +63,10 @@ time_zone = "America/New_York"
   name = "Key B"
   doors = [{ door = "Door 1", schedule = "always" }, { door = "Door 2", schedule = "always" }]
 
+  [[property.key]]
+  name = "Key C"
+  doors = [{ door = "Door 1", schedule = "always" }, { door = "Door 3", schedule = "always" }]
+
   [[property.giving]]
   key = "Key A"
   person = "tracy@mail.example"
@@ -61,6 +74,10 @@ time_zone = "America/New_York"
 
 /// The client in a terminal of its own.
 pub struct Terminal {
+    /// Everything that the client sent, as it was sent.
+    pub sent: Vec<u8>,
+    /// How the terminal was set before.
+    pub modes_before: String,
     pub screen: vt100::Parser,
     bytes: Receiver<Vec<u8>>,
     keyboard: Box<dyn Write + Send>,
@@ -69,7 +86,17 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    pub fn open(home: &Path, arguments: &[&str], (rows, cols): (u16, u16)) -> Terminal {
+    pub fn open(home: &Path, arguments: &[&str], size: (u16, u16)) -> Terminal {
+        Terminal::open_with(home, arguments, &[], size)
+    }
+
+    /// The same, with these variables in its environment.
+    pub fn open_with(
+        home: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        (rows, cols): (u16, u16),
+    ) -> Terminal {
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(KEYWARD);
@@ -77,9 +104,13 @@ impl Terminal {
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
         command.env_remove("NO_COLOR");
+        for (name, value) in variables {
+            command.env(name, value);
+        }
         for place in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
             command.env(place, home.join(place));
         }
+        let modes_before = modes(&*pair.master);
         let child = pair.slave.spawn_command(command).unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
         let (told, bytes) = channel();
@@ -92,11 +123,30 @@ impl Terminal {
             }
         });
         let keyboard = pair.master.take_writer().unwrap();
-        Terminal { screen: vt100::Parser::new(rows, cols, 0), bytes, keyboard, pty: pair.master, child }
+        let sent = Vec::new();
+        Terminal {
+            sent,
+            modes_before,
+            screen: vt100::Parser::new(rows, cols, 0),
+            bytes,
+            keyboard,
+            pty: pair.master,
+            child,
+        }
     }
 
     pub fn text(&self) -> String {
         self.screen.screen().contents()
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.screen.process(bytes);
+        self.sent.extend(bytes);
+    }
+
+    /// The lines of the screen that hold this, wherever the cursor's sign is.
+    pub fn lines_with(&self, text: &str) -> Vec<String> {
+        self.text().lines().filter(|line| line.contains(text)).map(|line| line.replace('▸', " ")).collect()
     }
 
     /// Reads until the screen says so.
@@ -105,7 +155,7 @@ impl Terminal {
         while !says(&self.text()) {
             let left = end.saturating_duration_since(Instant::now());
             match self.bytes.recv_timeout(left) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => self.take(&bytes),
                 Err(_) => panic!("the screen never said {what}:\n{}", self.text()),
             }
         }
@@ -120,6 +170,35 @@ impl Terminal {
         self.keyboard.flush().unwrap();
     }
 
+    /// How the terminal is set now.
+    pub fn modes(&self) -> String {
+        modes(&*self.pty)
+    }
+
+    /// The client's process.
+    pub fn process(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
+    /// Reads for a while, whatever comes.
+    pub fn read_for(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while let Ok(bytes) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.take(&bytes);
+        }
+    }
+
+    /// What can be read from the screen once that has not changed for a second: nothing more is on its way.
+    pub fn settled<T: PartialEq>(&mut self, read: impl Fn(&Terminal) -> T) -> T {
+        loop {
+            let before = read(self);
+            self.read_for(Duration::from_secs(1));
+            if read(self) == before {
+                return before;
+            }
+        }
+    }
+
     /// Presses a key until the screen says so: a review is deaf for a moment after it opens.
     pub fn press_until(&mut self, keys: &str, text: &str) {
         let end = Instant::now() + PATIENCE;
@@ -127,7 +206,7 @@ impl Terminal {
             assert!(Instant::now() < end, "the screen never said {text}:\n{}", self.text());
             self.press(keys);
             while let Ok(bytes) = self.bytes.recv_timeout(Duration::from_millis(400)) {
-                self.screen.process(&bytes);
+                self.take(&bytes);
                 if self.text().contains(text) {
                     return;
                 }
@@ -138,13 +217,23 @@ impl Terminal {
     /// Quits, and gives back what the terminal was sent last.
     pub fn quit(mut self) -> Vec<u8> {
         self.press("q");
-        let mut rest = Vec::new();
-        while let Ok(bytes) = self.bytes.recv_timeout(PATIENCE) {
-            rest.extend(bytes);
-        }
-        assert!(self.child.wait().unwrap().success());
-        rest
+        let before = self.sent.len();
+        assert_eq!(self.ended(), 0);
+        self.sent.split_off(before)
     }
+
+    /// Reads what is still sent until the client has ended; with which status it did.
+    pub fn ended(&mut self) -> u32 {
+        while let Ok(bytes) = self.bytes.recv_timeout(PATIENCE) {
+            self.take(&bytes);
+        }
+        self.child.wait().unwrap().exit_code()
+    }
+}
+
+/// How the terminal is set: echo, lines, signals, ends of lines.
+fn modes(pty: &dyn MasterPty) -> String {
+    format!("{:?}", pty.get_termios().unwrap())
 }
 
 impl Drop for Terminal {
@@ -165,9 +254,14 @@ pub fn site() -> (tempfile::TempDir, Site) {
 }
 
 pub fn open(site: &Site, serving: &Serving, size: (u16, u16)) -> Terminal {
+    open_with(site, serving, &[], size)
+}
+
+pub fn open_with(site: &Site, serving: &Serving, variables: &[(&str, &str)], size: (u16, u16)) -> Terminal {
     let identity = site.root.join("boss@example.example");
     let address = serving.address.to_string();
-    Terminal::open(&site.root, &["open", "--identity", identity.to_str().unwrap(), "--address", &address], size)
+    let arguments = ["open", "--identity", identity.to_str().unwrap(), "--address", &address];
+    Terminal::open_with(&site.root, &arguments, variables, size)
 }
 
 pub async fn boss(site: &Site, serving: &Serving) -> Connection {
