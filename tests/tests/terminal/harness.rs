@@ -188,6 +188,16 @@ impl Terminal {
         }
     }
 
+    /// Does something again and again until the screen shows what came of it: a live view shows nothing that was before it.
+    pub async fn doing_until(&mut self, what: &str, there: impl Fn(&Terminal) -> bool, again: impl AsyncFn()) {
+        let end = Instant::now() + PATIENCE;
+        while !there(self) {
+            assert!(Instant::now() < end, "the screen never showed {what}:\n{}", self.text());
+            again().await;
+            self.read_for(Duration::from_millis(400));
+        }
+    }
+
     /// What can be read from the screen once that has not changed for a second: nothing more is on its way.
     pub fn settled<T: PartialEq>(&mut self, read: impl Fn(&Terminal) -> T) -> T {
         loop {

@@ -62,10 +62,8 @@ async fn a_paused_and_filtered_log_stands_still_over_a_killed_server_and_goes_on
     terminal.press("4");
     terminal.until_it_says("FOLLOWING");
     // The live view is there when the first row is.
-    while terminal.lines_with("unknown_credential").is_empty() {
-        stays_shut(&lock, 3).await;
-        terminal.read_for(Duration::from_millis(400));
-    }
+    let row = |terminal: &Terminal| !terminal.lines_with("unknown_credential").is_empty();
+    terminal.doing_until("a row", row, async || stays_shut(&lock, 3).await).await;
     opens(&lock, 1).await;
     opens(&lock, 2).await;
     terminal.until("both doors", |screen| screen.contains("Door 1 ") && screen.contains("Door 2 "));
@@ -93,10 +91,8 @@ async fn a_paused_and_filtered_log_stands_still_over_a_killed_server_and_goes_on
     terminal.until_it_says("[up");
     as_it_was(&terminal);
     let lock = connect(&site, &serving).await;
-    while new_rows(&terminal) == Some(0) {
-        stays_shut(&lock, 1).await;
-        terminal.read_for(Duration::from_millis(400));
-    }
+    let came = |terminal: &Terminal| new_rows(terminal) > Some(0);
+    terminal.doing_until("new rows", came, async || stays_shut(&lock, 1).await).await;
     let mut came = terminal.settled(new_rows).unwrap();
     for (door, times) in [(1, 2), (2, 3)] {
         for _ in 0..times {

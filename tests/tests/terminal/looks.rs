@@ -62,11 +62,8 @@ async fn without_colours_the_row_under_the_cursor_is_reversed_and_no_colour_is_s
         under_cursor(&terminal, "▸Key B");
         // Denied checks are red, where anything is.
         terminal.press("4");
-        while terminal.lines_with("DENY").len() < 2 {
-            let card = Credential::Card(Card::parse_hex("ffffffff").unwrap());
-            lock.check(DoorId(1), card).await;
-            terminal.read_for(Duration::from_millis(400));
-        }
+        let row = |terminal: &Terminal| !terminal.lines_with("unknown_credential").is_empty();
+        terminal.doing_until("a denied check", row, async || shows(&lock, DoorId(1), "ffffffff").await).await;
         assert_eq!(reversed(&terminal).len(), 1, "{}", terminal.text());
         let sent = terminal.sent.clone();
         terminal.quit();
@@ -74,6 +71,10 @@ async fn without_colours_the_row_under_the_cursor_is_reversed_and_no_colour_is_s
         assert!(sent.contains(&7), "something is reversed: {sent:?}");
         assert_eq!(sent.iter().any(is_colour), coloured, "{sent:?}");
     }
+}
+
+async fn shows(lock: &Connection, door: DoorId, card: &str) {
+    lock.check(door, Credential::Card(Card::parse_hex(card).unwrap())).await;
 }
 
 /// Whether a character shows nothing, or changes how others are shown: it has no business on a terminal.
@@ -184,10 +185,8 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
     terminal.until_it_says("Key B");
     // The live view is there once a row is.
     terminal.press("4");
-    while terminal.lines_with("Eve").is_empty() {
-        lock.check(den, Credential::Card(Card::parse_hex("0badcafe").unwrap())).await;
-        terminal.read_for(Duration::from_millis(400));
-    }
+    let row = |terminal: &Terminal| !terminal.lines_with("Eve").is_empty();
+    terminal.doing_until("a row of Eve's", row, async || shows(&lock, den, "0badcafe").await).await;
     // Chords, what the screen then says, and how it is left.
     for (chords, says, leave) in [
         (" \r", "Eve", "\x1b"),
