@@ -33,7 +33,12 @@ pub fn clean(text: &str) -> Result<String, NameError> {
 
 /// What two names have in common when they are the same name (K4): Unicode case folding, NFC, outer spaces trimmed.
 pub fn fold(text: &str) -> String {
-    let once: String = caseless::default_case_fold_str(&text.trim().nfc().collect::<String>());
+    let text = text.trim();
+    // ASCII is composed as it is, and folded where it has no capitals: most names are, and lists fold many.
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    let once: String = caseless::default_case_fold_str(&text.nfc().collect::<String>());
     once.nfc().collect()
 }
 
@@ -58,6 +63,16 @@ mod tests {
         assert_eq!(fold("Straße"), fold(" STRASSE "));
         assert_eq!(fold("Cafe\u{301}"), fold("CAFÉ"));
         assert_ne!(fold("Unit 1"), fold("Unit  1"));
+    }
+
+    // K4
+    #[test]
+    fn ascii_is_folded_as_everything_is() {
+        for c in '\0'..='\x7f' {
+            let text = format!("a{c}Z");
+            let folded: String = caseless::default_case_fold_str(&text.nfc().collect::<String>());
+            assert_eq!(fold(&text), folded.nfc().collect::<String>());
+        }
     }
 
     #[test]

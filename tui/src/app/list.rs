@@ -1,7 +1,7 @@
 //! A list that the server tells in pages: fetched as it is scrolled, filtered, sorted and marked, with a cursor that
 //! stays on its row whatever comes and goes.
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use keyward_protocol::{
     limits::ROWS_PER_ANSWER_MAX,
@@ -19,30 +19,52 @@ const FIRST_PAGE: u32 = 200;
 pub trait Row {
     /// Its id, which the server's pages go by.
     fn id(&self) -> u32;
-    /// The texts that a filter looks into: the same that the server does.
+    /// The texts that a filter looks into: the same that the server does. The first is the one that it is sorted by.
     fn texts(&self) -> Vec<&str>;
     /// What it is sorted by, by the number of the sort.
     fn sort_key(&self, sort: usize) -> SortKey;
 }
 
 /// What a row is sorted by. Numbers go from the highest, texts from the first.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SortKey {
     /// A count, highest first.
-    Number(std::cmp::Reverse<u64>),
-    /// A name, in any case.
-    Text(String),
+    Number(u64),
+    /// The first of its texts, in any case.
+    Text,
 }
 
-impl SortKey {
-    /// By a count.
-    pub fn number(number: u64) -> SortKey {
-        SortKey::Number(std::cmp::Reverse(number))
+/// The first bytes of a text as a number, in the same order: most rows are told apart by that alone.
+fn beginning(folded: &str) -> u128 {
+    let mut first = [0; 16];
+    first.iter_mut().zip(folded.bytes()).for_each(|(place, byte)| *place = byte);
+    u128::from_be_bytes(first)
+}
+
+/// The texts of rows as they are compared, in one piece: of 200,000 rows, folding each, or only going to each of as many
+/// places, at every letter that is typed would be felt.
+#[derive(Clone, Debug, Default)]
+struct Folded {
+    /// Each text of a row on a line of its own: nothing that is typed holds the end of a line.
+    text: String,
+    /// Where the rows end.
+    ends: Vec<usize>,
+}
+
+impl Folded {
+    fn extend<R: Row>(&mut self, rows: &[R]) {
+        for row in rows {
+            for text in row.texts() {
+                self.text.push_str(&name::fold(text));
+                self.text.push('\n');
+            }
+            self.ends.push(self.text.len());
+        }
     }
 
-    /// By a name.
-    pub fn text(text: &str) -> SortKey {
-        SortKey::Text(name::fold(text))
+    fn get(&self, place: usize) -> &str {
+        let begin = place.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or(0);
+        self.ends.get(place).and_then(|end| self.text.get(begin..*end)).unwrap_or_default()
     }
 }
 
@@ -50,6 +72,7 @@ impl SortKey {
 #[derive(Clone, Debug)]
 struct Incoming<R> {
     rows: Vec<R>,
+    folded: Folded,
     next: u32,
     /// It takes the place of what is shown when it has so many rows, or ends.
     enough: usize,
@@ -60,6 +83,9 @@ struct Incoming<R> {
 #[derive(Clone, Debug)]
 pub struct List<R> {
     rows: Vec<R>,
+    folded: Folded,
+    /// Places in `rows` of all rows, in the chosen sort.
+    order: Vec<usize>,
     /// Where the next page begins; `None`: all rows are here.
     next: Option<u32>,
     /// How many there are at the server, as far as it told.
@@ -89,6 +115,8 @@ impl<R> Default for List<R> {
     fn default() -> List<R> {
         List {
             rows: Vec::new(),
+            folded: Folded::default(),
+            order: Vec::new(),
             next: Some(0),
             total: 0,
             asked_needle: String::new(),
@@ -116,15 +144,19 @@ impl<R: Row> List<R> {
 
     /// A list whose rows are all here: nothing is ever asked.
     pub fn whole(rows: Vec<R>) -> List<R> {
-        let mut list = List { total: rows.len() as u64, next: None, rows, ..List::default() };
-        list.sift();
+        let mut list = List::default();
+        list.replace(rows, 1);
         list
     }
 
     /// Takes all rows anew, for a list whose rows are told as a whole.
     pub fn replace(&mut self, rows: Vec<R>, height: usize) {
         let held = self.held();
-        (self.total, self.next, self.rows) = (rows.len() as u64, None, rows);
+        (self.total, self.next) = (rows.len() as u64, None);
+        self.folded = Folded::default();
+        self.folded.extend(&rows);
+        self.rows = rows;
+        self.arrange_anew();
         self.sift();
         self.put_back(held, height);
     }
@@ -161,6 +193,7 @@ impl<R: Row> List<R> {
         let held = self.held();
         match self.incoming.take() {
             Some(mut incoming) => {
+                incoming.folded.extend(&page.rows);
                 incoming.rows.extend(page.rows);
                 match page.next {
                     Some(next) if incoming.rows.len() < incoming.enough => {
@@ -169,18 +202,24 @@ impl<R: Row> List<R> {
                     }
                     next => {
                         (self.rows, self.next, self.asked_needle) = (incoming.rows, next, incoming.needle);
+                        self.folded = incoming.folded;
+                        self.arrange_anew();
                     }
                 }
             }
             None => {
+                self.folded.extend(&page.rows);
+                self.order.extend(self.rows.len()..self.rows.len() + page.rows.len());
                 self.rows.extend(page.rows);
                 self.next = page.next;
+                self.arrange();
             }
         }
-        if self.next.is_none() && self.asked_needle.is_empty() {
+        if self.next.is_none() && self.asked_needle.is_empty() && !self.marks.is_empty() {
             // What is gone can't be marked.
-            let there: BTreeSet<u32> = self.rows.iter().map(Row::id).collect();
-            self.marks.retain(|id| there.contains(id));
+            let mut there: Vec<u32> = self.rows.iter().map(Row::id).collect();
+            there.sort_unstable();
+            self.marks.retain(|id| there.binary_search(id).is_ok());
         }
         self.sift();
         self.put_back(held, height);
@@ -216,14 +255,19 @@ impl<R: Row> List<R> {
     /// answers those that are here are shown.
     pub fn filter(&mut self, needle: &str, height: usize) {
         let held = self.held();
-        self.needle = name::fold(needle);
+        let before = std::mem::replace(&mut self.needle, name::fold(needle));
         // Before anything was asked: the first page is of all rows, and says whether they are all here.
         let unasked = self.is_unknown() && self.in_flight.is_none() && self.incoming.is_none();
         if !unasked && self.needle != self.wanted_needle() && !(self.next.is_none() && self.wanted_needle().is_empty())
         {
             self.begin(0);
         }
-        self.sift();
+        // What doesn't hold a part of it doesn't hold all of it.
+        if !before.is_empty() && self.needle.contains(&before) {
+            self.narrow()
+        } else {
+            self.sift()
+        }
         self.put_back(held, height);
     }
 
@@ -234,6 +278,7 @@ impl<R: Row> List<R> {
             None => Some(0),
             Some(sort) => Some(sort + 1).filter(|next| *next < sorts),
         };
+        self.arrange_anew();
         self.sift();
         self.put_back(held, height);
     }
@@ -243,6 +288,7 @@ impl<R: Row> List<R> {
         if sort.is_none_or(|sort| sort < sorts) {
             let held = self.held();
             self.sort = sort;
+            self.arrange_anew();
             self.sift();
             self.put_back(held, height);
         }
@@ -309,9 +355,10 @@ impl<R: Row> List<R> {
 
     /// The rows shown from number `from` on, each with whether it is marked.
     pub fn shown_from(&self, from: usize) -> impl Iterator<Item = (&R, bool)> {
-        let ranged: BTreeSet<u32> = self.ranged().collect();
-        let rows = self.shown.iter().skip(from).filter_map(|place| self.rows.get(*place));
-        rows.map(move |row| (row, self.marks.contains(&row.id()) || ranged.contains(&row.id())))
+        let range = self.range_shown();
+        let rows = self.shown.iter().enumerate().skip(from);
+        let rows = rows.filter_map(|(number, place)| Some((number, self.rows.get(*place)?)));
+        rows.map(move |(number, row)| (row, self.marks.contains(&row.id()) || range.contains(&number)))
     }
 
     /// The row under the cursor.
@@ -330,7 +377,7 @@ impl<R: Row> List<R> {
 
     /// How many rows are marked.
     pub fn marked(&self) -> usize {
-        self.marks.iter().copied().chain(self.ranged()).collect::<BTreeSet<u32>>().len()
+        self.marks.len() + self.ranged().filter(|id| !self.marks.contains(id)).count()
     }
 
     /// The cursor among the rows shown.
@@ -364,25 +411,61 @@ impl<R: Row> List<R> {
             if self.next.is_none() && self.asked_needle.is_empty() { String::new() } else { self.needle.clone() };
         self.in_flight = None;
         self.stalled = false;
-        self.incoming = Some(Incoming { rows: Vec::new(), next: 0, enough, needle });
+        self.incoming = Some(Incoming { rows: Vec::new(), folded: Folded::default(), next: 0, enough, needle });
     }
 
+    /// The ids in the range that is not ended yet.
     fn ranged(&self) -> impl Iterator<Item = u32> {
+        let range = self.range_shown();
+        let shown = self.shown.iter().skip(range.start).take(range.len());
+        shown.filter_map(|place| self.rows.get(*place).map(Row::id))
+    }
+
+    /// Where that lies among what is shown.
+    fn range_shown(&self) -> std::ops::Range<usize> {
         let id = |place: &usize| self.rows.get(*place).map(Row::id);
         let from = self.range_from.and_then(|from| self.shown.iter().position(|place| id(place) == Some(from)));
-        let ends = from.map(|from| (from.min(self.cursor.at()), from.max(self.cursor.at())));
-        let (first, count) = ends.map_or((0, 0), |(first, last)| (first, last - first + 1));
-        self.shown.iter().skip(first).take(count).filter_map(id)
+        from.map_or(0..0, |from| from.min(self.cursor.at())..from.max(self.cursor.at()) + 1)
     }
 
+    /// Brings all rows into the chosen sort, whatever their order was.
+    fn arrange_anew(&mut self) {
+        self.order = (0..self.rows.len()).collect();
+        self.arrange();
+    }
+
+    /// Brings all rows into the chosen sort. Those that are in it already, before the others, are only merged with them.
+    fn arrange(&mut self) {
+        let Some(sort) = self.sort else { return };
+        let mut by_text = false;
+        let mut key = |place: usize| match self.rows.get(place).map(|row| row.sort_key(sort)) {
+            Some(SortKey::Number(number)) => u128::from(u64::MAX - number),
+            Some(SortKey::Text) => {
+                by_text = true;
+                beginning(self.folded.get(place))
+            }
+            None => 0,
+        };
+        let mut keyed: Vec<(u128, usize)> = self.order.iter().map(|place| (key(*place), *place)).collect();
+        keyed.sort_by(|(one, at), (other, beside)| match one.cmp(other) {
+            Ordering::Equal if by_text => self.folded.get(*at).cmp(self.folded.get(*beside)),
+            order => order,
+        });
+        self.order = keyed.into_iter().map(|(_, place)| place).collect();
+    }
+
+    /// Shows what the filter leaves of all rows.
     fn sift(&mut self) {
-        let matches = |row: &R| row.texts().iter().any(|text| name::fold(text).contains(&self.needle));
-        let all = self.needle.is_empty();
-        self.shown = (0..self.rows.len()).filter(|place| all || self.rows.get(*place).is_some_and(matches)).collect();
-        if let Some(sort) = self.sort {
-            let rows = &self.rows;
-            self.shown.sort_by_cached_key(|place| rows.get(*place).map(|row| row.sort_key(sort)));
+        self.shown.clone_from(&self.order);
+        if !self.needle.is_empty() {
+            self.narrow();
         }
+    }
+
+    /// Shows what the filter leaves of what is shown.
+    fn narrow(&mut self) {
+        let List { shown, folded, needle, .. } = self;
+        shown.retain(|place| folded.get(*place).contains(needle.as_str()));
     }
 
     /// The row under the cursor, to be found again.
@@ -432,7 +515,7 @@ mod tests {
         }
 
         fn sort_key(&self, _: usize) -> SortKey {
-            SortKey::text(&self.1)
+            SortKey::Text
         }
     }
 

@@ -41,6 +41,15 @@ pub struct LogFilter {
     pub problem: Option<String>,
 }
 
+/// Whether `folded`, which was [folded](name::fold) already, stands in `text` however that is written.
+pub(super) fn holds(text: &str, folded: &str) -> bool {
+    if !text.is_ascii() {
+        return name::fold(text).contains(folded);
+    }
+    let (text, part) = (text.trim().as_bytes(), folded.as_bytes());
+    part.is_empty() || text.windows(part.len()).any(|place| place.eq_ignore_ascii_case(part))
+}
+
 impl Wanted {
     /// Reads what was typed after the colon.
     pub fn parse(text: &str, quoted: bool) -> Wanted {
@@ -58,7 +67,7 @@ impl Wanted {
             Wanted::Id(wanted) => id == Some(*wanted),
             Wanted::Whole(wanted) => name::fold(name) == *wanted,
             Wanted::Pattern(pattern) => like(pattern, &name::fold(name)),
-            Wanted::Part(part) => name::fold(name).contains(part),
+            Wanted::Part(part) => holds(name, part),
         }
     }
 
@@ -222,6 +231,16 @@ mod tests {
 
     fn parse(text: &str) -> LogFilter {
         LogFilter::parse(text, Some(noon()), &TimeZone::get("America/New_York").unwrap())
+    }
+
+    #[test]
+    fn a_part_is_found_however_it_is_written() {
+        for text in ["", " Unit 1 ", "UNIT 1", "Café", "a", "ü"] {
+            for part in ["", "unit", "1", "t 1", "x", "é", "CAFÉ", "unit 1 and more", " "] {
+                let part = name::fold(part);
+                assert_eq!(holds(text, &part), name::fold(text).contains(&part), "{text} {part}");
+            }
+        }
     }
 
     #[test]

@@ -1,17 +1,16 @@
 //! The live log as the screen holds it: bounded, filtered, and standing still while paused.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use keyward_protocol::{
     decision::Reason,
     message::watch::{LiveRow, Who},
-    name,
     time::Moment,
 };
 
 use super::{
     cursor::{Cursor, Step},
-    log_filter::LogFilter,
+    log_filter::{self, LogFilter},
 };
 
 /// So many rows are kept; the oldest go first. As many wait behind a pause.
@@ -53,7 +52,7 @@ impl LogRow {
     /// Whether `word`, folded, stands in the door, the person, the Key or the reason. Hidden people aren't searched: a
     /// filter that finds them would name them.
     pub fn holds(&self, word: &str, people_hidden: bool) -> bool {
-        let holds = |text: &str| name::fold(text).contains(word);
+        let holds = |text: &str| log_filter::holds(text, word);
         holds(&self.door)
             || holds(&self.key)
             || self.reason.is_some_and(|reason| reason.as_str().contains(word))
@@ -84,6 +83,8 @@ pub struct Logs {
     cursor: Cursor,
     /// The numbers of the rows that are marked.
     marks: BTreeSet<u64>,
+    /// The number of the newest row in which each Key, by its name, opened a door: lists of Keys ask for many.
+    last_granted: BTreeMap<String, u64>,
 }
 
 impl Logs {
@@ -200,7 +201,8 @@ impl Logs {
 
     /// The newest row kept in which `key` opened a door.
     pub fn last_granted_by(&self, key: &str) -> Option<&LogRow> {
-        self.rows.iter().rev().find(|row| row.granted && row.key == key)
+        // One that is kept no more is no row.
+        self.last_granted.get(key).and_then(|number| self.row(*number))
     }
 
     /// The row under the cursor.
@@ -236,6 +238,13 @@ impl Logs {
             }
             self.marks.remove(&self.first);
             self.first += 1;
+        }
+        if row.granted {
+            let number = self.first + self.rows.len() as u64;
+            match self.last_granted.get_mut(&row.key) {
+                Some(last) => *last = number,
+                None => _ = self.last_granted.insert(row.key.clone(), number),
+            }
         }
         if self.wanted.filter.matches(&row, self.wanted.people_hidden) {
             self.matching.push_back(self.first + self.rows.len() as u64);
@@ -323,6 +332,19 @@ mod tests {
         assert_eq!(logs.selected().unwrap().at.as_micros(), 9);
         logs.want(filter("\"door 2\""), false, 4);
         assert_eq!(logs.selected().unwrap().at.as_micros(), 2);
+    }
+
+    #[test]
+    fn the_newest_row_that_a_key_opened_a_door_in_is_known_as_long_as_it_is_kept() {
+        let mut logs = Logs::default();
+        logs.receive(rows(0..11), 4);
+        assert_eq!(logs.last_granted_by("Key A").unwrap().at.as_micros(), 10);
+        assert!(logs.last_granted_by("").is_none() && logs.last_granted_by("Key B").is_none());
+        let denied = (0..ROWS_MAX as i64 - 1).map(|number| row(2 * number + 11)).collect();
+        logs.receive(denied, 4);
+        assert_eq!(logs.last_granted_by("Key A").unwrap().at.as_micros(), 10);
+        logs.receive(vec![row(11)], 4);
+        assert!(logs.last_granted_by("Key A").is_none());
     }
 
     #[test]

@@ -27,10 +27,10 @@ macro_rules! rows {
             }
 
             fn sort_key(&self, sort: usize) -> SortKey {
-                let numbers: [SortKey; count!($($number)*)] = [$(SortKey::number(self.$number)),*];
+                let numbers: [SortKey; count!($($number)*)] = [$(SortKey::Number(self.$number)),*];
                 match sort.checked_sub(1).and_then(|sort| numbers.into_iter().nth(sort)) {
                     Some(number) => number,
-                    None => SortKey::text(&self.name),
+                    None => SortKey::Text,
                 }
             }
         }

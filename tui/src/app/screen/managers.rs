@@ -126,7 +126,7 @@ impl Row for Manager {
     }
 
     fn sort_key(&self, sort: usize) -> SortKey {
-        if sort == 1 { SortKey::number(self.levels) } else { SortKey::text(&self.name) }
+        if sort == 1 { SortKey::Number(self.levels) } else { SortKey::Text }
     }
 }
 
@@ -157,7 +157,7 @@ impl Row for Managed {
     }
 
     fn sort_key(&self, _: usize) -> SortKey {
-        SortKey::text(&self.name)
+        SortKey::Text
     }
 }
 

@@ -75,7 +75,7 @@ impl Row for Line {
     }
 
     fn sort_key(&self, _: usize) -> SortKey {
-        SortKey::text(&self.what)
+        SortKey::Text
     }
 }
 

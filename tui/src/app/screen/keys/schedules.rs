@@ -58,7 +58,7 @@ impl Row for Day {
     }
 
     fn sort_key(&self, _: usize) -> SortKey {
-        SortKey::text(&self.holiday.name)
+        SortKey::Text
     }
 }
 

@@ -65,11 +65,11 @@ impl Row for Shared {
     }
 
     fn texts(&self) -> Vec<&str> {
-        vec![&self.key, &self.row.guest_name, &self.row.host_name]
+        vec![&self.row.guest_name, &self.row.host_name, &self.key]
     }
 
     fn sort_key(&self, _: usize) -> SortKey {
-        SortKey::text(&self.row.guest_name)
+        SortKey::Text
     }
 }
 
