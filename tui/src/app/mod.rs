@@ -256,6 +256,8 @@ impl App {
     pub fn bindings(&self) -> Vec<Bound<'_>> {
         let several = self.shell.overview.as_ref().is_some_and(|overview| overview.properties.len() > 1);
         self.shell.keymap.table(self.screen_id(), self.screen().bindings(), |action| match action {
+            // What would be opened is not drawn, and would only swallow the way out.
+            action if self.welcome => matches!(action, Action::Quit | Action::Repaint | Action::Interrupt),
             Action::Show(id) => SCREENS.iter().any(|(built, _)| *built == id),
             Action::Property => several,
             Action::NextPart => self.screen().has_parts(),

@@ -25,6 +25,8 @@ pub enum Chosen {
 pub struct Choice {
     /// What is matched and shown.
     pub text: String,
+    /// A word that is matched too: the one at the foot of the screen.
+    pub word: &'static str,
     /// Beside it: the chord.
     pub note: String,
     /// What it is called by, where it may be told more: `explain tracy garage`.
@@ -108,7 +110,8 @@ impl Palette {
                 scored.push((0, place));
                 continue;
             }
-            let score = pattern.score(Utf32Str::new(&choice.text, &mut characters), &mut matcher);
+            let found_by = format!("{} {}", choice.word, choice.text);
+            let score = pattern.score(Utf32Str::new(&found_by, &mut characters), &mut matcher);
             scored.extend(score.map(|score| (u32::MAX - score, place)));
         }
         scored.sort_unstable();
@@ -123,6 +126,7 @@ pub(super) fn commands(app: &App) -> Vec<Choice> {
     let useful = bindings.iter().filter(|bound| !matches!(bound.row.action, Action::Palette | Action::Interrupt));
     let action = |bound: &Bound<'_>| Choice {
         text: bound.row.help.to_owned(),
+        word: bound.row.hint.unwrap_or_default(),
         note: bound.shown.to_owned(),
         called: bound.row.shown.strip_prefix(':'),
         what: Chosen::Action(bound.row.action),
@@ -135,6 +139,7 @@ pub(super) fn properties(app: &App) -> Vec<Choice> {
     let rows = app.shell.overview.iter().flat_map(|overview| &overview.properties);
     let choice = |row: &PropertyRow| Choice {
         text: row.name.clone(),
+        word: "",
         note: "property".to_owned(),
         called: None,
         what: Chosen::Property(row.id),
@@ -152,6 +157,7 @@ mod tests {
     fn a_part_of_the_name_finds_it_and_the_best_is_first() {
         let choice = |text: &str, id: u32| Choice {
             text: text.to_owned(),
+            word: if id == 2 { "screen" } else { "" },
             note: String::new(),
             called: None,
             what: Chosen::Property(PropertyId(id)),
@@ -166,5 +172,10 @@ mod tests {
         assert_eq!(palette.chosen(), Some(Chosen::Property(PropertyId(3))));
         palette.key(KeyEvent::new(KeyCode::Char('z'), KeyModifiers::NONE));
         assert_eq!((palette.chosen(), palette.matching().count()), (None, 0));
+        (0..4).for_each(|_| _ = palette.key(KeyEvent::new(KeyCode::Backspace, KeyModifiers::NONE)));
+        for c in "screen".chars() {
+            palette.key(KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+        }
+        assert_eq!(palette.chosen(), Some(Chosen::Property(PropertyId(2))), "the word at the foot finds it");
     }
 }

@@ -25,7 +25,7 @@ use crate::keymap::Binding;
 use crate::{
     config::Config,
     remote::{LinkTold, Told},
-    theme::Glyphs,
+    theme::{Glyphs, Theme},
 };
 use keyward_protocol::{entry::Command, message::manage::Request};
 
@@ -151,6 +151,17 @@ fn a_look_that_was_lost_with_the_connection_covers_nothing_at_the_foot_and_a_ref
         assert_eq!(screen.contains("PAUSED +0 new"), told.is_none(), "{screen}");
         assert!(told.is_none_or(|told| screen.contains(told)), "{screen}");
     }
+}
+
+#[test]
+fn without_a_server_nothing_opens_and_the_first_q_leaves() {
+    let mut app = App::welcome(Shell::new("no server", Theme::MONOCHROME, Glyphs::ASCII));
+    let mut press =
+        |c| update(&mut app, Event::Key(crossterm::event::KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE)));
+    for c in ":?/gn1234567pP".chars() {
+        assert_eq!(press(c), [], "{c}");
+    }
+    assert_eq!(press('q'), [Effect::Quit]);
 }
 
 #[test]

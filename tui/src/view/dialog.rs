@@ -31,6 +31,8 @@ use crate::{
 
 /// With fewer rows a review leaves out what is only said beside its list.
 const REVIEW_ROOMY: u16 = 12;
+/// From so many columns on, a review has its button for leaving beside what is to be typed.
+const BOTH_FROM: u16 = 36;
 /// So many offers of a picker are shown, where there is room.
 const OFFERS_MAX: u16 = 8;
 /// Room for labels of fields.
@@ -44,7 +46,7 @@ keyward: access control for buildings. No server is known yet.
   keyward demo          see it work: a server, a building and its locks
 
   keyward open --identity DIR --address HOST:PORT
-                        use an identity that `keyward-server issue` made
+                        open a server with an identity in a directory
 
   keyward server list   the servers that are known
   keyward --help        everything else
@@ -101,7 +103,12 @@ pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
 fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
     let (first, height) = painter.panel(band, "HELP");
     let (left, inner) = painter.inner();
-    for (bound, line) in app.bindings().iter().skip(top).zip(0..height) {
+    let bindings = app.bindings();
+    let rest = bindings.len().saturating_sub(top + usize::from(height));
+    if rest > 0 {
+        painter.put_right(left + inner.saturating_sub(1), band.y, &format!(" {rest} more "), painter.theme.quiet);
+    }
+    for (bound, line) in bindings.iter().skip(top).zip(0..height) {
         let forbidden = app.screen().forbidden(bound.row.action, &app.shell);
         let style = if forbidden.is_some() { painter.theme.quiet } else { painter.theme.text };
         let text = match forbidden {
@@ -448,6 +455,14 @@ fn confirmation(review: &Review, (x, y): (u16, u16), painter: &mut Painter<'_>) 
         None => {
             let used = painter.put(x, y, u16::MAX, "[ Do it ]", chosen(Focus::Confirm));
             painter.put(x + used + 2, y, u16::MAX, "[ Cancel ]", chosen(Focus::Cancel));
+        }
+        // Where both don't fit, what is to be typed is what has to be read; Esc leaves all the same.
+        Some(phrase) if painter.width() < BOTH_FROM => {
+            let prompt = format!("{phrase}: ");
+            match review.focus() {
+                Focus::Confirm => head::input(&prompt, review.typed(), "", x, y, painter),
+                Focus::Cancel => _ = painter.put(x, y, u16::MAX, &prompt, theme.text),
+            }
         }
         Some(phrase) => {
             let used = painter.put(x, y, u16::MAX, "[ Cancel ]", chosen(Focus::Cancel));

@@ -31,9 +31,14 @@ pub fn header(app: &App, band: Band, painter: &mut Painter<'_>) {
     }
     let end = painter.width().saturating_sub(1);
     let room = end.saturating_sub(painter.columns(&time) + 2);
-    line(identity(shell, painter), band.y, room, painter);
+    let mut words = identity(shell, painter);
+    if app.is_welcome() {
+        // There is nothing to be connected to.
+        words.truncate(2);
+    }
+    line(words, band.y, room, painter);
     painter.put_right(end, band.y, &time, painter.theme.strong);
-    if band.height >= 3 {
+    if band.height >= 3 && !app.is_welcome() {
         screens(app, band.y + 1, painter);
         place(app, band.y + 2, painter);
     }
@@ -222,7 +227,7 @@ fn hints(app: &App, painter: &Painter<'_>) -> Vec<Word> {
         let action = bound.row.action;
         let word = match action {
             Action::Act(act) if act.0 == "pause" && app.shell.feed.logs.paused().is_some() => "follow",
-            Action::Quit if app.screen().crumbs().len() < 2 => "quit",
+            Action::Quit if !app.screen().is_deep() => "quit",
             _ => hint,
         };
         let dimmed = app.screen().forbidden(action, &app.shell).is_some();

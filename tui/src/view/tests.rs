@@ -591,7 +591,7 @@ fn the_help_is_the_chord_table() {
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
  [1 Keys]  4 Logs                             1,331 granted  17 denied a minute
  1800 Main St > Keys                             5 + 1 Keys  4 in use  1 unused
-+-HELP-------------------------------------------------------------------------+
++-HELP--------------------------------------------------------------- 27 more -+
 | g        give the Key to somebody                                            |
 | r        revoke the Key; what would follow is shown first                    |
 | m        move holders to another Key, codes kept where both have the door    |
@@ -620,7 +620,7 @@ fn the_help_is_the_chord_table() {
         (40, 12),
         r#"
  [up 4ms]  1800 Main St        11:48:55
-──HELP──────────────────────────────────
+──HELP──────────────────────── 37 more ─
  g        give the Key to somebody
  r        revoke the Key; what would fo…
  m        move holders to another Key, …
@@ -665,7 +665,7 @@ fn the_live_log() {
 | denied so far:  outside_schedule 1  unknown_credential 1                     |
 +------------------------------------------------------------------------------+
  FOLLOWING  shown 1 in 1,240, dropped 3
- Space pause  x explain  T history  e denied  = door  @ person  ? help  q back
+ Space pause  x explain  T history  e denied  = door  @ person  ? help  q quit
 "#,
     );
     check(
@@ -712,7 +712,7 @@ fn the_live_log() {
 │ denied so far:  outside_schedule 1  unknown_credential 1                                                             │
 └──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────┘
  FOLLOWING  shown 1 in 1,240, dropped 3
- Space pause  x explain  T history  e denied  = door  @ person  X export  Enter open  / filter  ? help  q back
+ Space pause  x explain  T history  e denied  = door  @ person  X export  Enter open  / filter  ? help  q quit
 "#,
     );
     check(
@@ -731,7 +731,7 @@ fn the_live_log() {
 
 ----------------------------------------
  FOLLOWING  1 in 1,240, dropped 3
- Space pause  x explain  ? help  q back
+ Space pause  x explain  ? help  q quit
 "#,
     );
 }

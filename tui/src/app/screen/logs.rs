@@ -292,6 +292,10 @@ impl Screen for LogScreen {
         vec!["Logs".to_owned(), page.to_owned()]
     }
 
+    fn is_deep(&self) -> bool {
+        self.explain.is_some() || self.open || self.past.is_some()
+    }
+
     fn summary(&self, shell: &Shell) -> Vec<String> {
         if self.explain.is_some() {
             return Vec::new();

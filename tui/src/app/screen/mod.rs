@@ -112,6 +112,11 @@ pub trait Screen: fmt::Debug + Send {
     /// Where we are, after the property: `Keys`, `Employee All Access`.
     fn crumbs(&self) -> Vec<String>;
 
+    /// Whether `q` closes something here, and doesn't quit.
+    fn is_deep(&self) -> bool {
+        self.crumbs().len() > 1
+    }
+
     /// What there is at a glance, beside the crumbs; from the fullest way to say it to the shortest.
     fn summary(&self, shell: &Shell) -> Vec<String>;
 

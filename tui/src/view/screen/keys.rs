@@ -29,7 +29,7 @@ use crate::{
         log,
         painter::Painter,
         table::{self, NONE, column},
-        text::grouped,
+        text::{counted, grouped},
         week,
     },
 };
@@ -255,7 +255,7 @@ fn key_facts(screen: &Keys, key: &KeyRow, shell: &Shell) -> Vec<Fact> {
     let share = if key.may_share { "yes, unless the giving says otherwise" } else { "no, unless the giving says so" };
     vec![
         ("Doors", doors),
-        ("People", format!("{}, with {} guests", grouped(key.people), grouped(key.guests))),
+        ("People", format!("{}, with {}", grouped(key.people), counted(key.guests, "guest", "guests"))),
         ("Hours", key.hours.clone().unwrap_or_else(|| "differ by door".to_owned())),
         ("Share", share.to_owned()),
         ("Opened", last_opened(detail, shell)),

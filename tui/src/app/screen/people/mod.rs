@@ -211,6 +211,10 @@ impl Screen for People {
         BINDINGS
     }
 
+    fn is_deep(&self) -> bool {
+        self.page.is_some()
+    }
+
     fn crumbs(&self) -> Vec<String> {
         match &self.page {
             None if self.everybody => vec!["People".to_owned(), "everybody".to_owned()],
