@@ -13,6 +13,7 @@ mod keys;
 mod locks;
 mod logs;
 mod managers;
+mod page;
 mod people;
 mod settings;
 

@@ -150,7 +150,7 @@ fn a_filter_with_a_problem_and_marks() {
 | denied so far:  outside_schedule 1  unknown_credential 1                     |
 +------------------------------------------------------------------------------+
  PAUSED +0 new  1 marked  write it like since:15m, 2h or 7d
- Space follow  x explain  T history  e denied  = door  @ person  ? help  q back
+ Space follow  x explain  T history  e denied  = door  @ person  ? help  q quit
 "#,
     );
 }
