@@ -109,7 +109,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
                 match effect {
                     Effect::Quit => return Ok(()),
                     Effect::Repaint => {
-                        held.forget(app_size(&app));
+                        held.frames.forget(app_size(&app));
                         pace.dirty = true;
                     }
                     Effect::Draw => pace.dirty = true,
@@ -128,7 +128,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
             }
         }
         if pace.due(Instant::now()) {
-            held.draw(&app)?;
+            held.frames.draw(&app)?;
             pace.drawn(Instant::now());
             options.drawn.iter().for_each(|drawn| drawn(&app));
         }
@@ -291,10 +291,7 @@ impl Pace {
 /// ratatui's own `Terminal` is not used: on every change of size it asks the terminal where its cursor is, and the
 /// answer would have to be fished out of the keys. Two buffers and their difference is all that is needed.
 struct Held {
-    backend: CrosstermBackend<BufWriter<Stdout>>,
-    /// What the terminal shows; `None` when that is not known and all is drawn anew.
-    shown: Option<Buffer>,
-    area: Rect,
+    frames: Frames<BufWriter<Stdout>>,
     _restored: Restored,
 }
 
@@ -305,18 +302,13 @@ impl Held {
         let restored = Restored::from_now_on();
         terminal::enable_raw_mode()?;
         execute!(io::stdout(), EnterAlternateScreen, Hide)?;
-        let backend = CrosstermBackend::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
-        Ok(Held { backend, shown: None, area: Rect::ZERO, _restored: restored })
-    }
-
-    fn forget(&mut self, area: Rect) {
-        self.shown = None;
-        self.area = area;
+        let frames = Frames::new(BufWriter::with_capacity(64 * 1024, io::stdout()));
+        Ok(Held { frames, _restored: restored })
     }
 
     /// Hands a text to the terminal's clipboard (OSC 52), in base64: it can't steer anything.
     fn copy(&mut self, text: &str) -> io::Result<()> {
-        execute!(self.backend, CopyToClipboard::to_clipboard_from(text))
+        execute!(self.frames.backend, CopyToClipboard::to_clipboard_from(text))
     }
 
     /// Has the terminal tell of the mouse, or no more.
@@ -326,14 +318,40 @@ impl Held {
         if on {
             told(true);
         }
-        execute!(self.backend, TellMouse(on))?;
+        execute!(self.frames.backend, TellMouse(on))?;
         if !on {
             told(false);
         }
         Ok(())
     }
+}
 
-    fn draw(&mut self, app: &App) -> io::Result<()> {
+/// The frames that a terminal is sent: the first as a whole, then what differs. Public for what measures them.
+pub struct Frames<W: Write> {
+    backend: CrosstermBackend<W>,
+    /// What the terminal shows; `None` when that is not known and all is drawn anew.
+    shown: Option<Buffer>,
+    area: Rect,
+}
+
+impl<W: Write> Frames<W> {
+    /// Of no size yet: [`Frames::forget`] tells it.
+    pub fn new(writer: W) -> Frames<W> {
+        Frames { backend: CrosstermBackend::new(writer), shown: None, area: Rect::ZERO }
+    }
+
+    /// Draws everything anew next time, into this area.
+    pub fn forget(&mut self, area: Rect) {
+        self.shown = None;
+        self.area = area;
+    }
+
+    /// Sends what the state looks like now; nothing, where it looks the same.
+    ///
+    /// # Errors
+    ///
+    /// It can't be written.
+    pub fn draw(&mut self, app: &App) -> io::Result<()> {
         let mut next = Buffer::empty(self.area);
         render(app, self.area, &mut next);
         let known = self.shown.take();
