@@ -765,6 +765,17 @@ pub fn harmless(chords: &[&str]) {
 }
 
 #[test]
+fn what_is_to_be_typed_is_read_whole_however_narrow_it_is() {
+    for (width, height) in [(20, 5), (30, 8), (35, 12), (36, 12), (40, 12)] {
+        let mut client = after("\nr", Glyphs::ASCII, width, height);
+        client.later(500);
+        assert!(client.drawn().contains("DELETE 1:"), "{}", client.drawn());
+        client.press("DE");
+        assert!(client.drawn().contains("DELETE 1: DE_"), "{}", client.drawn());
+    }
+}
+
+#[test]
 fn without_colours_nothing_but_modifiers_is_drawn_and_the_cursor_is_seen() {
     let client = after("j", Glyphs::ASCII, 80, 24);
     let area = Rect::new(0, 0, 80, 24);
