@@ -32,7 +32,7 @@ use crate::{
 /// With fewer rows a review leaves out what is only said beside its list.
 const REVIEW_ROOMY: u16 = 12;
 /// From so many columns on, a review has its button for leaving beside what is to be typed.
-const BOTH_FROM: u16 = 36;
+const BOTH_FROM: u16 = 72;
 /// So many offers of a picker are shown, where there is room.
 const OFFERS_MAX: u16 = 8;
 /// Room for labels of fields.
@@ -458,7 +458,7 @@ fn confirmation(review: &Review, (x, y): (u16, u16), painter: &mut Painter<'_>) 
         }
         // Where both don't fit, what is to be typed is what has to be read; Esc leaves all the same.
         Some(phrase) if painter.width() < BOTH_FROM => {
-            let prompt = format!("{phrase}: ");
+            let prompt = if painter.width() >= 40 { format!("Type {phrase}: ") } else { format!("{phrase}: ") };
             match review.focus() {
                 Focus::Confirm => head::input(&prompt, review.typed(), "", x, y, painter),
                 Focus::Cancel => _ = painter.put(x, y, u16::MAX, &prompt, theme.text),
@@ -466,10 +466,7 @@ fn confirmation(review: &Review, (x, y): (u16, u16), painter: &mut Painter<'_>) 
         }
         Some(phrase) => {
             let used = painter.put(x, y, u16::MAX, "[ Cancel ]", chosen(Focus::Cancel));
-            let prompt = match painter.width() >= 60 {
-                true => format!("Type  {phrase}  to confirm: > "),
-                false => format!("Type {phrase}: "),
-            };
+            let prompt = format!("Type  {phrase}  to confirm: > ");
             if review.focus() == Focus::Confirm {
                 head::input(&prompt, review.typed(), "", x + used + 2, y, painter);
             } else {
