@@ -553,6 +553,29 @@ mod tests {
     }
 
     #[test]
+    fn whatever_was_typed_and_sorted_before_what_is_shown_is_what_a_look_at_each_row_leaves() {
+        // The last letters tell them apart: what they begin with, as a number, is the same.
+        let name = |id: u32| format!("Somebody with a long name {:03}", id * 37 % 300);
+        let people: Vec<Person> = (1..=300).map(|id| Person(id, name(id))).collect();
+        let mut list = List::default();
+        for page in people.chunks(70) {
+            list.receive(
+                Page { revision: 1, total: 300, rows: page.to_vec(), next: page.last().map(|row| row.0) },
+                HEIGHT,
+            );
+            list.sort_next(usize::MAX, HEIGHT);
+        }
+        for needle in ["", "S", "so", "NAME", "name 1", "name 12", "name 1", "2", "", "29", "nobody", "n"] {
+            list.filter(needle, HEIGHT);
+            let mut expected: Vec<&Person> =
+                people.iter().filter(|person| name::fold(&person.1).contains(&name::fold(needle))).collect();
+            expected.sort_by_key(|person| &person.1);
+            let shown: Vec<u32> = list.shown_from(0).map(|(person, _)| person.0).collect();
+            assert_eq!(shown, expected.iter().map(|person| person.0).collect::<Vec<_>>(), "{needle:?}");
+        }
+    }
+
+    #[test]
     fn pages_come_as_they_are_scrolled_to_and_the_end_is_reached_in_few() {
         let mut list = List::default();
         assert_eq!(settle(&mut list, 200_000, &[]), 1);
