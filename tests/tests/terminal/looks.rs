@@ -168,7 +168,7 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
     made(&boss, share).await;
     made(&boss, Edit::SetLevel(property, eve, Some(Level::Specific(vec![keep])))).await;
     made(&boss, Edit::MakeLock { name: named("Lid"), scope: LockScope::Doors(vec![den]) }).await;
-    // Eve's own client says what it likes, and what she was refused stands in the audit trail as she sent it.
+    // Eve's own client says what it likes: the audit trail has that she was refused, and not what she would have written.
     let token = site.token(&["operator", "--email", "eve@mail.example"]);
     let patience = Duration::from_secs(20);
     let label = named("Eve's machine");
@@ -179,6 +179,7 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
     assert!(matches!(refused, Err(ManageError::Refused(_))), "{refused:?}");
     let trail = boss.search_audit(AuditSearch { refused: Some(true), ..AuditSearch::newest(9) }).await.unwrap();
     assert!(trail.rows.iter().any(|row| row.name.contains("Eve")), "{trail:?}");
+    assert!(!format!("{trail:?}").contains("owned"), "{trail:?}");
 
     let lock = connect(&site, &serving).await;
     let mut terminal = open(&site, &serving, (24, 80));
@@ -207,6 +208,8 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
         ("3", "Den", ""),
         ("/Den\r\r", "Eve", "q"),
         ("5", "Eve", ""),
+        ("/Eve\r\r", "CONTACT", ""),
+        ("\t", "machine", "q"),
         ("6", "Lid", ""),
         ("7", "Eve", ""),
         (":", "COMMAND", "\x1b"),
