@@ -592,7 +592,7 @@ fn the_help_is_the_chord_table() {
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
  [1 Keys]  4 Logs                             1,331 granted  17 denied a minute
  1800 Main St > Keys                             5 + 1 Keys  4 in use  1 unused
-+-HELP--------------------------------------------------------------- 27 more -+
++-HELP--------------------------------------------------------------- 29 more -+
 | g        give the Key to somebody                                            |
 | r        revoke the Key; what would follow is shown first                    |
 | m        move holders to another Key, codes kept where both have the door    |
@@ -621,7 +621,7 @@ fn the_help_is_the_chord_table() {
         (40, 12),
         r#"
  [up 4ms]  1800 Main St        11:48:55
-──HELP──────────────────────── 37 more ─
+──HELP──────────────────────── 39 more ─
  g        give the Key to somebody
  r        revoke the Key; what would fo…
  m        move holders to another Key, …
