@@ -450,16 +450,22 @@ impl Door<'_> {
     /// The number of a slot's pair.
     #[inline(always)]
     pub fn pair(self, slot: u16) -> u8 {
+        self.from_pair(slot) & 0xF
+    }
+
+    /// The same, and maybe another's in the upper half.
+    #[inline(always)]
+    fn from_pair(self, slot: u16) -> u8 {
         let both = self.bytes[(DOOR_HEAD + usize::from(slot / 2)) % DOOR_WINDOW];
-        (u32::from(both) >> (slot % 2 * 4) & 0xF) as u8
+        both >> (slot % 2 * 4)
     }
 
     /// The numbers of the pairs of these slots, a byte each.
     #[inline(always)]
     pub fn pairs_of(self, slots: &[u16_ule; INLINE_HOLDINGS / 2]) -> u64 {
-        let pair = |slot: u16_ule| u64::from(self.pair(slot.to_native()));
+        let pair = |slot: u16_ule| u64::from(self.from_pair(slot.to_native()));
         let [a, b, c, d] = *slots;
-        pair(a) | pair(b) << 8 | pair(c) << 16 | pair(d) << 24
+        (pair(a) | pair(b) << 8 | pair(c) << 16 | pair(d) << 24) & 0x0F0F_0F0F
     }
 }
 
@@ -671,10 +677,17 @@ impl<'a> View<'a> {
         Ok(view)
     }
 
+    /// What leads whoever has a mobile identity with this hash to their place.
+    #[inline(always)]
+    pub fn displacement(&self, hash: u64) -> &'a u16_ule {
+        let displacements = self.people_displacements;
+        displacements.get(place::bucket(hash, displacements.len())).unwrap_or(const { &u16_ule::from_native(0) })
+    }
+
     /// The place where the person with this hash of a mobile identity stands, if anywhere.
     #[inline(always)]
-    pub fn person_place(&self, hash: u64) -> usize {
-        located(hash, self.people_displacements, self.people.len())
+    pub fn person_place(&self, hash: u64, displacement: &u16_ule) -> usize {
+        place::place(hash, displacement.to_native(), self.people.len())
     }
 
     /// The place of the person with this card, whose hash this is; [`NOWHERE`] where nobody has it.
@@ -724,12 +737,6 @@ impl<'a> View<'a> {
     }
 }
 
-/// Asks for the displacement that a hash needs.
-#[inline(always)]
-pub(super) fn prefetch_displacement(hash: u64, displacements: &[u16_ule]) {
-    prefetch(displacements, place::bucket(hash, displacements.len()));
-}
-
 /// Asks for the line that a hash chooses.
 #[inline(always)]
 pub(super) fn prefetch_home<L>(hash: u64, lines: &[L]) {
@@ -760,12 +767,6 @@ fn probe<L>(lines: &[L], hash: u64, find: impl Fn(&L) -> (u32, bool)) -> u32 {
 #[inline(always)]
 fn chosen(places: impl Iterator<Item = (bool, u32)>) -> u32 {
     places.fold(NOWHERE, |found, (same, place)| select_unpredictable(same, place, found))
-}
-
-#[inline(always)]
-fn located(hash: u64, displacements: &[u16_ule], places: usize) -> usize {
-    let displacement = displacements.get(place::bucket(hash, displacements.len())).map_or(0, |d| d.to_native());
-    place::place(hash, displacement, places)
 }
 
 /// Where the server made the thing that is hashed, a random number, nobody can choose many that fall together; two
@@ -932,7 +933,8 @@ impl View<'_> {
         let known = OCCUPIED | SUSPENDED | SPILLED;
         self.people.iter().enumerate().filter(|(_, person)| person.flags != 0).try_for_each(|(place, person)| {
             ensure(person.flags & OCCUPIED != 0 && person.flags & !known == 0 && person.id.to_native() != 0)?;
-            ensure(self.person_place(hash_mobile(self.hash_key, person.mobile.to_native())) == place)?;
+            let hash = hash_mobile(self.hash_key, person.mobile.to_native());
+            ensure(self.person_place(hash, self.displacement(hash)) == place)?;
             let (at, len) = (person.at.to_native() as usize, person.len.to_native() as usize);
             if person.flags & SPILLED != 0 {
                 ensure(person.count == 0 && person.detailed == 0)?;

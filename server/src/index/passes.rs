@@ -12,13 +12,12 @@ use keyward_protocol::{
     decision::Reason,
     id::{DoorId, KeyId, PersonId},
 };
-use rkyv::rend::unaligned::u32_ule;
+use rkyv::rend::unaligned::{u16_ule, u32_ule};
 
 use super::{
     archive::{
         ALWAYS, ArchivedPersonLine, ArchivedScheduleLine, COLD, CONSTANT_SCHEDULES, CardNumber, Door, INLINE_HOLDINGS,
-        NEVER, NO_CHANGE, NOBODY, OCCUPIED, OWN_SCHEDULES, SORTED, hash_card, hash_mobile, prefetch_displacement,
-        prefetch_home,
+        NEVER, NO_CHANGE, NOBODY, OCCUPIED, OWN_SCHEDULES, SORTED, hash_card, hash_mobile, prefetch_home,
     },
     codes::{Tag, find_live, prefetch_code},
     lookup::{Question, Scope, Shown, ShownKind, Verdict, has_door},
@@ -45,6 +44,8 @@ pub(super) struct Step<'a> {
     key: &'a u32_ule,
     /// Of a mobile identity or a card.
     hash: u64,
+    /// What leads a mobile identity to its place.
+    displacement: &'a u16_ule,
     /// Of a code.
     pub tag: Tag,
     /// The door's.
@@ -67,6 +68,7 @@ impl Step<'_> {
         schedule: &CONSTANT_SCHEDULES[NEVER as usize],
         key: &u32_ule::from_native(0),
         hash: 0,
+        displacement: &u16_ule::from_native(0),
         tag: [0; 16],
         row: 0,
         pairs: 0,
@@ -241,7 +243,8 @@ impl<'a> Step<'a> {
         self.find_door();
         let view = &self.property.view;
         self.hash = hash_mobile(view.hash_key, self.question.shown.mobile().unwrap_or_default());
-        prefetch_displacement(self.hash, view.people_displacements);
+        self.displacement = view.displacement(self.hash);
+        prefetch_line(self.displacement);
     }
 
     #[inline(always)]
@@ -260,7 +263,7 @@ impl<'a> Step<'a> {
 
     #[inline(always)]
     fn find_mobile(&mut self) {
-        let place = self.property.view.person_place(self.hash);
+        let place = self.property.view.person_place(self.hash, self.displacement);
         self.set_person(place as u32);
     }
 
