@@ -11,12 +11,14 @@ use std::{
 
 use crate::{
     access_log::Mode,
-    engine::{self, CutShort, Layout, StartError},
+    disk::CutShort,
+    engine::{self, Layout, StartError},
     identity::Authority,
     net::BindError,
 };
 
 const CUT_SHORT: &str = "a rotation of the root was cut short";
+const AUTHORITY_CUT_SHORT: &str = "a replacement of the authority was cut short";
 
 /// How a setting stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,20 +139,27 @@ fn found(layout: &Layout, all: &mut Report) -> bool {
 fn secrets(layout: &Layout, all: &mut Report) {
     let before = all.0.len();
     is_private(layout.secrets(), 0o700, all);
-    match engine::root_found(layout).map(|found| found.cut_short) {
-        Ok(None) => {}
-        Ok(Some(CutShort::Finished)) => all.note("secrets", CUT_SHORT.to_owned(), "the start finishes it"),
-        Ok(Some(CutShort::Undone)) => {
-            all.note("secrets", CUT_SHORT.to_owned(), "the start undoes it; do it again then")
-        }
+    match engine::root_found(layout) {
+        Ok(found) => cut_short(CUT_SHORT, found.cut_short, all),
         Err(error) => all.wrong("secrets", error.to_string(), ""),
     }
-    match Authority::open(layout.secrets()) {
-        Ok(_) => is_private(&layout.secrets().join("authority.key"), 0o600, all),
+    match Authority::found(layout.secrets()) {
+        Ok(found) => {
+            is_private(&found.key, 0o600, all);
+            cut_short(AUTHORITY_CUT_SHORT, found.cut_short, all);
+        }
         Err(error) => all.wrong("secrets", error.to_string(), "restore the secrets from their backup"),
     }
     if all.0.len() == before {
         all.right("secrets", format!("`{}`, nobody else's to read", layout.secrets().display()));
+    }
+}
+
+fn cut_short(what: &str, cut_short: Option<CutShort>, all: &mut Report) {
+    match cut_short {
+        None => {}
+        Some(CutShort::Finished) => all.note("secrets", what.to_owned(), "the start finishes it"),
+        Some(CutShort::Undone) => all.note("secrets", what.to_owned(), "the start undoes it; do it again then"),
     }
 }
 

@@ -54,6 +54,15 @@ pub enum Verdict {
     NoRoom(usize),
 }
 
+/// What a start makes of a change of several files that was cut short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CutShort {
+    /// It was not in force yet: all is as it was before.
+    Undone,
+    /// It was: what is left to do is done.
+    Finished,
+}
+
 /// Sees each change before it is made and decides about it; for tests.
 pub trait Witness: Send + Sync {
     /// Called before each operation, from whatever thread does it.

@@ -18,12 +18,12 @@ use rand::{SeedableRng, rngs::StdRng};
 use super::{
     Asker, Done, Layout, repair,
     replay::{AllError, Replay},
-    rotation::{self as rotations, CutShort},
+    rotation as rotations,
     trail::{Due, Trail},
     vaults::{Lost, Vaults, VaultsRead},
 };
 use crate::{
-    disk::{Disk, is_no_room},
+    disk::{CutShort, Disk, is_no_room},
     domain::{
         audit::{Acted, Attempt},
         command::Command,

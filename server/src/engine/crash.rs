@@ -10,6 +10,7 @@
 //! beside every state of the shelf.
 
 mod again;
+mod authority;
 mod images;
 mod init;
 mod repair;

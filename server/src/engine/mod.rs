@@ -39,7 +39,7 @@ pub use layout::Layout;
 pub use publisher::{Publisher, Started};
 pub use repair::{Repair, RepairError};
 pub use replay::{PastError, portfolio_at};
-pub use rotation::{CutShort, found as root_found};
+pub use rotation::found as root_found;
 pub use shelf::Keeper;
 pub use vaults::{Lost, VaultsRead};
 pub use verify::{Finding, Severity, verify};

@@ -42,7 +42,7 @@ use crate::{
         directory::{Directory, Portfolio},
         event::{Actor, Cause, Change},
     },
-    identity::Authority,
+    identity::{self, Authority},
     store::{
         journal::{self, AnchorFound, Hash, Journal, JournalError, Lineage, Place, Salvaged},
         record::{Entry, Restored, decode_directory, encode_directory, parts},
@@ -504,8 +504,8 @@ impl Repair {
     }
 
     fn plan_authority(&mut self) {
-        let Err(error) = Authority::open(self.layout.secrets()) else { return };
-        let from_backup = self.backup.as_ref().is_some_and(|backup| Authority::open(backup.secrets()).is_ok());
+        let Err(error) = Authority::found(self.layout.secrets()) else { return };
+        let from_backup = self.backup.as_ref().is_some_and(|backup| Authority::found(backup.secrets()).is_ok());
         self.authority = from_backup;
         match from_backup {
             true => self.steps.push(format!("authority: {error}. The backup's is put in its place")),
@@ -869,10 +869,14 @@ impl Repair {
             moves.take_out(layout, Root::Data, name, aside);
         }
         if let Some(backup) = self.backup.as_ref().filter(|_| self.authority) {
-            for name in ["authority.key", "authority.pem"] {
-                copy(disk, &backup.secrets().join(name), &secrets.join(name))?;
+            // A backup may be of the middle of a replacement.
+            let found = Authority::found(backup.secrets()).map_err(StartError::Authority)?;
+            let [key, certificate, beside @ ..] = identity::FILES;
+            for (from, name) in [(found.key, key), (found.certificate, certificate)] {
+                copy(disk, &from, &secrets.join(name))?;
                 moves.replace(layout, Root::Secrets, name, aside);
             }
+            beside.iter().for_each(|name| moves.take_out(layout, Root::Secrets, name, aside));
         }
         Ok(moves)
     }

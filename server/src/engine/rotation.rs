@@ -21,18 +21,9 @@ use keyward_protocol::id::PortfolioId;
 
 use super::{Layout, books::StartError};
 use crate::{
-    disk::{Disk, parent_of},
+    disk::{CutShort, Disk, parent_of},
     vault::{RootError, RootSecret, Unread},
 };
-
-/// What becomes of a rotation that was cut short.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CutShort {
-    /// The new root is not in force yet: all is as it was before.
-    Undone,
-    /// It is: what is left to do is done.
-    Finished,
-}
 
 /// The root in force, and whether a rotation was cut short.
 pub struct Found {

@@ -15,11 +15,12 @@ use super::{
     Layout,
     books::{StartError, unless_half_done},
     replay::Replay,
-    rotation::{self, CutShort},
+    rotation,
     vaults::Expected,
 };
 use crate::{
     access_log,
+    disk::CutShort,
     domain::directory::{Directory, Portfolio},
     identity::Authority,
     store::{
@@ -193,8 +194,13 @@ fn books(layout: &Layout, report: &mut Report) -> Option<Directory> {
 }
 
 fn secrets(layout: &Layout, report: &mut Report) {
-    match Authority::open(layout.secrets()) {
-        Ok(_) => report.add(Severity::Whole, "authority", "its key and certificate belong together", ""),
+    match Authority::found(layout.secrets()) {
+        Ok(found) => {
+            report.add(Severity::Whole, "authority", "its key and certificate belong together", "");
+            if let Some(cut_short) = found.cut_short {
+                report.add(Severity::Note, "authority", "a replacement of it was cut short", cure_of(cut_short));
+            }
+        }
         Err(error) => {
             let cure = "restore the secrets from their backup; without them locks and operators need new certificates";
             report.add(Severity::Damaged, "authority", error.to_string(), cure);
@@ -223,17 +229,20 @@ fn vaults(layout: &Layout, directory: &Directory, report: &mut Report) {
     }
     if let Some(cut_short) = cut_short {
         let what = "a rotation was cut short: each vault was looked at under the root that is in force";
-        let cure = match cut_short {
-            CutShort::Finished => "the next start finishes it",
-            CutShort::Undone => "the next start undoes it; then do it again",
-        };
-        report.add(Severity::Note, "root", what, cure);
+        report.add(Severity::Note, "root", what, cure_of(cut_short));
     }
     let there = layout.vaults_there("").unwrap_or_default();
     for (_, path) in there.iter().filter(|(id, _)| !directory.portfolios.contains_key(id)) {
         let what = format!("`{}` is no portfolio's: one was being made, or the journal has lost it", path.display());
         let cure = "the next start removes it where the anchor shows that the journal has its end; else keep it";
         report.add(Severity::Note, "vault", what, cure);
+    }
+}
+
+fn cure_of(cut_short: CutShort) -> &'static str {
+    match cut_short {
+        CutShort::Finished => "the next start finishes it",
+        CutShort::Undone => "the next start undoes it; then do it again",
     }
 }
 

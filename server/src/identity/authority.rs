@@ -20,11 +20,17 @@ use x509_parser::pem::{Pem, parse_x509_pem};
 use zeroize::Zeroizing;
 
 use super::Principal;
-use crate::disk::Disk;
+use crate::disk::{CutShort, Disk, is_one_file};
 
 /// The files in the secrets directory.
 const KEY_FILE: &str = "authority.key";
 const CERTIFICATE_FILE: &str = "authority.pem";
+/// Those that stand beside them while the authority is replaced.
+const NEXT_KEY_FILE: &str = "authority.key.next";
+const OLD_KEY_FILE: &str = "authority.key.old";
+const NEXT_CERTIFICATE_FILE: &str = "authority.pem.next";
+/// Every file of an authority, with those of a replacement that was cut short.
+pub const FILES: [&str; 5] = [KEY_FILE, CERTIFICATE_FILE, NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE, OLD_KEY_FILE];
 /// Certificates are valid from a little before they are made: locks' clocks are not ours.
 const BACKDATED_SECONDS: i64 = 15 * 60;
 /// What the server shows is valid from two days before: a lock whose clock is behind must be able to trust it. Whether a
@@ -50,6 +56,18 @@ pub struct Authority {
     /// Earlier authorities whose certificates are still taken, the newest first.
     previous_pem: Vec<String>,
     lineage: String,
+}
+
+/// An authority that stands in a directory, and how.
+pub struct Found {
+    /// The authority in force.
+    pub authority: Authority,
+    /// The file with its key.
+    pub key: PathBuf,
+    /// The file with its certificate, the cross certificate and the authorities before.
+    pub certificate: PathBuf,
+    /// What a start makes of a replacement that was cut short, where one was.
+    pub cut_short: Option<CutShort>,
 }
 
 /// Why there is no authority, or no certificate from it.
@@ -170,23 +188,71 @@ impl Authority {
         Ok(Authority { issuer, certificate_pem, cross_pem: None, previous_pem: Vec::new(), lineage })
     }
 
-    /// Opens the authority in `directory`. A replacement that a crash cut off is finished: its files are all there before
-    /// the first of them takes its place.
+    /// Opens the authority in `directory`. A replacement that was cut short is finished or undone first, and what it left
+    /// of the other key is destroyed.
     pub fn open(directory: &Path) -> Result<Authority, AuthorityError> {
-        let (key_path, certificate_path) = (directory.join(KEY_FILE), directory.join(CERTIFICATE_FILE));
-        let key_pem = Zeroizing::new(read(&key_path)?);
-        let key = KeyPair::from_pem(&key_pem).map_err(|_| AuthorityError::Damaged(key_path))?;
-        let next = directory.join(next_of(CERTIFICATE_FILE));
-        match Authority::of(key, &certificate_path) {
-            Err(AuthorityError::Damaged(_)) if next.exists() => {
-                let key = KeyPair::from_pem(&key_pem).map_err(|_| AuthorityError::Damaged(next.clone()))?;
-                let authority = Authority::of(key, &next)?;
-                rename(&next, &certificate_path)?;
-                sync_directory(&Disk::new(), directory)?;
-                Ok(authority)
-            }
-            opened => opened,
+        Authority::open_at(&Disk::new(), directory)
+    }
+
+    /// [`Authority::open`], with the disk as an argument.
+    pub fn open_at(disk: &Disk, directory: &Path) -> Result<Authority, AuthorityError> {
+        let Found { authority, key, certificate, cut_short } = Authority::found(directory)?;
+        if cut_short.is_none() {
+            return Ok(authority);
         }
+        let own_key = directory.join(KEY_FILE);
+        for (from, to) in [(&key, &own_key), (&certificate, &directory.join(CERTIFICATE_FILE))] {
+            if from != to {
+                rename(disk, from, to)?;
+                sync_directory(disk, directory)?;
+            }
+        }
+        for name in [NEXT_KEY_FILE, OLD_KEY_FILE] {
+            destroy(disk, &directory.join(name), &own_key)?;
+        }
+        let next = directory.join(NEXT_CERTIFICATE_FILE);
+        if next.exists() {
+            disk.remove(&next).map_err(|source| AuthorityError::File { path: next, source })?;
+        }
+        sync_directory(disk, directory)?;
+        Ok(authority)
+    }
+
+    /// The authority in `directory` as a start would have it. Changes nothing.
+    pub fn found(directory: &Path) -> Result<Found, AuthorityError> {
+        let at = |name| directory.join(name);
+        // In this order: a key in its own place is in force, with whichever certificate is its. The other pairs are there
+        // between the two renames of a replacement, when nothing has the key's name, or nothing whole.
+        let pairs = [
+            (KEY_FILE, CERTIFICATE_FILE),
+            (KEY_FILE, NEXT_CERTIFICATE_FILE),
+            (NEXT_KEY_FILE, NEXT_CERTIFICATE_FILE),
+            (OLD_KEY_FILE, CERTIFICATE_FILE),
+        ];
+        let mut why = None;
+        for (key, certificate) in pairs {
+            match Authority::read(&at(key), &at(certificate)) {
+                Ok(authority) => {
+                    let is_new = certificate == NEXT_CERTIFICATE_FILE
+                        || (at(OLD_KEY_FILE).exists() && !is_one_file(&at(key), &at(OLD_KEY_FILE)));
+                    let is_left =
+                        || [NEXT_KEY_FILE, OLD_KEY_FILE, NEXT_CERTIFICATE_FILE].iter().any(|name| at(name).exists());
+                    let cut_short = match is_new {
+                        true => Some(CutShort::Finished),
+                        false => is_left().then_some(CutShort::Undone),
+                    };
+                    return Ok(Found { authority, key: at(key), certificate: at(certificate), cut_short });
+                }
+                Err(error) => _ = why.get_or_insert(error),
+            }
+        }
+        Err(why.unwrap_or_else(|| AuthorityError::Damaged(at(KEY_FILE))))
+    }
+
+    fn read(key: &Path, certificate: &Path) -> Result<Authority, AuthorityError> {
+        let pem = Zeroizing::new(read(key)?);
+        let found = KeyPair::from_pem(&pem).map_err(|_| AuthorityError::Damaged(key.to_owned()))?;
+        Authority::of(found, certificate)
     }
 
     /// The authority with this key, whose certificate is the first in a file: after it the cross certificate, where there
@@ -215,7 +281,20 @@ impl Authority {
 
     /// Puts a new authority in this one's place in `directory`, whose key is gone then. Clients that know this one find
     /// their way to the new one, and learn of it when they renew.
+    ///
+    /// After an error either may be in force in `directory`. This one may go on being used, since both take what it signed,
+    /// and doing it again finishes what was begun: where the new one was in force, that is the result.
     pub fn rotate(&self, directory: &Path, now: Moment) -> Result<Authority, AuthorityError> {
+        self.rotate_at(&Disk::new(), directory, now)
+    }
+
+    /// [`Authority::rotate`], with the disk as an argument.
+    pub fn rotate_at(&self, disk: &Disk, directory: &Path, now: Moment) -> Result<Authority, AuthorityError> {
+        let there = Authority::open_at(disk, directory)?;
+        if there.certificate_pem != self.certificate_pem {
+            let is_next = there.previous_pem.first() == Some(&self.certificate_pem);
+            return if is_next { Ok(there) } else { Err(AuthorityError::Damaged(directory.join(CERTIFICATE_FILE))) };
+        }
         let begun = not_before(&self.certificate_pem).ok_or(AuthorityError::Validity)?;
         if self.cross_pem.is_some() && now < begun.plus_seconds(BACKDATED_SECONDS + 86_400) {
             return Err(AuthorityError::TooSoon);
@@ -236,19 +315,32 @@ impl Authority {
         (params.not_before, params.not_after) = root_bounds;
         let previous_pem = still_taken(&[vec![self.certificate_pem.clone()], self.previous_pem.clone()].concat(), now);
         let whole = [vec![certificate_pem.clone(), cross_pem.clone()], previous_pem.clone()].concat().concat();
-        let (next_key, next) = (directory.join(next_of(KEY_FILE)), directory.join(next_of(CERTIFICATE_FILE)));
-        for leftover in [&next_key, &next] {
-            _ = fs::remove_file(leftover);
-        }
-        write_new(&Disk::new(), &next, whole.as_bytes())?;
-        write_new(&Disk::new(), &next_key, Zeroizing::new(key.serialize_pem()).as_bytes())?;
-        sync_directory(&Disk::new(), directory)?;
-        rename(&next_key, &directory.join(KEY_FILE))?;
-        sync_directory(&Disk::new(), directory)?;
-        rename(&next, &directory.join(CERTIFICATE_FILE))?;
-        sync_directory(&Disk::new(), directory)?;
+        let written = self.put_in_place(disk, directory, &whole, &Zeroizing::new(key.serialize_pem()));
+        written.inspect_err(|_| {
+            // A key that never came into force is not left lying about, where the disk still lets it be removed.
+            if Authority::found(directory).is_ok_and(|found| found.cut_short == Some(CutShort::Undone)) {
+                _ = Authority::open_at(disk, directory);
+            }
+        })?;
         let (issuer, lineage) = (Issuer::new(params, key), self.lineage.clone());
         Ok(Authority { issuer, certificate_pem, cross_pem: Some(cross_pem), previous_pem, lineage })
+    }
+
+    /// Everything stands beside before the first file takes its place, and at each moment one of the two authorities is
+    /// there whole. The key before is destroyed last.
+    fn put_in_place(&self, disk: &Disk, directory: &Path, certificates: &str, key: &str) -> Result<(), AuthorityError> {
+        let at = |name| directory.join(name);
+        write_new(disk, &at(NEXT_CERTIFICATE_FILE), certificates.as_bytes())?;
+        write_new(disk, &at(NEXT_KEY_FILE), key.as_bytes())?;
+        sync_directory(disk, directory)?;
+        for (from, to) in
+            [(KEY_FILE, OLD_KEY_FILE), (NEXT_KEY_FILE, KEY_FILE), (NEXT_CERTIFICATE_FILE, CERTIFICATE_FILE)]
+        {
+            rename(disk, &at(from), &at(to))?;
+            sync_directory(disk, directory)?;
+        }
+        destroy(disk, &at(OLD_KEY_FILE), &at(KEY_FILE))?;
+        sync_directory(disk, directory)
     }
 
     /// The authority's certificate: all that a client needs to know the server by.
@@ -365,12 +457,24 @@ fn to_pem(pem: &Pem) -> String {
     format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
 }
 
-fn next_of(file: &str) -> String {
-    format!("{file}.next")
+fn rename(disk: &Disk, from: &Path, to: &Path) -> Result<(), AuthorityError> {
+    disk.rename(from, to).map_err(|source| AuthorityError::File { path: to.to_owned(), source })
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), AuthorityError> {
-    fs::rename(from, to).map_err(|source| AuthorityError::File { path: to.to_owned(), source })
+/// Overwrites a key that is not in force with zeros and removes it, where there is one. What the storage below keeps of it
+/// is beyond a program's reach. A further name of the key in force, which half of a rename leaves, is only removed.
+fn destroy(disk: &Disk, path: &Path, in_force: &Path) -> Result<(), AuthorityError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let overwrite = || {
+        let file = disk.open(path)?;
+        file.write_at(0, &vec![0; usize::try_from(file.length()?).unwrap_or(0)])?;
+        file.sync()
+    };
+    let overwritten = if is_one_file(path, in_force) { Ok(()) } else { overwrite() };
+    let destroyed = overwritten.and_then(|()| disk.remove(path));
+    destroyed.map_err(|source| AuthorityError::File { path: path.to_owned(), source })
 }
 
 /// Whether a public key is one that can be certified: P-256, as DER SubjectPublicKeyInfo.
@@ -592,10 +696,10 @@ mod tests {
         let later = NOW.plus_seconds(10 * 86_400);
         let before = fs::read(secrets.join(CERTIFICATE_FILE)).unwrap();
         let third = opened.rotate(&secrets, later).unwrap();
-        fs::rename(secrets.join(CERTIFICATE_FILE), secrets.join(next_of(CERTIFICATE_FILE))).unwrap();
+        fs::rename(secrets.join(CERTIFICATE_FILE), secrets.join(NEXT_CERTIFICATE_FILE)).unwrap();
         fs::write(secrets.join(CERTIFICATE_FILE), before).unwrap();
         assert_eq!(Authority::open(&secrets).unwrap().certificate_pem(), third.certificate_pem());
-        assert!(!secrets.join(next_of(CERTIFICATE_FILE)).exists());
+        assert!(!secrets.join(NEXT_CERTIFICATE_FILE).exists());
         assert_eq!(Authority::open(&secrets).unwrap().taken_pem(later).len(), 3);
     }
 

@@ -7,6 +7,6 @@ mod authority;
 mod principal;
 mod tls;
 
-pub use authority::{Authority, AuthorityError, Issued, Subject, Validity};
+pub use authority::{Authority, AuthorityError, FILES, Found, Issued, Subject, Validity};
 pub use authority::{holds, verify_signature};
 pub use principal::{Principal, PrincipalError, Proof, sha256};

@@ -22,7 +22,7 @@ use crate::{
         event::{Actor, Cause},
     },
     engine::{Done, Engine},
-    identity::{Authority, sha256},
+    identity::{Authority, AuthorityError, sha256},
     net::Handle,
 };
 
@@ -195,7 +195,10 @@ fn lock_scope(portfolio: &Portfolio, property: &str, doors: &[String]) -> Result
 fn rotate_authority(administrator: &Administrator) -> Answer {
     let now: Moment = (administrator.clock)();
     let before = administrator.authority.load_full();
-    let rotated = before.rotate(&administrator.secrets, now).map_err(|error| error.to_string())?;
+    let rotated = before.rotate(&administrator.secrets, now).map_err(|error| match error {
+        AuthorityError::File { .. } => format!("{error}. Do it again: what was begun is finished or undone then"),
+        error => error.to_string(),
+    })?;
     if let Some(connections) = &administrator.connections {
         let tls = rotated.server_tls(now).map_err(|error| error.to_string())?;
         connections.set_tls(tls).map_err(|error| error.to_string())?;

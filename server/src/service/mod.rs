@@ -159,7 +159,7 @@ impl Server {
         for damage in &opened.damage {
             tracing::warn!(?damage, "a part of the access log can't be read");
         }
-        let authority = Authority::open(layout.secrets())?;
+        let authority = Authority::open_at(&medium.disk, layout.secrets())?;
         let tls = authority.server_tls(now)?;
         let authority = Arc::new(ArcSwap::from_pointee(authority));
         let listener = Listener::bind(net::Config { address: options.address, tls, limits: Limits::default() })?;

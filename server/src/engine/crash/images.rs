@@ -86,10 +86,9 @@ impl Image {
     }
 
     pub fn lay_out(&self, root: &Path) {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        fs::create_dir_all(root).unwrap();
-        for directory in &self.directories {
-            fs::create_dir_all(root.join(directory)).unwrap();
+        use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+        for directory in std::iter::once(Path::new("")).chain(self.directories.iter().map(PathBuf::as_path)) {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(root.join(directory)).unwrap();
         }
         for (name, bytes) in &self.files {
             let options = &mut fs::OpenOptions::new();

@@ -3,7 +3,11 @@
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use super::*;
-use crate::{disk::Disk, engine::rotation, vault::RevealError};
+use crate::{
+    disk::{CutShort, Disk},
+    engine::rotation,
+    vault::RevealError,
+};
 
 const NOW: &str = "2026-11-23T11:00:00-05:00";
 
