@@ -19,7 +19,7 @@ use super::{super::*, Mark};
 use crate::{
     access_log::{self, AccessLog, Batch, CredentialKind, Mode, Record, Span, Who},
     disk::Disk,
-    domain::{directory::Portfolio, site::Site},
+    domain::{directory::Portfolio, joining::Joiner, site::Site},
     index::lookup::{Question, Scope, Shown, Verdict, check_batch},
     progress::Progress,
     store::record::encode_directory,
@@ -44,6 +44,8 @@ pub(super) enum Step {
     Attempts(u32),
     /// A carrier of the server.
     Carrier(&'static str),
+    /// A key joins by the token of this secret.
+    Join(u8),
     /// A carrier's new identity.
     Renew(&'static str),
     /// A further portfolio, like the first but for its name.
@@ -129,6 +131,12 @@ const A: KeyId = KeyId(1);
 const B: KeyId = KeyId(2);
 const MAIN: PropertyId = PropertyId(1);
 
+/// Of this secret's hash, for Ana.
+fn token(secret: u8, portfolio: &Portfolio) -> Command {
+    let party = Party::Operator(who(portfolio, ANA));
+    Command::MakeToken { party, hash: [secret; 32], until: begin().plus_seconds(24 * HOUR) }
+}
+
 fn give(key: KeyId, person: PersonId) -> Command {
     Command::Give { key, person, may_share: Some(true), period: Period::default() }
 }
@@ -150,7 +158,7 @@ fn key(name: &str, doors: &[u32]) -> KeySpec {
 
 /// Each session ends in order and the next one starts from the files.
 pub(super) fn sessions() -> Vec<Session> {
-    use Step::{Attempts, Carrier, Change, Elsewhere, Later, Portfolio, Renew, Rotate};
+    use Step::{Attempts, Carrier, Change, Elsewhere, Join, Later, Portfolio, Renew, Rotate};
     vec![
         vec![
             Change(|p| vec![give(B, who(p, ANA))]),
@@ -170,6 +178,10 @@ pub(super) fn sessions() -> Vec<Session> {
             Attempts(1),
             // C3: codes end.
             Change(|p| vec![Command::Revoke { key: A, person: who(p, TRACY) }]),
+            // Each alone: where a disk is full in between, one that is there can't be made again.
+            Change(|p| vec![token(7, p)]),
+            Change(|p| vec![token(8, p)]),
+            Join(7),
             Portfolio("Pine"),
             Change(|p| vec![Command::Suspend(who(p, ANA), true)]),
             Attempts(5),
@@ -181,6 +193,8 @@ pub(super) fn sessions() -> Vec<Session> {
                 let lockdown = *p.properties[&MAIN].lockdowns.keys().next().unwrap();
                 vec![Command::LiftLockdown(MAIN, lockdown), Command::Suspend(who(p, ANA), false)]
             }),
+            Join(8),
+            Change(|_| vec![Command::DisableIdentity(IdentityId(1), true)]),
             Carrier("UPS"),
             // C3, in the other portfolio.
             Elsewhere(|p| vec![Command::Revoke { key: A, person: who(p, TRACY) }]),
@@ -298,9 +312,7 @@ impl<M: Fn(Mark)> Play<M> {
         let publisher = Publisher::new(&books, self.now(), (1, 2), keeper);
         let now = Arc::clone(&self.now);
         let clock: Clock = Arc::new(move || Moment::from_micros(now.load(Ordering::SeqCst)));
-        // Without the hook of a panic: a server that ends is what this is about.
-        let (engine, running) =
-            Engine::start_with(books, publisher, clock, |_| std::panic::resume_unwind(Box::new("a write failed")));
+        let (engine, running) = Engine::start(books, publisher, clock);
         // Whatever is answered comes after the codes are there.
         _ = engine.reveal(PORTFOLIO, CodeId::NONE);
         Ok(Server { engine, running: Some(running), log })
@@ -318,6 +330,12 @@ impl<M: Fn(Mark)> Play<M> {
             }
             Step::Carrier(name) => {
                 server.engine.make_carrier(name).map_err(|_| Stopped::Ended)?;
+                self.note(server)
+            }
+            Step::Join(secret) => {
+                let role = Party::Operator(PersonId(1)).as_str().to_owned();
+                let joiner = Joiner { token: [*secret; 32], role, key: [!*secret; 32], label: "a laptop".to_owned() };
+                server.engine.join(PORTFOLIO, joiner, None).map_err(|refusal| stopped_by(&refusal))?;
                 self.note(server)
             }
             Step::Renew(name) => {
