@@ -241,6 +241,30 @@ fn a_start_that_cannot_be_says_why_and_what_to_do() {
     serving.terminate();
 }
 
+/// A write that fails ends the process at once, without another word on the disk; what it acknowledged is there.
+// K3
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_whose_write_fails_is_aborted_and_loses_nothing() {
+    use std::os::unix::process::ExitStatusExt;
+    let site = Site::new("1800-main-st.toml", "1800 Main St");
+    let dana = site.operator("dana@harbor.example");
+    let serving = site.serve();
+    let operator = Connection::connect(serving.address, &dana, Duration::from_secs(10)).await.unwrap();
+    let people = operator.people(None, Rows { search: "tracy@mail.example".to_owned(), ..Rows::all() }).await.unwrap();
+    // The anchor stands there and is written within a second of a change.
+    let layout = Layout::new(&site.data());
+    let away = site.root.join("away");
+    fs::rename(layout.secrets(), &away).unwrap();
+    let done = operator.carry_out(Edit::Suspend(people.rows[0].id, true), None).await.unwrap();
+    let (status, told) = tokio::task::spawn_blocking(|| serving.ended()).await.unwrap();
+    assert_eq!(status.signal(), Some(6), "{status}");
+    assert!(told.contains("the server stops, nothing acknowledged is lost"), "{told}");
+    fs::rename(&away, layout.secrets()).unwrap();
+    let (books, report) = Books::open(&layout).unwrap();
+    assert_eq!(books.directory().portfolios[&PortfolioId(1)].revision, done.revision);
+    assert!(report.lost.is_empty(), "{report:?}");
+}
+
 // K3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repaired_server_serves_what_it_said() {

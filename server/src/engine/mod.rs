@@ -196,10 +196,10 @@ pub struct Running {
 impl Engine {
     /// Starts the writer's thread with books that were opened. It begins with the vaults, where they were not read yet.
     pub fn start(books: Books, publisher: Publisher, clock: Clock) -> (Engine, Running) {
-        Engine::start_with(books, publisher, clock, end_the_process)
+        Engine::start_with(books, publisher, clock, ON_FAILED_WRITE)
     }
 
-    /// [`Engine::start`] where something else happens after a failed write; a test can't end its process.
+    /// [`Engine::start`] where something else happens after a failed write.
     fn start_with(books: Books, publisher: Publisher, clock: Clock, failed: Failed) -> (Engine, Running) {
         // The standard library's: what waits there when the engine ends is dropped with it, and so whoever waits for a
         // reply is told. A bounded channel of crossbeam keeps it for as long as anybody could send.
@@ -613,11 +613,25 @@ impl Writer {
 /// What happens after a failed write, before anybody who waits is told anything.
 type Failed = fn(&WriteError) -> !;
 
+#[cfg(not(test))]
+const ON_FAILED_WRITE: Failed = end_the_process;
+/// A test that fails drops its data beneath the server that it started: that ends this server and no other test. That a
+/// real one ends its process is seen from outside it.
+#[cfg(test)]
+const ON_FAILED_WRITE: Failed = end_the_engine;
+
 /// What is on disk is the truth, and a start finds it.
+#[cfg(not(test))]
 fn end_the_process(error: &WriteError) -> ! {
     tracing::error!(%error, "the disk refused a write: the server stops, nothing acknowledged is lost");
     eprintln!("keyward-server: {error}: the server stops, nothing acknowledged is lost");
     std::process::abort()
+}
+
+/// Without the hook of a panic: nothing is wrong with the engine.
+#[cfg(test)]
+fn end_the_engine(error: &WriteError) -> ! {
+    std::panic::resume_unwind(Box::new(error.to_string()))
 }
 
 #[cfg(test)]

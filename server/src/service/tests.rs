@@ -120,6 +120,24 @@ async fn ask(connection: &Connection, door: u32, credential: Credential) -> Outc
     connection.check(DoorId(door), credential).await.outcome
 }
 
+/// It drops its data beneath a server that runs, which then can't write: that ends neither the other tests nor their
+/// process.
+#[test]
+fn a_test_that_fails_fails_alone() {
+    let failed = std::thread::spawn(|| {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (_, server) = fresh().await;
+            let tracy = server.person(TRACY);
+            server.inside.engine.run(PORTFOLIO, Actor::Administrator, Command::Suspend(tracy, true)).unwrap();
+            // Without the hook of a panic: nothing is wrong.
+            std::panic::resume_unwind(Box::new("what it expects is not there"))
+        })
+    });
+    let why = failed.join().unwrap_err();
+    assert_eq!(why.downcast_ref(), Some(&"what it expects is not there"));
+}
+
 // U1, L1, G5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grant_revoke_and_the_very_next_check_is_denied_and_all_of_it_is_logged() {

@@ -6,10 +6,10 @@ use std::{
     io::{BufRead, BufReader},
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     sync::atomic::{AtomicU64, Ordering},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use keyward_protocol::{
@@ -176,6 +176,16 @@ impl Serving {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Waits until it ends by itself; how it did, and what it told all the while.
+    pub fn ended(mut self) -> (ExitStatus, String) {
+        let until = Instant::now() + Duration::from_secs(60);
+        while self.child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < until, "the server goes on");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (self.child.wait().unwrap(), self.telling.take().unwrap().join().unwrap())
     }
 
     /// Stops it in order; what it told all the while.
