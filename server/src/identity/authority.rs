@@ -40,19 +40,23 @@ const SERVER_BACKDATED_SECONDS: i64 = 2 * 86_400;
 const AUTHORITY_SECONDS: i64 = 20 * 365 * 86_400;
 /// Certificates of an authority that was replaced are taken for so long: a lock's 90 days, and 180 to renew in.
 const REPLACED_SECONDS: i64 = 270 * 86_400;
+/// A client's library follows no longer way from a certificate to what it trusts.
+const SHOWN_MAX: usize = 6;
 /// `keyward authority LINEAGE` is the authority's name; one that took another's place has its beginning after it.
 const COMMON_NAME: &str = "keyward authority ";
 
 /// The authority of one server, whose key never leaves its secrets directory.
 ///
 /// One that took another's place is signed by that one too: the server shows this *cross certificate*, so that clients
-/// which know the earlier authority only find the way to this one, and learn of it when they renew. Certificates of an
-/// earlier authority are taken for as long as one of them may still be renewed.
+/// which know the earlier authority only find the way to this one, and learn of it when they renew. It shows those before
+/// it as well, for clients that slept through several. Certificates of an earlier authority are taken for as long as one of
+/// them may still be renewed.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate_pem: String,
-    /// This authority's key, certified by the one before; `None` for the first.
-    cross_pem: Option<String>,
+    /// This authority's key, certified by the one before; then that one's, certified by the one before it, and so on. None
+    /// for the first.
+    crosses_pem: Vec<String>,
     /// Earlier authorities whose certificates are still taken, the newest first.
     previous_pem: Vec<String>,
     lineage: String,
@@ -185,7 +189,7 @@ impl Authority {
         write_new(disk, &directory.join(CERTIFICATE_FILE), certificate_pem.as_bytes())?;
         sync_directory(disk, directory)?;
         let (issuer, lineage) = (Issuer::new(params, key), lineage.to_owned());
-        Ok(Authority { issuer, certificate_pem, cross_pem: None, previous_pem: Vec::new(), lineage })
+        Ok(Authority { issuer, certificate_pem, crosses_pem: Vec::new(), previous_pem: Vec::new(), lineage })
     }
 
     /// Opens the authority in `directory`. A replacement that was cut short is finished or undone first, and what it left
@@ -255,8 +259,8 @@ impl Authority {
         Authority::of(found, certificate)
     }
 
-    /// The authority with this key, whose certificate is the first in a file: after it the cross certificate, where there
-    /// is one, and the authorities before.
+    /// The authority with this key, whose certificate is the first in a file: after it the cross certificates, where there
+    /// are any, and the authorities before.
     fn of(key: KeyPair, path: &Path) -> Result<Authority, AuthorityError> {
         let damaged = || AuthorityError::Damaged(path.to_owned());
         let text = read(path)?;
@@ -271,12 +275,15 @@ impl Authority {
         let lineage = name.and_then(|name| name.strip_prefix(COMMON_NAME)).ok_or_else(damaged)?;
         let lineage = lineage.split(' ').next().unwrap_or_default().to_owned();
         check_lineage(&lineage)?;
-        let mut rest = rest.iter().map(to_pem);
-        let cross_pem = rest.next();
+        // An authority is signed by itself, a cross certificate by the one before.
+        let is_cross = |pem: &Pem| pem.parse_x509().is_ok_and(|found| found.subject() != found.issuer());
+        let (crosses, previous): (Vec<&Pem>, Vec<&Pem>) = rest.iter().partition(|pem| is_cross(pem));
+        let (crosses_pem, previous_pem) =
+            (crosses.into_iter().map(to_pem).collect(), previous.into_iter().map(to_pem).collect());
         let mut params = authority_params(&lineage);
         params.distinguished_name = named(name.unwrap_or_default());
         let (issuer, certificate_pem) = (Issuer::new(params, key), to_pem(own));
-        Ok(Authority { issuer, certificate_pem, cross_pem, previous_pem: rest.collect(), lineage })
+        Ok(Authority { issuer, certificate_pem, crosses_pem, previous_pem, lineage })
     }
 
     /// Puts a new authority in this one's place in `directory`, whose key is gone then. Clients that know this one find
@@ -296,7 +303,7 @@ impl Authority {
             return if is_next { Ok(there) } else { Err(AuthorityError::Damaged(directory.join(CERTIFICATE_FILE))) };
         }
         let begun = not_before(&self.certificate_pem).ok_or(AuthorityError::Validity)?;
-        if self.cross_pem.is_some() && now < begun.plus_seconds(BACKDATED_SECONDS + 86_400) {
+        if !self.crosses_pem.is_empty() && now < begun.plus_seconds(BACKDATED_SECONDS + 86_400) {
             return Err(AuthorityError::TooSoon);
         }
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
@@ -311,10 +318,16 @@ impl Authority {
         let long_ago = now.plus_seconds(-SERVER_BACKDATED_SECONDS);
         let root_bounds = (params.not_before, params.not_after);
         (params.not_before, _) = bounds(Validity { now: long_ago, seconds: AUTHORITY_SECONDS })?;
+        // Those that take its place in turn stand below it.
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let cross_pem = params.signed_by(&key, &self.issuer)?.pem();
+        params.is_ca = authority_params(&self.lineage).is_ca;
         (params.not_before, params.not_after) = root_bounds;
         let previous_pem = still_taken(&[vec![self.certificate_pem.clone()], self.previous_pem.clone()].concat(), now);
-        let whole = [vec![certificate_pem.clone(), cross_pem.clone()], previous_pem.clone()].concat().concat();
+        // One that nobody's way leads over any more goes with the authority that signed it.
+        let mut crosses_pem = [vec![cross_pem], self.crosses_pem.clone()].concat();
+        crosses_pem.truncate(previous_pem.len());
+        let whole = [vec![certificate_pem.clone()], crosses_pem.clone(), previous_pem.clone()].concat().concat();
         let written = self.put_in_place(disk, directory, &whole, &Zeroizing::new(key.serialize_pem()));
         written.inspect_err(|_| {
             // A key that never came into force is not left lying about, where the disk still lets it be removed.
@@ -323,7 +336,7 @@ impl Authority {
             }
         })?;
         let (issuer, lineage) = (Issuer::new(params, key), self.lineage.clone());
-        Ok(Authority { issuer, certificate_pem, cross_pem: Some(cross_pem), previous_pem, lineage })
+        Ok(Authority { issuer, certificate_pem, crosses_pem, previous_pem, lineage })
     }
 
     /// Everything stands beside before the first file takes its place, and at each moment one of the two authorities is
@@ -356,13 +369,15 @@ impl Authority {
         Ok(super::sha256(certificate.public_key().raw))
     }
 
-    /// What the server shows beside its own certificate: this authority, or the one before and this one as certified by
-    /// it. So clients that trust either, and tokens that name either, find their way.
+    /// What the server shows beside its own certificate: this authority, or this one as certified by the one before, that
+    /// one by the one before it, and so on to the earliest. So clients that trust any of them, and tokens that name any,
+    /// find their way.
     pub(super) fn shown_pem(&self) -> Vec<&str> {
-        match (&self.cross_pem, self.previous_pem.first()) {
-            (Some(cross), Some(previous)) => vec![cross, previous],
-            _ => vec![&self.certificate_pem],
-        }
+        let crosses = self.crosses_pem.get(..SHOWN_MAX).unwrap_or(&self.crosses_pem);
+        // What stood in the file of an earlier release ends with a younger one than the earliest.
+        let earliest = crosses.len().checked_sub(1).and_then(|last| self.previous_pem.get(last));
+        let earliest = earliest.unwrap_or(&self.certificate_pem);
+        crosses.iter().chain([earliest]).map(String::as_str).collect()
     }
 
     /// The authorities whose certificates are taken: this one, and those before it as long as one of theirs may be
@@ -711,7 +726,7 @@ mod tests {
         for authority in [&first, &second] {
             let (server, _) = authority.issue_server(NOW).unwrap();
             // An anchor's own validity is not looked at; what stands between it and the server's is.
-            let between = authority.cross_pem.as_ref().map(|pem| der(pem));
+            let between = authority.crosses_pem.iter().map(|pem| der(pem));
             for shown in std::iter::once(server).chain(between) {
                 let validity = x509_parser::parse_x509_certificate(&shown).unwrap().1.validity().clone();
                 for hours in [-47, -2, 0, 2, 24 * 365] {

@@ -143,9 +143,10 @@ impl Joined {
         if restored.authority.certificate_pem() != in_force || restored.cut_short.is_some() {
             return Err("a backup of that moment restores something else".to_owned());
         }
-        // Replacing it works, once a day has gone.
+        // Replacing it works, once a day has gone; and still everybody goes on.
         let again = restored.authority.rotate(layout.secrets(), clock::now().plus_seconds(2 * DAY));
-        again.map(drop).map_err(|error| format!("it can't be replaced any more: {error}"))
+        again.map_err(|error| format!("it can't be replaced any more: {error}"))?;
+        run(with_server(&layout, async |inside| self.all_go_on(&inside).await))?
     }
 
     /// The key of the authority in force is the only one below the secrets and the data.

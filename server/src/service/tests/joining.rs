@@ -238,6 +238,35 @@ async fn another_authority_takes_over_without_a_visit() {
     server.stop().await;
 }
 
+/// Locks renew after thirty days, and an authority may be replaced every day.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_slept_through_several_authorities_still_finds_the_way() {
+    const DAY: i64 = 86_400;
+    let dir = tempfile::tempdir().unwrap();
+    let site = Site::parse("site.toml", crate::testing::SITE).unwrap();
+    let begun = clock::now().plus_seconds(-20 * DAY);
+    let layout = init(&dir.path().join("data"), &site, begun).unwrap();
+    let server = start(&layout).await;
+    let lock = server.lock_id();
+    let joined = server.joined(Party::Lock(lock)).await;
+    let old_token = server.token(Party::Operator(ANA));
+    server.stop().await;
+    for replaced in 1..=6 {
+        let authority = Authority::open(layout.secrets()).unwrap();
+        authority.rotate(layout.secrets(), begun.plus_seconds(replaced * 2 * DAY)).unwrap();
+        let server = start(&layout).await;
+        let connection = connect(&server, &joined.identity).await;
+        assert_eq!(ask(&connection, 1, server.mobile(TRACY)).await, Outcome::Granted, "{replaced}");
+        let renewed = renew(server.inside.address, &joined.identity, PATIENCE).await.unwrap();
+        let connection = connect(&server, &renewed.identity).await;
+        assert_eq!(ask(&connection, 1, server.mobile(TRACY)).await, Outcome::Granted, "{replaced}");
+        if replaced == 6 {
+            server.join(&old_token, JoinAs::Operator).await.unwrap();
+        }
+        server.stop().await;
+    }
+}
+
 // M6 M7
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_administrator_makes_tokens_lists_and_disables_through_the_socket() {
