@@ -15,7 +15,7 @@ use keyward_protocol::{entry::*, id::*, time::Moment};
 use keyward_server::{
     access_log::{self, AccessLog, Batch, Config, CredentialKind, Mode, Outcome, Record, Span, Who},
     domain::{directory::Directory, event::Actor, site::Site},
-    engine::{Books, Keeper, Layout, Publisher, Severity, verify},
+    engine::{Books, Keeper, Layout, Publisher, Repair, Severity, verify},
 };
 use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 
@@ -190,7 +190,7 @@ fn damage_is_found_and_never_a_silent_wrong_answer() {
     assert!(whole.iter().all(|finding| finding.severity == Severity::Whole), "{whole:#?}");
     let mut random = StdRng::seed_from_u64(seed);
     let mut refused = 0;
-    let (mut lost, mut unnoticed, mut missing) = (0, 0, 0);
+    let (mut lost, mut unnoticed, mut missing, mut mended) = (0, 0, 0, 0);
     for kind in ["journal", "snapshot", "vault", "log", "open log", "log anchor", "anchor", "index"] {
         // Most of a small vault is room for its header.
         let faults = if kind == "vault" { faults * 3 } else { faults };
@@ -231,10 +231,16 @@ fn damage_is_found_and_never_a_silent_wrong_answer() {
                             "{context}: codes are lost, and verify knows nothing of it"
                         );
                     }
-                    if log_is_right_or_told(&layout, &server, books.lineage(), &context) {
+                    let lineage = books.lineage();
+                    if log_is_right_or_told(&layout, &server, lineage, &context) {
                         missing += 1;
                         assert_eq!(worst, Severity::Damaged, "{context}: records are missing, and verify is at ease");
                     }
+                    drop(books);
+                    if kind.contains("log") {
+                        mended += u64::from(log_is_mended(&layout, &server, lineage, &context));
+                    }
+                    let (books, _) = Books::open(&layout).unwrap();
                     if kind == "index" {
                         index_is_right(&layout, &server, &books, &context);
                     }
@@ -243,8 +249,8 @@ fn damage_is_found_and_never_a_silent_wrong_answer() {
         }
     }
     println!("{refused} starts refused, {lost} codes told as lost, {missing} logs that miss records and say so");
-    println!("{unnoticed} faults that mean nothing");
-    assert!(refused > 0 && lost > 0 && missing > 0, "the faults hit nothing");
+    println!("{mended} logs mended, {unnoticed} faults that mean nothing");
+    assert!(refused > 0 && lost > 0 && missing > 0 && mended > 0, "the faults hit nothing");
 }
 
 /// What is published beside a damaged shelf is to the byte what is published without one.
@@ -266,6 +272,36 @@ fn indexes(publisher: &Publisher) -> Vec<Vec<u8>> {
 fn files_below(directory: &Path) -> Vec<PathBuf> {
     let below = |path: PathBuf| if path.is_dir() { files_below(&path) } else { vec![path] };
     list(directory).into_iter().flat_map(below).filter(|file| fs::metadata(file).unwrap().len() > 0).collect()
+}
+
+/// A repair keeps every record that can be read and tells the rest; then all is whole. Whether there was anything to do.
+fn log_is_mended(layout: &Layout, server: &Server, lineage: [u8; 16], context: &str) -> bool {
+    let read = || {
+        let (log, report) = AccessLog::open(&layout.log(), lineage, Mode::Strict, 1).unwrap();
+        let mut all = Vec::new();
+        log.visit(&Span::Sequences(0..u64::MAX), |_, sequence, record| all.push((sequence, *record))).unwrap();
+        (all, report)
+    };
+    let (before, _) = read();
+    let plan = Repair::plan(layout, None).unwrap();
+    let is_needed = !plan.is_empty();
+    let told = plan.to_string();
+    match is_needed {
+        true => _ = plan.carry_out(server.now).unwrap(),
+        false => drop(plan),
+    }
+    let findings = verify(layout).unwrap();
+    let damaged = findings.iter().find(|finding| finding.severity == Severity::Damaged);
+    assert!(damaged.is_none(), "{context}: {told}: {damaged:?}");
+    let (after, report) = read();
+    assert_eq!((&after, report.damage.as_slice()), (&before, &[][..]), "{context}: {told}");
+    let gaps = access_log::examine(&layout.log(), &lineage).unwrap().gaps;
+    for number in after.first().map_or(1, |(first, _)| *first)..=server.records.len() as u64 {
+        let is_told = gaps.iter().any(|gap| (gap.first..gap.end).contains(&number));
+        let is_there = after.iter().any(|(sequence, _)| *sequence == number);
+        assert!(is_told != is_there, "{context}: {told}: {number}");
+    }
+    is_needed
 }
 
 /// Every record that is read is one that was written, in its order; missing ones are told. Whether some are missing.

@@ -138,22 +138,31 @@ pub(super) struct Kept {
 ///
 /// Holes past what a later chunk calls flushed were left by a power cut, and nobody was told of the records there:
 /// the first of those is where the segment is torn. Every other hole is damage.
-pub(super) fn inspect(path: &Path, first: u64, end: u64, lineage: &Lineage) -> io::Result<Inspection> {
-    inspect_to(path, first, end, 0, lineage)
+///
+/// Records before `reach` have to be there: all before `end`, less what a repair told as lost.
+pub(super) fn inspect(path: &Path, first: u64, end: u64, reach: u64, lineage: &Lineage) -> io::Result<Inspection> {
+    inspect_to(path, first, end, reach, 0, lineage)
 }
 
-/// [`inspect`] for the last segment of a log whose records before `anchored` were on disk.
-pub(super) fn inspect_last(path: &Path, first: u64, anchored: u64, lineage: &Lineage) -> io::Result<Inspection> {
-    inspect_to(path, first, u64::MAX, anchored, lineage)
+/// [`inspect`] for the last segment of a log whose records before `reach` were on disk and are not told as lost.
+pub(super) fn inspect_last(path: &Path, first: u64, reach: u64, lineage: &Lineage) -> io::Result<Inspection> {
+    inspect_to(path, first, u64::MAX, reach, reach, lineage)
 }
 
-fn inspect_to(path: &Path, first: u64, end: u64, anchored: u64, lineage: &Lineage) -> io::Result<Inspection> {
+fn inspect_to(
+    path: &Path,
+    first: u64,
+    end: u64,
+    reach: u64,
+    flushed: u64,
+    lineage: &Lineage,
+) -> io::Result<Inspection> {
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
     let header = SegmentHeader::read(&file, path)?.filter(|header| header.first == first);
     let mut walk = Walk::new(&file, header.as_ref().map_or(lineage, |header| &header.lineage), bytes);
     let mut reading = Reading::new(path, first, header.as_ref());
-    reading.flushed = anchored;
+    reading.flushed = flushed;
     while let Some(met) = walk.step()? {
         match met {
             Met::Chunk(chunk) if chunk.header.sequence >= end => break,
@@ -164,7 +173,7 @@ fn inspect_to(path: &Path, first: u64, end: u64, anchored: u64, lineage: &Lineag
             Met::Bad { byte } => reading.hole(byte),
         }
     }
-    Ok(reading.finish(header, bytes, if end == u64::MAX { anchored } else { end }))
+    Ok(reading.finish(header, bytes, reach))
 }
 
 /// An inspection on its way.
@@ -218,7 +227,7 @@ impl<'a> Reading<'a> {
         self.kept.bytes = chunk.at + header.length();
     }
 
-    fn finish(mut self, header: Option<SegmentHeader>, bytes: u64, end: u64) -> Inspection {
+    fn finish(mut self, header: Option<SegmentHeader>, bytes: u64, reach: u64) -> Inspection {
         let torn = self.holes.iter().position(|hole| hole.next >= self.flushed);
         let mut holes = std::mem::take(&mut self.holes);
         if let Some(hole) = torn.and_then(|torn| holes.drain(torn..).next()) {
@@ -228,7 +237,7 @@ impl<'a> Reading<'a> {
             let what = "a chunk is not what was written";
             self.damage.push(Damage { file: self.path.to_owned(), byte: hole.bytes, sequence: hole.next, what });
         }
-        if self.kept.next < end {
+        if self.kept.next < reach {
             self.damage(self.kept.bytes, "records are missing at the end of the segment");
         }
         let torn_bytes = if torn.is_some() { bytes.saturating_sub(self.kept.bytes) } else { 0 };

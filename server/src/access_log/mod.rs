@@ -20,7 +20,9 @@ mod anchor;
 mod bytes;
 mod catalog;
 mod disk;
+mod gaps;
 pub mod hub;
+mod mend;
 pub mod record;
 pub mod ring;
 pub mod search;
@@ -42,7 +44,10 @@ use keyward_protocol::id::PortfolioId;
 
 use self::catalog::{Catalog, Inspection, Segment, inspect, inspect_last, with_ends};
 use self::disk::{Disk, RealDisk};
+use self::gaps::Gaps;
+pub use self::gaps::{GAPS_FILE, Gap};
 pub use self::hub::{DoorSecond, LiveBatch, SharedView, Subscription, TooManySubscriptions, View};
+pub use self::mend::{Mend, Piece, plan as plan_mend};
 pub use self::record::{CredentialKind, Outcome, Record, Who};
 use self::ring::Ring;
 pub use self::ring::{Batch, Ended, LogError, Producer, PushError, Ticket};
@@ -165,6 +170,7 @@ pub struct AccessLog(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
+    gaps: Gaps,
     lineage: Lineage,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -241,7 +247,8 @@ impl AccessLog {
         let segments = self.shared().catalog.load();
         let mut damage = Vec::new();
         for (segment, end) in with_ends(&segments).filter(|(_, end)| *end != u64::MAX) {
-            damage.extend(inspect(&segment.path, segment.first, end, &self.0.lineage)?.damage);
+            let reach = self.0.gaps.reach(end);
+            damage.extend(inspect(&segment.path, segment.first, end, reach, &self.0.lineage)?.damage);
         }
         Ok(damage)
     }
@@ -282,7 +289,7 @@ impl AccessLog {
 
     fn read<T>(&self, read: impl FnOnce(&Reader<'_>) -> io::Result<T>) -> io::Result<T> {
         let segments = self.shared().catalog.load();
-        read(&Reader { segments: &segments, lineage: &self.0.lineage })
+        read(&Reader { segments: &segments, gaps: &self.0.gaps, lineage: &self.0.lineage })
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -319,6 +326,8 @@ pub struct Examined {
     pub torn_bytes: u64,
     /// What can't be read.
     pub damage: Vec<Damage>,
+    /// What a repair told as lost.
+    pub gaps: Vec<Gap>,
 }
 
 /// Reads every segment in `directory`. A directory that is not there holds none.
@@ -327,20 +336,44 @@ pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
     if !directory.is_dir() {
         return Ok(found);
     }
-    let files = list(directory)?;
-    let ends = files.iter().skip(1).map(|(first, _)| *first).chain([u64::MAX]);
+    let files = begun(list(directory)?)?;
+    let gaps = Gaps::read(directory, files.iter().map(|(first, _)| *first))?;
     let anchored = anchor::read(directory, lineage)?.unwrap_or(0);
-    for ((first, path), end) in files.iter().zip(ends) {
+    found.damage.extend(gaps.damage.clone());
+    for (first, path, end) in with_next(&files) {
         let inspection = match end {
-            u64::MAX => inspect_last(path, *first, anchored, lineage)?,
-            end => inspect(path, *first, end, lineage)?,
+            u64::MAX => inspect_last(path, first, gaps.reach(anchored), lineage)?,
+            end => inspect(path, first, end, gaps.reach(end), lineage)?,
         };
         found.segments += 1;
         found.next_sequence = found.next_sequence.max(inspection.kept.next);
         found.torn_bytes = inspection.torn_bytes;
         found.damage.extend(inspection.damage);
     }
+    if files.is_empty() && gaps.reach(anchored) > 1 {
+        found.damage.push(missing(directory, 1));
+    }
+    found.next_sequence = found.next_sequence.max(gaps.end()).max(anchored);
+    found.gaps = gaps.all;
     Ok(found)
+}
+
+/// Each segment with the record that the next one begins with; `u64::MAX` for the last.
+fn with_next(files: &[(u64, PathBuf)]) -> impl Iterator<Item = (u64, &Path, u64)> {
+    let ends = files.iter().skip(1).map(|(first, _)| *first).chain([u64::MAX]);
+    files.iter().zip(ends).map(|((first, path), end)| (*first, path.as_path(), end))
+}
+
+/// The segments but for one at the end that a stop left before it had a whole header: nothing was in it.
+fn begun(mut files: Vec<(u64, PathBuf)>) -> io::Result<Vec<(u64, PathBuf)>> {
+    while let Some((_, path)) = files.last() {
+        let file = fs::File::open(path)?;
+        if file.metadata()?.len() > SEGMENT_HEADER_BYTES as u64 || SegmentHeader::read(&file, path)?.is_some() {
+            break;
+        }
+        files.pop();
+    }
+    Ok(files)
 }
 
 fn start(mut disk: Box<dyn Disk>, place: Place, config: Config) -> io::Result<(AccessLog, OpenReport)> {
@@ -360,7 +393,7 @@ fn start(mut disk: Box<dyn Disk>, place: Place, config: Config) -> io::Result<(A
     let lineage = place.lineage;
     let writer = Writer::new(shared.clone(), disk, place, config, resumed, found.previous)?;
     let thread = thread::Builder::new().name("access-log".to_owned()).spawn(move || writer.run())?;
-    let inner = Inner { shared, lineage, writer: Mutex::new(Some(thread)) };
+    let inner = Inner { shared, gaps: found.gaps, lineage, writer: Mutex::new(Some(thread)) };
     Ok((AccessLog(Arc::new(inner)), report))
 }
 
@@ -371,21 +404,26 @@ struct Found {
     last: Option<(Arc<Segment>, Inspection)>,
     /// The hash of the last chunk.
     previous: Hash,
+    gaps: Gaps,
     report: OpenReport,
 }
 
 impl Found {
     fn look(place: &Place, disk: &mut dyn Disk) -> io::Result<Found> {
+        let mut files = list(&place.directory)?;
+        let begun = begun(files.clone())?;
         let mut found = Found {
             segments: Vec::new(),
             last: None,
             previous: genesis(&place.lineage),
+            gaps: Gaps::read(&place.directory, begun.iter().map(|(first, _)| *first))?,
             report: OpenReport { next_sequence: 1, ..OpenReport::default() },
         };
-        let mut files = list(&place.directory)?;
+        found.report.damage.extend(found.gaps.damage.clone());
         let anchored = anchor::read(&place.directory, &place.lineage)?.unwrap_or(0);
+        let reach = found.gaps.reach(anchored);
         while let Some((first, path)) = files.pop() {
-            let inspection = inspect_last(&path, first, anchored, &place.lineage)?;
+            let inspection = inspect_last(&path, first, reach, &place.lineage)?;
             if inspection.header.is_none() && inspection.kept.next == first {
                 found.set_aside(disk, first, &path, inspection)?;
                 continue;
@@ -403,11 +441,12 @@ impl Found {
         let older: Vec<Arc<Segment>> = older.collect::<io::Result<_>>()?;
         found.segments.splice(0..0, older);
         found.report.segments = found.segments.len();
-        if found.report.next_sequence < anchored {
-            found.report.damage.extend(found.report.damage.is_empty().then(|| missing(place, &found.report)));
-            // What was numbered is not numbered again.
-            found.report.next_sequence = anchored;
+        if found.report.next_sequence < reach {
+            let missing = || missing(&place.directory, found.report.next_sequence);
+            found.report.damage.extend(found.report.damage.is_empty().then(missing));
         }
+        // What was numbered is not numbered again.
+        found.report.next_sequence = found.report.next_sequence.max(anchored).max(found.gaps.end());
         Ok(found)
     }
 
@@ -448,9 +487,9 @@ impl Found {
 }
 
 /// Every segment with the log's last records is gone.
-fn missing(place: &Place, report: &OpenReport) -> Damage {
+fn missing(directory: &Path, sequence: u64) -> Damage {
     let what = "the records from here on are missing";
-    Damage { file: place.directory.clone(), byte: 0, sequence: report.next_sequence, what }
+    Damage { file: directory.to_owned(), byte: 0, sequence, what }
 }
 
 /// The segments in `directory`, by their first records.

@@ -13,6 +13,7 @@ use keyward_protocol::id::{KeyId, PersonId, PortfolioId};
 use keyward_protocol::time::Moment;
 
 use super::catalog::{Segment, Times, with_ends};
+use super::gaps::{Gap, Gaps};
 use super::hub::View;
 use super::record::{Outcome, Record, Who};
 use super::segment::{Chunk, ChunkHeader, Damage, Lineage, Met, SegmentHeader, Walk};
@@ -136,12 +137,20 @@ impl Left {
 /// The segments to search, as they were at one moment.
 pub(super) struct Reader<'a> {
     pub segments: &'a [Arc<Segment>],
+    /// What a repair told as lost.
+    pub gaps: &'a Gaps,
     /// For segments whose own header can't be read.
     pub lineage: &'a Lineage,
 }
 
 impl Reader<'_> {
     pub fn search(&self, query: &Query) -> io::Result<Page> {
+        let mut page = self.search_segments(query)?;
+        page.damage.extend(self.gaps.told(|gap| query.comes_past(gap, page.next)));
+        Ok(page)
+    }
+
+    fn search_segments(&self, query: &Query) -> io::Result<Page> {
         let mut page = Page::default();
         let limit = query.limit.clamp(1, PAGE_ROWS_MAX);
         let segments: Vec<(&Arc<Segment>, u64)> = if query.newest_first {
@@ -204,7 +213,7 @@ impl Reader<'_> {
     /// Calls `each` with the portfolio, the number and every record of `span` in the order of arrival; gives back
     /// the places that could not be read.
     pub fn visit(&self, span: &Span, mut each: impl FnMut(PortfolioId, u64, &Record)) -> io::Result<Vec<Damage>> {
-        let mut damage = Vec::new();
+        let mut damage: Vec<Damage> = self.gaps.told(|gap| span.may_be_in_gap(gap)).collect();
         for (segment, end) in with_ends(self.segments) {
             if !span.may_be_in(segment, end) {
                 continue;
@@ -251,6 +260,16 @@ impl Query {
         self.after.is_none_or(|Cursor(after)| if self.newest_first { first < after } else { after + 1 < end })
     }
 
+    /// Whether a page of this query that ends at `next` leaves a gap behind it. No page ends within one.
+    fn comes_past(&self, gap: &Gap, next: Option<Cursor>) -> bool {
+        let begins = |Cursor(sequence): Cursor| sequence < gap.first;
+        let between = match self.newest_first {
+            true => !self.after.is_some_and(begins) && next.is_none_or(begins),
+            false => self.after.is_none_or(begins) && !next.is_some_and(begins),
+        };
+        between && gap.before >= self.from && gap.after < self.until
+    }
+
     fn finds(&self, sequence: u64, record: &Record) -> bool {
         (self.from..self.until).contains(&record.time)
             && self.goes_on_within(sequence, sequence + 1)
@@ -267,6 +286,13 @@ impl Span {
                 segment.durable_bytes() > 0 && segment.first < range.end && end > range.start
             }
             Span::Times(range) => segment.may_overlap(range.start, range.end),
+        }
+    }
+
+    fn may_be_in_gap(&self, gap: &Gap) -> bool {
+        match self {
+            Span::Sequences(range) => gap.first < range.end && gap.end > range.start,
+            Span::Times(range) => gap.before >= range.start && gap.after < range.end,
         }
     }
 

@@ -17,6 +17,8 @@ use super::disk::DiskFile;
 use super::record::tests::{denied, record};
 use super::*;
 
+mod mend;
+
 const LINEAGE: Lineage = [4; 16];
 const MINE: PortfolioId = PortfolioId(1);
 const OTHER: PortfolioId = PortfolioId(2);
@@ -368,7 +370,7 @@ fn a_chunk_that_was_cut_out_or_exchanged_shows() {
 
     let without_second = [&bytes[..chunk(1).start], &bytes[chunk(2)]].concat();
     fs::write(&file, without_second).unwrap();
-    let damage = inspect(&file, 1, u64::MAX, &LINEAGE).unwrap().damage;
+    let damage = inspect(&file, 1, u64::MAX, 0, &LINEAGE).unwrap().damage;
     assert_eq!((damage.len(), damage[0].sequence, damage[0].what), (1, 2, "records are missing before this chunk"));
 
     // Another log of the same lineage, with another second record.
@@ -379,7 +381,7 @@ fn a_chunk_that_was_cut_out_or_exchanged_shows() {
     let other = fs::read(only_segment(elsewhere.path())).unwrap();
     let exchanged = [&bytes[..chunk(1).start], &other[chunk(1)], &bytes[chunk(2)]].concat();
     fs::write(&file, exchanged).unwrap();
-    let damage = inspect(&file, 1, u64::MAX, &LINEAGE).unwrap().damage;
+    let damage = inspect(&file, 1, u64::MAX, 0, &LINEAGE).unwrap().damage;
     assert_eq!((damage.len(), damage[0].what), (1, "the chain of hashes does not join here"));
 }
 

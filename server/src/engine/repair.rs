@@ -12,6 +12,7 @@
 //! - A vault is never older than the books beside it. What a lost change deleted it has destroyed: that code is lost,
 //!   and does not come back. So a backup's vault, which may hold what was deleted since, is asked only when no change
 //!   is lost, by the anchor, and only for codes that are live by the books.
+//! - Of the access log every record that is whole. Which are lost is written down beside them and told from then on.
 //! - Books that were put together begin a new history, whose first entries hold the Directory. Where changes are lost,
 //!   its numbers go on far behind those that may have been given out.
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
@@ -37,6 +38,7 @@ use super::{
     vaults::Expected,
 };
 use crate::{
+    access_log,
     disk::{Disk, is_one_file, parent_of},
     domain::{
         directory::{Directory, Portfolio},
@@ -125,6 +127,10 @@ pub struct Repair {
     /// Vaults that are no portfolio's, and may be a lost one's.
     nobodys: Vec<PathBuf>,
     authority: bool,
+    /// What is done about the access log.
+    log: Option<access_log::Mend>,
+    /// The history that the data is of.
+    lineage: Lineage,
     resumed: bool,
     /// Held as long as the plan is: no server starts meanwhile.
     _lock: File,
@@ -206,6 +212,8 @@ impl Repair {
             vaults: BTreeMap::new(),
             nobodys: Vec::new(),
             authority: false,
+            log: None,
+            lineage: Lineage::default(),
             resumed: layout.repairing().join(MOVES).exists(),
             _lock: lock,
         };
@@ -220,6 +228,7 @@ impl Repair {
         }
         plan.plan_nobodys_vaults();
         plan.plan_authority();
+        plan.plan_log()?;
         Ok(plan)
     }
 
@@ -253,6 +262,7 @@ impl Repair {
             }
         }
         let lineage = lineage.ok_or(RepairError::Nothing)?;
+        self.lineage = lineage;
         let reached = self.reach(&mut pool, &lineage)?;
         if reached.sequence == 0 {
             return Err(RepairError::Nothing);
@@ -513,6 +523,35 @@ impl Repair {
                 "authority: {error}. Without it locks and operators need new certificates; put it back from its backup"
             )),
         }
+    }
+
+    /// What is whole in a damaged segment is kept in others, what is not is written down as lost.
+    fn plan_log(&mut self) -> Result<(), RepairError> {
+        let directory = self.layout.log();
+        let mend = access_log::plan_mend(&directory, &self.lineage);
+        let Some(mend) = mend.map_err(|cause| RepairError::Io { path: directory, cause })? else { return Ok(()) };
+        for name in &mend.out {
+            self.steps.push(format!("access log: `log/{name}` is damaged and taken out"));
+        }
+        if !mend.out.is_empty() {
+            let (kept, segments) = (mend.kept, mend.segments.len());
+            self.steps.push(format!(
+                "access log: the {kept} records in that which are whole are kept, in {segments} segments of their own"
+            ));
+        }
+        self.steps.push("access log: which records are lost is written down in `log/gaps`".to_owned());
+        for gap in &mend.lost {
+            let what = match gap.is_empty() {
+                true => "",
+                false => {
+                    ". Searches and exports over that time say that records are missing; wrong codes among them that were \
+                     tried in the last six days no longer count at their doors"
+                }
+            };
+            self.lost.push(format!("access log: {gap}{what}"));
+        }
+        self.log = Some(mend);
+        Ok(())
     }
 }
 
@@ -878,6 +917,22 @@ impl Repair {
             }
             beside.iter().for_each(|name| moves.take_out(layout, Root::Secrets, name, aside));
         }
+        if let Some(mend) = &self.log {
+            let log = data.join("log");
+            disk.create_directory(&log).map_err(io(&log))?;
+            for name in &mend.out {
+                moves.take_out(layout, Root::Data, &format!("log/{name}"), aside);
+            }
+            for (name, piece) in &mend.segments {
+                let path = log.join(name);
+                let written = piece.bytes().and_then(|bytes| disk.write_whole(&path, &[&bytes]));
+                written.map_err(io(&path))?;
+                moves.0.push((Root::Data, format!("repairing/log/{name}"), format!("log/{name}")));
+            }
+            let gaps = log.join(access_log::GAPS_FILE);
+            disk.write_whole(&gaps, &[&mend.gaps(now)]).map_err(io(&gaps))?;
+            moves.replace(layout, Root::Data, &format!("log/{}", access_log::GAPS_FILE), aside);
+        }
         Ok(moves)
     }
 
@@ -997,6 +1052,7 @@ mod tests {
 
     use super::*;
     use crate::{
+        access_log::{AccessLog, Batch, CredentialKind, Mode, Outcome, Record, Who},
         disk::{Verdict, fault::StopAt},
         domain::{command::Command, site::Site},
         engine::{Books, Severity, verify},
@@ -1267,6 +1323,50 @@ mod tests {
         assert!(told.contains("The backup's is put in its place") && report.lost.is_empty(), "{told}");
         assert!(books.reveal(PORTFOLIO, tracys).is_err(), "it came back");
         assert!(books.reveal(PORTFOLIO, code_of(books.directory(), PersonId(1))).is_ok());
+    }
+
+    // L1 U7
+    #[test]
+    fn a_damaged_log_keeps_what_is_whole_and_what_is_lost_is_told_from_then_on() {
+        let world = World::new(&[5]);
+        let lineage = journal::lineage_of(&world.layout.journal()).unwrap();
+        let (log, _) = AccessLog::open(&world.layout.log(), lineage, Mode::Strict, 1).unwrap();
+        for second in 0..4 {
+            let time = NOW.plus_seconds(second);
+            let (door, key, lock, who) = (DoorId(1), KeyId(1), LockId(1), Who::Person(TRACY));
+            let (kind, outcome) = (CredentialKind::Mobile, Outcome::Granted);
+            let records = vec![Record { time, revision: 3, door, who, key, lock, kind, outcome }; 5];
+            let ticket = log.producer(0).try_push(Batch { portfolio: PORTFOLIO, records }).unwrap();
+            while !log.producer(0).is_durable(ticket).unwrap() {
+                std::thread::yield_now();
+            }
+        }
+        log.shutdown().unwrap();
+        drop(log);
+        assert!(is_whole(&world.layout) && world.plan(None).is_empty());
+        let segment = world.layout.log().join("0000000000000001.kwl");
+        let mut bytes = fs::read(&segment).unwrap();
+        bytes[96 + 2 * 256 + 100] ^= 1;
+        fs::write(&segment, bytes).unwrap();
+        assert!(!is_whole(&world.layout));
+        let (told, books, _) = world.repair(None);
+        for words in [
+            "repair   access log: `log/0000000000000001.kwl` is damaged and taken out",
+            "the 15 records in that which are whole are kept, in 2 segments",
+            "LOST     access log: records 11 to 15 (5) between 2026-11-18T11:06:41Z and 2026-11-18T11:06:43Z can't be read",
+            "Searches and exports over that time say that records are missing",
+            "no longer count at their doors",
+        ] {
+            assert!(told.contains(words), "{words} is not in:\n{told}");
+        }
+        assert_eq!(*books.directory(), world.directories[5]);
+        drop(books);
+        let findings = verify(&world.layout).unwrap();
+        let of_log: Vec<String> =
+            findings.iter().filter(|finding| finding.part == "access log").map(ToString::to_string).collect();
+        assert!(is_whole(&world.layout) && world.plan(None).is_empty(), "{of_log:?}");
+        assert!(of_log[0].contains("15 records in 2 segments"), "{of_log:?}");
+        assert!(of_log[1].contains("note     access log: records 11 to 15 (5)"), "{of_log:?}");
     }
 
     #[test]

@@ -71,6 +71,9 @@ impl fmt::Display for Finding {
 const FROM_BACKUP: &str =
     "`keyward-server repair` says what can be done and what is lost; give it a backup if there is one";
 
+const FROM_BACKUP_OF_THE_LOG: &str = "restore the file from a backup, or `keyward-server repair` keeps what is whole in it and \
+                                      says what is lost; until then that is still searched";
+
 /// Looks through everything. Refused while a server runs here, and where nothing is.
 pub fn verify(layout: &Layout) -> Result<Vec<Finding>, StartError> {
     unless_half_done(layout)?;
@@ -288,15 +291,19 @@ fn log(layout: &Layout, report: &mut Report) {
         Ok(examined) => examined,
         Err(error) => return report.add(Severity::Damaged, "access log", error.to_string(), "look at the disk"),
     };
-    let (records, segments) = (examined.next_sequence - 1, examined.segments);
+    let lost: u64 = examined.gaps.iter().map(|gap| gap.end - gap.first).sum();
+    let (records, segments) = (examined.next_sequence.saturating_sub(1 + lost), examined.segments);
     report.add(Severity::Whole, "access log", format!("{records} records in {segments} segments"), "");
     if examined.torn_bytes > 0 {
         let what = format!("{} bytes of an unfinished write at its end: nobody was answered", examined.torn_bytes);
         report.add(Severity::Note, "access log", what, "the next start cuts them off");
     }
     for damage in examined.damage {
-        let cure = "copy the file away and restore it from a backup; what is good around it is still searched";
-        report.add(Severity::Damaged, "access log", damage.to_string(), cure);
+        report.add(Severity::Damaged, "access log", damage.to_string(), FROM_BACKUP_OF_THE_LOG);
+    }
+    for gap in examined.gaps {
+        let what = format!("{}, as a repair told on {}", gap, gap.told);
+        report.add(Severity::Note, "access log", what, "searches over that time say that records are missing");
     }
 }
 

@@ -138,6 +138,36 @@ fn a_test_that_fails_fails_alone() {
     assert_eq!(why.downcast_ref(), Some(&"what it expects is not there"));
 }
 
+// L3 L6
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_past_what_a_repair_told_as_lost_says_that_records_are_missing() {
+    let (layout, server) = fresh().await;
+    let (_, lock) = server.lock("Gateway", LockScope::Property(PropertyId(1))).await;
+    for _ in 0..3 {
+        assert_eq!(ask(&lock, 1, server.mobile(TRACY)).await, Outcome::Granted);
+    }
+    let _dir = server.stop().await;
+    let segment = layout.log().join("0000000000000001.kwl");
+    let mut bytes = std::fs::read(&segment).unwrap();
+    assert_eq!(bytes.len(), 96 + 3 * (96 + 32));
+    bytes[96 + 96 + 32 + 96] ^= 1;
+    std::fs::write(&segment, bytes).unwrap();
+    let lost = crate::engine::Repair::plan(&layout, None).unwrap();
+    assert!(lost.lost()[0].contains("record"), "{lost}");
+    lost.carry_out(clock::now()).unwrap();
+    let server = start(&layout).await;
+    let ana = server.inside.join(PORTFOLIO, Party::Operator(server.person("ana@harbor.example"))).unwrap();
+    let ana = connect(&server, &identity(ana)).await;
+    let all = ana.search_log(Search::newest(10)).await.unwrap();
+    assert_eq!((all.rows.len(), all.damaged), (2, 1));
+    let first = ana.search_log(Search::newest(1)).await.unwrap();
+    assert_eq!((first.rows.len(), first.damaged), (1, 0), "it is behind this page");
+    let (_, lock) = server.lock("Gateway 2", LockScope::Property(PropertyId(1))).await;
+    assert_eq!(ask(&lock, 1, server.mobile(TRACY)).await, Outcome::Granted);
+    assert_eq!(ana.search_log(Search::newest(10)).await.unwrap().rows.len(), 3);
+    server.stop().await;
+}
+
 // U1, L1, G5
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn grant_revoke_and_the_very_next_check_is_denied_and_all_of_it_is_logged() {

@@ -3,9 +3,13 @@
 use std::fs;
 
 use super::*;
-use crate::domain::command::Command;
+use crate::{
+    access_log::{self, AccessLog, Batch, Mode, Span},
+    domain::command::Command,
+};
 
 const NOW: Moment = Moment::from_micros(1_795_000_000_000_000);
+const ATTEMPTS: u32 = 24;
 
 /// Something that happens to a server's files.
 type Damage = fn(&Layout);
@@ -16,6 +20,27 @@ struct Damaged {
     /// The Directory, and its live codes, as they are once it is repaired.
     directory: Vec<u8>,
     codes: BTreeMap<CodeId, Digits>,
+    /// The records that can be read.
+    records: Vec<u32>,
+}
+
+/// So many attempts in chunks of two, in several segments.
+fn record_attempts(layout: &Layout, lineage: [u8; 16]) {
+    let log = script::open_log(&Disk::new(), layout, lineage).unwrap();
+    for first in (1..=ATTEMPTS).step_by(2) {
+        let records = (first..first + 2).map(|number| script::record(number, NOW)).collect();
+        let producer = log.producer(0);
+        let ticket = producer.push_blocking(Batch { portfolio: script::PORTFOLIO, records }).unwrap();
+        producer.durable_blocking(ticket).unwrap();
+    }
+    log.shutdown().unwrap();
+}
+
+fn records(layout: &Layout, lineage: [u8; 16]) -> Vec<u32> {
+    let (log, _) = AccessLog::open(&layout.log(), lineage, Mode::Strict, 1).unwrap();
+    let mut all = Vec::new();
+    log.visit(&Span::Sequences(0..u64::MAX), |_, _, record| all.push(record.door.0)).unwrap();
+    all
 }
 
 fn layouts(root: &Path) -> (Layout, Layout) {
@@ -46,8 +71,9 @@ fn damaged(damage: Damage) -> Damaged {
         books.destroy(&committed).unwrap();
     }
     books.write_anchor().unwrap();
-    let (directory, codes) = (encode_directory(books.directory()), codes(&books));
+    let (directory, codes, lineage) = (encode_directory(books.directory()), codes(&books), books.lineage());
     drop(books);
+    record_attempts(&layout, lineage);
     let all = Image::read(root.path());
     for (name, bytes) in all.files {
         let name = name.to_string_lossy().replacen("data", "backup", 1);
@@ -55,7 +81,10 @@ fn damaged(damage: Damage) -> Damaged {
         fs::write(root.path().join(&name), bytes).unwrap();
     }
     damage(&layout);
-    Damaged { image: Image::read(root.path()), directory, codes }
+    let image = Image::read(root.path());
+    // A log that is opened is changed.
+    let records = records(&layout, lineage);
+    Damaged { image, directory, codes, records }
 }
 
 fn flip(path: &Path, at: usize) {
@@ -123,7 +152,16 @@ impl Damaged {
         if codes(&books) != self.codes {
             return Err("the codes differ".to_owned());
         }
+        let lineage = books.lineage();
         drop(books);
+        let log = access_log::examine(&layout.log(), &lineage).map_err(|error| error.to_string())?;
+        if !log.damage.is_empty() || log.next_sequence != u64::from(ATTEMPTS) + 1 {
+            return Err(format!("the log: {log:?}"));
+        }
+        let lost: u64 = log.gaps.iter().map(|gap| gap.end - gap.first).sum();
+        if lost + self.records.len() as u64 != u64::from(ATTEMPTS) || records(&layout, lineage) != self.records {
+            return Err(format!("{:?} of the log could be read, {:?} are told as lost", self.records, log.gaps));
+        }
         let findings = verify(&layout).map_err(|error| error.to_string())?;
         match findings.iter().find(|finding| finding.severity == Severity::Damaged) {
             Some(damaged) => Err(damaged.to_string()),
@@ -148,7 +186,19 @@ fn whenever_a_repair_stops_the_next_one_finishes_it() {
     };
     let root = |layout: &Layout| fs::remove_file(layout.root()).unwrap();
     let authority = |layout: &Layout| fs::write(layout.secrets().join("authority.pem"), "").unwrap();
-    let all: [(&str, Damage); 6] = [
+    let log = |layout: &Layout| {
+        let mut segments: Vec<std::path::PathBuf> =
+            fs::read_dir(layout.log()).unwrap().map(|entry| entry.unwrap().path()).collect();
+        segments.retain(|path| path.extension().is_some_and(|ending| ending == "kwl"));
+        segments.sort();
+        assert!(segments.len() > 2, "{segments:?}");
+        // A record of the second chunk, a header, and a segment.
+        flip(&segments[0], 96 + 96 + 64 + 96 + 5);
+        flip(&segments[1], 20);
+        fs::remove_file(segments.last().unwrap()).unwrap();
+    };
+    let all: [(&str, Damage); 7] = [
+        ("the log", log),
         ("a frame", frame),
         ("a snapshot and the anchor", snapshot),
         ("the vault", vault),

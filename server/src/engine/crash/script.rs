@@ -447,7 +447,7 @@ fn stopped_by(refusal: &Refusal) -> Stopped {
 }
 
 /// A record that is known by its number.
-fn record(number: u32, time: Moment) -> Record {
+pub(super) fn record(number: u32, time: Moment) -> Record {
     let (door, key, lock) = (DoorId(number), KeyId(1), LockId(1));
     let (who, kind, outcome) = (Who::Nobody, CredentialKind::Mobile, access_log::Outcome::Granted);
     Record { time, revision: 3, door, who, key, lock, kind, outcome }
