@@ -1277,6 +1277,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_whole_snapshot_that_is_not_what_the_journal_says_is_told_and_taken_out() {
+        let world = World::new(&[3, 5]);
+        let lineage = journal::lineage_of(&world.layout.journal()).unwrap();
+        let other = encode_directory(&world.directories[1]);
+        snapshot::write(&world.layout.snapshots(), 3, lineage, &other).unwrap();
+        let findings = verify(&world.layout).unwrap();
+        let damaged = findings.iter().find(|finding| finding.severity == Severity::Damaged).unwrap();
+        assert!(damaged.what.contains("the one of frame 3 is not what the journal says"), "{damaged}");
+        let (told, books, report) = world.repair(None);
+        assert!(told.contains("0000000000000003.kws") && !told.contains("LOST"), "{told}");
+        assert_eq!(*books.directory(), world.directories[5]);
+        assert!(report.warnings.is_empty(), "{report:?}");
+        drop(books);
+        assert!(is_whole(&world.layout) && world.plan(None).is_empty());
+    }
+
     // C3 C4
     #[test]
     fn a_damaged_slot_is_told_by_person_and_door_or_taken_over_from_a_backup() {

@@ -270,6 +270,10 @@ fn a_change_with_other_effects_than_it_had_refuses_the_start_by_file_and_frame()
         panic!("the start is refused");
     };
     assert_eq!((told, sequence), (file.clone(), wrong));
+    let findings = verify(&layout).unwrap();
+    let of_journal = findings.iter().find(|finding| finding.part == "journal").unwrap();
+    assert_eq!(of_journal.severity, Severity::Damaged, "{of_journal}");
+    assert!(of_journal.what.contains(&ReplayError::Differs.to_string()), "{of_journal}");
     assert_eq!(std::fs::read(file).unwrap(), torn);
 }
 
