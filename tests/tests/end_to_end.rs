@@ -28,7 +28,7 @@ use keyward_protocol::{
         watch::Subscribe,
     },
 };
-use keyward_server::engine::{Books, Layout};
+use keyward_server::engine::Layout;
 use serving::{KEYWARD, SERVER, Site, connect, give_and_revoke, run, scenario, text};
 
 fn tracys_card() -> Credential {
@@ -169,7 +169,7 @@ async fn kill_9_under_load_loses_nothing_that_was_answered_or_acknowledged() {
         // What was asked and not answered may be recorded: from here on it counts as it is.
         answered.store(records, Ordering::SeqCst);
         asked.store(records, Ordering::SeqCst);
-        let (books, report) = Books::open(&Layout::new(&site.data())).unwrap();
+        let (books, report) = site.books();
         let portfolio = &books.directory().portfolios[&PortfolioId(1)];
         assert!(report.lost.is_empty(), "{context}: {report:?}");
         let revision = portfolio.revision;
@@ -260,7 +260,7 @@ async fn a_server_whose_write_fails_is_aborted_and_loses_nothing() {
     assert_eq!(status.signal(), Some(6), "{status}");
     assert!(told.contains("the server stops, nothing acknowledged is lost"), "{told}");
     fs::rename(&away, layout.secrets()).unwrap();
-    let (books, report) = Books::open(&layout).unwrap();
+    let (books, report) = site.books();
     assert_eq!(books.directory().portfolios[&PortfolioId(1)].revision, done.revision);
     assert!(report.lost.is_empty(), "{report:?}");
 }
@@ -331,7 +331,7 @@ async fn no_secret_stands_where_it_may_not() {
     let site = Site::new("sharing.toml", "Row");
     let boss = site.operator("boss@example.example");
     let live = || -> Vec<(DoorId, Digits)> {
-        let (books, _) = Books::open(&Layout::new(&site.data())).unwrap();
+        let (books, _) = site.books();
         let portfolio = books.directory().portfolios[&PortfolioId(1)].clone();
         let codes = portfolio.properties.values().flat_map(|property| property.codes.values());
         codes.map(|code| (code.door, books.reveal(PortfolioId(1), code.id).unwrap())).collect()
@@ -399,7 +399,7 @@ async fn no_secret_stands_where_it_may_not() {
     }
     let vault_bytes = fs::read(&vault).unwrap();
     assert!(in_vault.iter().all(|(_, canary)| holds(&vault_bytes, canary)), "the search knows where they stand");
-    let people = Books::open(&Layout::new(&site.data())).unwrap().0.directory().portfolios[&PortfolioId(1)].clone();
+    let people = site.books().0.directory().portfolios[&PortfolioId(1)].clone();
     for person in people.people.values() {
         assert!(!told.contains(&person.mobile.to_string()) && !told.contains(&format!("{:x}", person.mobile)));
     }

@@ -20,7 +20,7 @@ use keyward_protocol::{
 };
 use keyward_server::{
     access_log::{AccessLog, Mode, Span},
-    engine::{Books, Layout},
+    engine::{Books, Layout, OpenReport},
 };
 
 pub const KEYWARD: &str = env!("CARGO_BIN_EXE_keyward-under-test");
@@ -154,10 +154,24 @@ impl Site {
         Serving { child, address, telling: Some(telling) }
     }
 
+    /// The books of a server that has ended. A process that another test begins at that moment has this one's open files,
+    /// and with them its locks, until it is another program: then they are free within a moment.
+    pub fn books(&self) -> (Books, OpenReport) {
+        let until = Instant::now() + Duration::from_secs(5);
+        loop {
+            match Books::open(&Layout::new(&self.data())) {
+                Err(error) if error.to_string().contains("stop") && Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+    }
+
     /// How many records the log has, read while nothing serves.
     pub fn records(&self) -> u64 {
         let layout = Layout::new(&self.data());
-        let (books, _) = Books::open(&layout).unwrap();
+        let (books, _) = self.books();
         let (log, report) = AccessLog::open(&layout.log(), books.lineage(), Mode::Strict, 1).unwrap();
         assert!(report.damage.is_empty(), "{report:?}");
         log.totals(Some(PortfolioId(1)), &Span::Sequences(0..u64::MAX)).unwrap().records()
