@@ -450,12 +450,12 @@ impl Door<'_> {
     /// The number of a slot's pair.
     #[inline(always)]
     pub fn pair(self, slot: u16) -> u8 {
-        self.from_pair(slot) & 0xF
+        self.shifted_pair(slot) & 0xF
     }
 
     /// The same, and maybe another's in the upper half.
     #[inline(always)]
-    fn from_pair(self, slot: u16) -> u8 {
+    fn shifted_pair(self, slot: u16) -> u8 {
         let both = self.bytes[(DOOR_HEAD + usize::from(slot / 2)) % DOOR_WINDOW];
         both >> (slot % 2 * 4)
     }
@@ -463,7 +463,7 @@ impl Door<'_> {
     /// The numbers of the pairs of these slots, a byte each.
     #[inline(always)]
     pub fn pairs_of(self, slots: &[u16_ule; INLINE_HOLDINGS / 2]) -> u64 {
-        let pair = |slot: u16_ule| u64::from(self.from_pair(slot.to_native()));
+        let pair = |slot: u16_ule| u64::from(self.shifted_pair(slot.to_native()));
         let [a, b, c, d] = *slots;
         (pair(a) | pair(b) << 8 | pair(c) << 16 | pair(d) << 24) & 0x0F0F_0F0F
     }

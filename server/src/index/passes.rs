@@ -55,8 +55,8 @@ pub(super) struct Step<'a> {
     second: u32,
     /// Granted where the schedule is open.
     grants_when_open: bool,
-    /// Nothing but the hours of the Keys held can tell the answer.
-    hours_tell: bool,
+    /// Its second is one of those that schedules' lines tell of.
+    is_told: bool,
 }
 
 impl Step<'_> {
@@ -74,7 +74,7 @@ impl Step<'_> {
         pairs: 0,
         second: 0,
         grants_when_open: false,
-        hours_tell: false,
+        is_told: false,
     };
 }
 
@@ -92,9 +92,15 @@ pub(super) fn judge<'a>(
     let now = Now { micros: now, second: now.div_euclid(1_000_000) };
     let mut steps = [Step::START; GROUP];
     for (questions, out) in questions.chunks(BATCH).zip(out.chunks_mut(BATCH)) {
-        questions.iter().for_each(|question| portfolio.prefetch_place(question.door));
+        let (mut mobiles, mut cards) = (0, 0);
+        for question in questions {
+            portfolio.prefetch_place(question.door);
+            mobiles += usize::from(question.shown.kind == ShownKind::Mobile);
+            cards += usize::from(question.shown.kind == ShownKind::Card);
+        }
+        let (cards_from, codes_from) = (mobiles, mobiles + cards);
         let mut order = [0; BATCH];
-        let (cards_from, codes_from) = sort(questions, &mut order);
+        sort(questions, cards_from, codes_from, &mut order);
         let Some(order) = order.get(..questions.len()) else { return };
         for (from, order) in (0..).step_by(GROUP).zip(order.chunks(GROUP)) {
             let Some(steps) = steps.get_mut(..order.len()) else { return };
@@ -157,16 +163,10 @@ fn answer<'a>(
     }
 }
 
-/// Writes the questions' numbers into `order`: mobile identities first, then cards, then codes. Returns where cards and
-/// codes begin.
+/// Writes the questions' numbers into `order`: mobile identities first, then cards, then codes, which begin there.
 #[inline(always)]
-fn sort(questions: &[Question], order: &mut [u8; BATCH]) -> (usize, usize) {
-    let (mut mobiles, mut cards) = (0, 0);
-    for question in questions {
-        mobiles += usize::from(question.shown.kind == ShownKind::Mobile);
-        cards += usize::from(question.shown.kind == ShownKind::Card);
-    }
-    let (mut mobile, mut card, mut code) = (0, mobiles, mobiles + cards);
+fn sort(questions: &[Question], cards_from: usize, codes_from: usize, order: &mut [u8; BATCH]) {
+    let (mut mobile, mut card, mut code) = (0, cards_from, codes_from);
     for (number, question) in questions.iter().enumerate() {
         let kind = question.shown.kind;
         let (is_mobile, is_card) = (kind == ShownKind::Mobile, kind == ShownKind::Card);
@@ -176,7 +176,6 @@ fn sort(questions: &[Question], order: &mut [u8; BATCH]) -> (usize, usize) {
         card += usize::from(is_card);
         code += usize::from(kind == ShownKind::Code);
     }
-    (mobiles, mobiles + cards)
 }
 
 /// Finds the places of who showed what, and asks for their lines and the door's.
@@ -324,10 +323,15 @@ impl<'a> Step<'a> {
         prefetch_line(self.key);
         // Of the horizon's first second it may have only a part.
         let tells = since.wrapping_sub(1) < u64::from(view.whole_seconds);
-        let plain = (person.flags == OCCUPIED) & (door.lockdown() == 0) & (door.id() == self.question.door);
-        self.hours_tell = plain & tells & (person.detailed == 0) & (door.flags() & SORTED == 0);
+        self.is_told = tells;
         self.grants_when_open =
-            plain & (tells | (opens == ALWAYS)) & has_door(opens) & person.surely_holds(place, now.micros);
+            self.is_plain() & (tells | (opens == ALWAYS)) & has_door(opens) & person.surely_holds(place, now.micros);
+    }
+
+    /// Somebody who is not suspended and holds few enough Keys to stand in their line, at a door without a lockdown.
+    #[inline(always)]
+    fn is_plain(&self) -> bool {
+        (self.person.flags == OCCUPIED) & (self.door.lockdown() == 0) & (self.door.id() == self.question.door)
     }
 
     /// The line that tells of a schedule now; of what is none, any.
@@ -344,7 +348,8 @@ impl<'a> Step<'a> {
     #[inline(always)]
     fn judge_by_hours(&self, scope: Scope<'_>) -> Option<Verdict> {
         let view = &self.property.view;
-        if !self.hours_tell | !scope.has(self.question.door, view.property) {
+        let by_hours = self.is_plain() & self.is_told & (self.person.detailed == 0) & (self.door.flags() & SORTED == 0);
+        if !by_hours || !scope.has(self.question.door, view.property) {
             return None;
         }
         let (pairs, code) = (view.pairs_at(self.door), self.question.shown.kind == ShownKind::Code);
