@@ -354,6 +354,14 @@ impl Form {
         self
     }
 
+    /// With the focus on the first thing that is still to be picked, or on the button where none is.
+    #[must_use]
+    pub fn at_first_unpicked(mut self) -> Form {
+        let unpicked = |field: &Field| matches!(&field.entry, Entry::Pick(pick) if pick.chosen().is_none());
+        self.at = self.fields.iter().position(unpicked).unwrap_or(self.fields.len());
+        self
+    }
+
     /// Which field has the focus; as many as there are fields: the button.
     pub fn focus(&self) -> usize {
         self.at

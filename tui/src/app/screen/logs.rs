@@ -13,7 +13,7 @@ use crate::{
         Dialog, LogRow,
         explain::Explain,
         export::Format,
-        form::{Field, Form, Pickable},
+        form::{Field, Filled, Form, Offer, Pickable},
         history::Past,
         jobs::What,
         log_filter::{self, LogFilter},
@@ -32,7 +32,8 @@ use crate::{
 const PAUSE: Act = Act("pause");
 const LIVE: Act = Act("live");
 const JUMP: Act = Act("jump");
-const EXPLAIN: Act = Act("explain");
+/// Why somebody can or can't open a door: other screens have it, too.
+pub const EXPLAIN: Act = Act("explain");
 const NEXT_DENIED: Act = Act("next denied");
 const LAST_DENIED: Act = Act("last denied");
 const SAME_DOOR: Act = Act("same door");
@@ -226,16 +227,20 @@ impl LogScreen {
         let mut words = terms.iter().map(|(term, _)| term.as_str());
         let (person, door) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
         let at = words.collect::<Vec<_>>().join(" ");
-        let Some(property) = shell.property else { return shell.warn("there is no property") };
-        let fields = vec![
-            Field::pick("Person", Pickable::People).typed(person),
-            Field::pick("Door", Pickable::Doors(property)).typed(door),
-            Field::choice("With", &["phone or card", "door code"]),
-            Field::line("When", "now; or 2026-12-01 08:00").typed(&at),
-        ];
-        let mut form = Form::new(ScreenId::Logs, EXPLAIN, "EXPLAIN why somebody can or can't open a door", fields);
-        form.button = "Explain";
-        shell.open(Dialog::Form(Box::new(form)));
+        let (person, door) = (person.to_owned(), door.to_owned());
+        open_explain(shell, |field| field.typed(&person), |field| field.typed(&door), false, &at);
+    }
+
+    /// The same with what another screen is at filled in; the focus is on what is still to be chosen.
+    pub fn ask_explain_of(shell: &mut Shell, known: Known) {
+        let fill = |known: Option<Offer>| {
+            move |field: Field| match known {
+                Some(offer) => field.with(Filled::Offer(offer)),
+                None => field,
+            }
+        };
+        let at = known.at.map(|at| at.rfc3339(shell.zone())).unwrap_or_default();
+        open_explain(shell, fill(known.person), fill(known.door), known.by_code, &at);
     }
 
     fn explain_asked(&mut self, form: &Form, shell: &mut Shell) -> Result<(), String> {
@@ -260,6 +265,39 @@ impl LogScreen {
             _ => {}
         }
     }
+}
+
+/// What a screen knows already of what is to be explained.
+#[derive(Clone, Debug, Default)]
+pub struct Known {
+    /// Who.
+    pub person: Option<Offer>,
+    /// Which door.
+    pub door: Option<Offer>,
+    /// By their door code.
+    pub by_code: bool,
+    /// When; `None` for now.
+    pub at: Option<Moment>,
+}
+
+/// Opens the form for an explanation, with its pickers as they are filled.
+fn open_explain(
+    shell: &mut Shell,
+    person: impl FnOnce(Field) -> Field,
+    door: impl FnOnce(Field) -> Field,
+    by_code: bool,
+    at: &str,
+) {
+    let Some(property) = shell.property else { return shell.warn("there is no property") };
+    let fields = vec![
+        person(Field::pick("Person", Pickable::People)),
+        door(Field::pick("Door", Pickable::Doors(property))),
+        Field::choice("With", &["phone or card", "door code"]).with(Filled::Word(usize::from(by_code))),
+        Field::line("When", "now; or 2026-12-01 08:00").typed(at),
+    ];
+    let mut form = Form::new(ScreenId::Logs, EXPLAIN, "EXPLAIN why somebody can or can't open a door", fields);
+    form.button = "Explain";
+    shell.open(Dialog::Form(Box::new(form.at_first_unpicked())));
 }
 
 /// A time as it was typed; `None` where nothing was.

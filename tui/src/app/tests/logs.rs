@@ -163,6 +163,57 @@ fn who_can_be_explained_is_asked_for_by_name_from_any_screen() {
     assert!(client.drawn().contains("WHY: Lee at Garage"), "{}", client.drawn());
 }
 
+// U5
+#[test]
+fn a_person_or_a_door_is_explained_from_its_row_and_its_page() {
+    let then = "2026-12-01T13:00:00Z";
+    // `\n` is Enter, `\t` Tab: chords, then who, which door, by what and when.
+    let cases = [
+        ("2jxgar\n\n\n\n", 2, 2, false, None),
+        ("2j  xgar\n\n\n\n", 4, 2, false, None),
+        ("2j\nxmain\n\n\n\n", 2, 1, false, None),
+        ("2jxgar\n\n2026-12-01 08:00\n\n", 2, 2, false, Some(then)),
+        // The door of the code under the cursor: nothing is left to be chosen.
+        ("2j\n\t\t\tjx\n", 2, 2, true, None),
+        ("3jxlee\n\t\n\n\n", 2, 2, false, None),
+        ("3j\nxlee\n\n\n\n\n", 2, 2, false, None),
+        // Who can open it, now and at the moment that was asked for.
+        ("3j\n\tx\n", 1, 2, false, None),
+        ("3j\n\tT2026-12-01 08:00\n\nx\n", 1, 2, false, Some(then)),
+    ];
+    for (chords, person, door, by_code, at) in cases {
+        let mut client = client();
+        for c in chords.chars() {
+            match c {
+                '\n' => client.key(KeyCode::Enter),
+                '\t' => client.key(KeyCode::Tab),
+                c => client.press(&c.to_string()),
+            }
+        }
+        let explained = client.asked.iter().find_map(|request| match request {
+            Request::Explain { person, door, by_code, at } => {
+                Some((*person, *door, *by_code, at.map(|at| at.to_string())))
+            }
+            _ => None,
+        });
+        let expected = (PersonId(person), DoorId(door), by_code, at.map(str::to_owned));
+        assert_eq!(explained, Some(expected), "{chords:?}\n{}", client.drawn());
+        assert!(client.drawn().contains("Logs > explain"), "{chords:?}\n{}", client.drawn());
+        assert!(client.done().is_empty(), "it only looks");
+    }
+}
+
+#[test]
+fn where_nobody_and_no_door_is_there_is_nothing_to_explain() {
+    for (chords, why) in [("2/nowhere", "there is nobody here"), ("3/nowhere", "there is no door here")] {
+        let mut client = client();
+        client.press(chords);
+        client.key(KeyCode::Enter);
+        client.press("x");
+        assert!(client.app.dialog().is_none() && client.drawn().contains(why), "{}", client.drawn());
+    }
+}
+
 // U7
 #[test]
 fn how_the_server_is_tells_its_alerts_as_they_come() {

@@ -43,9 +43,9 @@ fn each_act_is_one_pinned_command_that_was_read_before() {
             "",
             Command::Move { person: tracy, from: KeyId(1), to: KeyId(2), may_share: None, period },
         ),
-        ("\nxlee\n\t\t\t\n", "", share(None)),
-        ("\nxlee\n\n\t\t\t\n", "", share(Some(vec![DoorId(1)]))),
-        ("\nxlee\ngar\n\t\t\t\n", "", share(Some(vec![DoorId(2)]))),
+        ("\nilee\n\t\t\t\n", "", share(None)),
+        ("\nilee\n\n\t\t\t\n", "", share(Some(vec![DoorId(1)]))),
+        ("\nilee\ngar\n\t\t\t\n", "", share(Some(vec![DoorId(2)]))),
         ("\n\t\tE", "", visitor()),
         ("S", "", Command::Suspend(tracy, true)),
         ("jjS", "", Command::Suspend(PersonId(3), false)),
@@ -160,7 +160,7 @@ fn what_a_manager_may_not_do_says_why_and_opens_nothing() {
         (None, true, "g", "you manage no Keys of this property"),
         (Some(Level::Full), true, "E", "go to a guest (Tab)"),
         (Some(Level::Full), true, "c", "go to a code (Tab)"),
-        (Some(Level::Full), true, "\njx", "without the right to share it"),
+        (Some(Level::Full), true, "\nji", "without the right to share it"),
     ];
     for (level, portfolio_manager, chords, why) in cases {
         let mut client = Client::unconnected(Glyphs::ASCII, 120, 40);

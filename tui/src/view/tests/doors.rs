@@ -16,13 +16,17 @@ fn a_door_with_its_keys_and_who_can_open_it() {
 #[test]
 fn what_is_done_with_doors_begins_in_a_form_and_ends_in_a_review() {
     let usual = [(80, 24, Glyphs::ASCII), (40, 12, Glyphs::ASCII)];
-    drawn::check("doors-forms", &["3n", "3jje", "3L", "3L\t", "3L\t\t\n", "3U"], &usual);
+    drawn::check(
+        "doors-forms",
+        &["3n", "3jje", "3L", "3L\t", "3L\t\t\n", "3U", "3jx", "3\n\tT2026-12-01 08:00\n\nx"],
+        &usual,
+    );
     drawn::check("doors-reviews", &["3jjo", "3D", "3L\t\t\n\t\n", "3U\n\n"], &usual);
 }
 
 #[test]
 fn hidden_people_are_nowhere_on_the_doors_screen() {
-    for chords in ["3P", "3P\n\t", "3\n\tP", "3\nP\t\t"] {
+    for chords in ["3P", "3P\n\t", "3\n\tP", "3\nP\t\t", "3P\n\tx"] {
         let screen = drawn::after(chords, Glyphs::ASCII, 120, 40).drawn();
         for name in ["Tracy", "tracy@", "Visitor", "Lee"] {
             assert!(!screen.contains(name), "{name} after {chords:?}:\n{screen}");
@@ -45,5 +49,5 @@ fn a_lockdown_stands_out_in_colour_and_in_words() {
 
 #[test]
 fn hostile_names_are_harmless_among_doors() {
-    harmless(&["3", "3\n", "3\n\t", "3\n\t\t", "3e", "3L", "3L\t", "3U", "3D", "3jjo"]);
+    harmless(&["3", "3\n", "3\n\t", "3\n\t\t", "3e", "3L", "3L\t", "3U", "3D", "3jjo", "3x", "3\n\tx"]);
 }

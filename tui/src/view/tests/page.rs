@@ -51,8 +51,8 @@ const PAGE: &[(&str, &str, &str)] = &[
     ),
     (
         "Explain",
-        "`x` on a line of the log, or `:explain PERSON DOOR [TIME]`: why somebody could or could not open a door then, what \
-         they could now, and what would have opened it.",
+        "`x` on a line of the log, on a person or a door, or `:explain PERSON DOOR [TIME]`: why somebody could or could not \
+         open a door then, what they could now, and what would have opened it.",
         "4x",
     ),
     ("People against doors", "`v` among the Keys: who can open what, by which Key, at a glance.", "v"),

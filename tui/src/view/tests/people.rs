@@ -18,13 +18,13 @@ fn a_person_with_keys_guests_and_codes() {
 #[test]
 fn what_is_done_with_people_begins_in_a_form_and_ends_in_a_review() {
     let usual = [(80, 24, Glyphs::ASCII), (40, 12, Glyphs::ASCII)];
-    drawn::check("people-forms", &["2g", "2n", "2e", "2r", "2\nxlee\n", "2T", "2f"], &usual);
+    drawn::check("people-forms", &["2g", "2n", "2e", "2r", "2\nilee\n", "2T", "2f", "2x", "2\n\t\t\tx"], &usual);
     drawn::check("people-reviews", &["2S", "2jj D", "2\nr", "2T\n\n", "2M"], &usual);
 }
 
 #[test]
 fn hidden_people_are_nowhere_on_their_screen() {
-    for chords in ["2P", "2\nP", "2\nP\t", "2\nP\t\t", "2Pg", "2\nPr", "2PS", "2PD", "2PT\n\n"] {
+    for chords in ["2P", "2\nP", "2\nP\t", "2\nP\t\t", "2Pg", "2\nPr", "2PS", "2PD", "2PT\n\n", "2Px"] {
         let screen = drawn::after(chords, Glyphs::ASCII, 120, 40).drawn();
         for name in ["Tracy", "tracy@", "Visitor", "Lee", "212 555"] {
             assert!(!screen.contains(name), "{name} after {chords:?}:\n{screen}");
@@ -58,7 +58,9 @@ fn hostile_names_are_harmless_among_people() {
         "2e",
         "2\nr",
         "2D",
+        "2\ni",
         "2\nx",
+        "2\n\t\t\tx",
         "2T\n\n",
     ]);
 }

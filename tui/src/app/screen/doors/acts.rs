@@ -6,12 +6,13 @@ use keyward_protocol::{
     message::manage::DoorRow,
 };
 
-use super::{Doors, ScreenId, Shell};
+use super::{Doors, Part, ScreenId, Shell};
 use crate::{
     app::{
         Dialog,
         form::{Field, Filled, Form, Offer, Pickable},
         review::{Review, Step},
+        screen::logs::{EXPLAIN, Known, LogScreen},
     },
     keymap::{Act, Binding, act, letter},
 };
@@ -28,6 +29,7 @@ pub const BINDINGS: &[Binding] = &[
     act(&[letter('e')], "e", EDIT, Some("edit"), "edit name, kind, labels and vacancy; what follows is shown first"),
     act(&[letter('o')], "o", VACANCY, Some("vacancy"), "the unit is occupied now, or vacant"),
     act(&[letter('n')], "n", NEW, Some("new"), "a new door"),
+    act(&[letter('x')], "x", EXPLAIN, Some("explain"), "why somebody can or can't open the door"),
     act(&[letter('T')], "T", WHEN, None, "who can open it at another moment"),
     act(&[letter('L')], "L", LOCK_DOWN, None, "lock doors or the whole property down, but for some Keys"),
     act(&[letter('U')], "U", LIFT, None, "lift a lockdown"),
@@ -53,6 +55,7 @@ impl Doors {
                 form(EDIT, format!("EDIT {}", door.name), door_fields(Some(door)), &doors, shell);
             }
             (EDIT, _) => shell.say("doors are edited one by one: Esc takes the marks away"),
+            (EXPLAIN, _) => self.explain(shell),
             (VACANCY, _) => review_vacancy(&doors, shell),
             (REMOVE, _) => {
                 let step = |door: &DoorRow| Step::new(door.name.clone(), Command::RemoveDoor(door.id));
@@ -73,6 +76,17 @@ impl Doors {
             }
             _ => {}
         }
+    }
+
+    /// Asks why somebody can or can't open the door: who is under the cursor of those who can, then, else who is picked.
+    fn explain(&self, shell: &mut Shell) {
+        let Some(row) = self.door() else { return };
+        let door = Offer { id: row.id.0, name: row.name.clone(), note: row.kind.as_str().to_owned() };
+        let page = self.page.as_ref().filter(|page| page.part == Part::People);
+        let person = page.and_then(|page| page.people.selected());
+        let person = person.map(|row| Offer { id: row.person.0, name: row.name.clone(), note: row.email.clone() });
+        let at = page.and_then(|page| page.at);
+        LogScreen::ask_explain_of(shell, Known { person, door: Some(door), by_code: false, at });
     }
 
     /// A form of this screen's is filled in.

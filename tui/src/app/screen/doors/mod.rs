@@ -19,7 +19,7 @@ use super::{
     paged::{self, height, page_height},
 };
 use crate::{
-    app::{LogRow, Named, form::Form, list::List, remembered::Kept},
+    app::{LogRow, Named, form::Form, list::List, remembered::Kept, screen::logs::EXPLAIN},
     keymap::{Action, Binding},
     remote::{Failure, Ticket},
     view::{
@@ -299,6 +299,7 @@ impl Screen for Doors {
             }
             LOCK_DOWN | LIFT => level,
             EDIT => level.or(none),
+            EXPLAIN => none,
             VACANCY if self.page.is_none() && !unit => Some("only units are vacant or occupied".to_owned()),
             VACANCY => level.or(none),
             WHEN if self.page.as_ref().is_none_or(|page| page.part != Part::People) => {

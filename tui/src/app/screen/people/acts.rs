@@ -14,8 +14,9 @@ use super::{
 use crate::{
     app::{
         Dialog,
-        form::{Field, Filled, Form},
+        form::{Field, Filled, Form, Offer},
         review::{Review, Step},
+        screen::logs::{EXPLAIN, Known, LogScreen},
         token::For,
     },
     keymap::{Act, Action, Binding, act, letter},
@@ -40,8 +41,9 @@ pub const BINDINGS: &[Binding] = &[
     act(&[letter('m')], "m", MOVE, Some("move"), "move to another Key, codes kept where both have the door"),
     act(&[letter('n')], "n", NEW, Some("new"), "a new person"),
     act(&[letter('e')], "e", EDIT, None, "edit name, email, phone and note"),
+    act(&[letter('x')], "x", EXPLAIN, Some("explain"), "why the person can or can't open a door"),
     act(&[letter('f')], "f", FIND, None, "find somebody by the exact email and give a first Key"),
-    act(&[letter('x')], "x", SHARE, None, "share a Key for who holds it"),
+    act(&[letter('i')], "i", SHARE, None, "let a guest in: share a Key for who holds it"),
     act(&[letter('E')], "E", END_SHARE, None, "end a share"),
     act(&[letter('c')], "c", CODE, None, "show a door code until the next chord; the audit trail has it"),
     act(&[letter('S')], "S", SUSPEND, None, "suspend, or resume who is suspended"),
@@ -94,6 +96,7 @@ impl People {
                 let form = Form::new(ScreenId::People, TOKEN, title, fields).about(person.0, name);
                 shell.open(Dialog::Form(Box::new(form)));
             }
+            EXPLAIN => self.explain(shell),
             SUSPEND => self.suspend(&people, shell),
             RENEW => {
                 let title = format!("RENEW THE MOBILE IDENTITY OF {}", whom(&people, shell));
@@ -143,6 +146,17 @@ impl People {
             MOVE => holding.move_away(shell),
             _ => holding.share(shell),
         });
+    }
+
+    /// Asks why the person can or can't open a door: the one of the code under the cursor, else one that is picked.
+    fn explain(&self, shell: &mut Shell) {
+        let Some(row) = self.person() else { return };
+        let person = Offer { id: row.id.0, name: row.name.clone(), note: row.email.clone() };
+        let code = self.page.as_ref().filter(|page| page.part == Part::Codes).and_then(|page| page.codes.selected());
+        let code = code.filter(|code| Some(code.property) == shell.property);
+        let door = code.map(|code| Offer { id: code.door.0, name: code.name.clone(), note: String::new() });
+        let by_code = door.is_some();
+        LogScreen::ask_explain_of(shell, Known { person: Some(person), door, by_code, at: None });
     }
 
     fn suspend(&self, people: &[Who], shell: &mut Shell) {
