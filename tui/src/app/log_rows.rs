@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use keyward_protocol::{
     decision::Reason,
+    id::{DoorId, PersonId},
     message::watch::{LiveRow, Who},
     time::Moment,
 };
@@ -85,6 +86,10 @@ pub struct Logs {
     marks: BTreeSet<u64>,
     /// The number of the newest row in which each Key, by its name, opened a door: lists of Keys ask for many.
     last_granted: BTreeMap<String, u64>,
+    /// The same of each person, by id, who opened a door.
+    last_opened: BTreeMap<u32, u64>,
+    /// The number of the newest row about each door, by id.
+    last_asked: BTreeMap<u32, u64>,
 }
 
 impl Logs {
@@ -205,6 +210,16 @@ impl Logs {
         self.last_granted.get(key).and_then(|number| self.row(*number))
     }
 
+    /// The newest row kept in which this person, and not a guest of theirs, opened a door.
+    pub fn last_opened_by(&self, person: PersonId) -> Option<&LogRow> {
+        self.last_opened.get(&person.0).and_then(|number| self.row(*number))
+    }
+
+    /// The newest row kept about this door, however it came out.
+    pub fn last_at(&self, door: DoorId) -> Option<&LogRow> {
+        self.last_asked.get(&door.0).and_then(|number| self.row(*number))
+    }
+
     /// The row under the cursor.
     pub fn selected(&self) -> Option<&LogRow> {
         self.matching.get(self.cursor.at()).and_then(|number| self.row(*number))
@@ -239,15 +254,19 @@ impl Logs {
             self.marks.remove(&self.first);
             self.first += 1;
         }
+        let number = self.first + self.rows.len() as u64;
+        self.last_asked.insert(row.of.door.0, number);
+        if let (true, Some(person)) = (row.granted, row.people().0) {
+            self.last_opened.insert(person, number);
+        }
         if row.granted {
-            let number = self.first + self.rows.len() as u64;
             match self.last_granted.get_mut(&row.key) {
                 Some(last) => *last = number,
                 None => _ = self.last_granted.insert(row.key.clone(), number),
             }
         }
         if self.wanted.filter.matches(&row, self.wanted.people_hidden) {
-            self.matching.push_back(self.first + self.rows.len() as u64);
+            self.matching.push_back(number);
         }
         self.rows.push_back(row);
     }
@@ -345,6 +364,34 @@ mod tests {
         assert_eq!(logs.last_granted_by("Key A").unwrap().at.as_micros(), 10);
         logs.receive(vec![row(11)], 4);
         assert!(logs.last_granted_by("Key A").is_none());
+    }
+
+    #[test]
+    fn the_newest_row_about_a_door_and_the_newest_that_a_person_opened_one_in_are_known() {
+        let at = |number: i64, door, who| {
+            let row = row(number);
+            LogRow { of: LiveRow { door: DoorId(door), who, ..row.of }, ..row }
+        };
+        let (lee, guest) = (PersonId(2), PersonId(9));
+        let mut logs = Logs::default();
+        logs.receive(
+            vec![
+                at(2, 1, Who::Person(lee)),
+                // Odd ones are denied.
+                at(3, 1, Who::Person(lee)),
+                at(4, 5, Who::Guest { person: guest, host: lee }),
+                at(6, 5, Who::Nobody),
+            ],
+            4,
+        );
+        let micros = |row: Option<&LogRow>| row.map(|row| row.at.as_micros());
+        assert_eq!(micros(logs.last_opened_by(lee)), Some(2), "neither a denial nor a guest's");
+        assert_eq!(micros(logs.last_opened_by(guest)), Some(4));
+        assert_eq!(micros(logs.last_opened_by(PersonId(7))), None);
+        assert_eq!((micros(logs.last_at(DoorId(1))), micros(logs.last_at(DoorId(5)))), (Some(3), Some(6)));
+        let others = (0..ROWS_MAX as i64).map(|number| at(2 * number + 11, 8, Who::Nobody)).collect();
+        logs.receive(others, 4);
+        assert_eq!((micros(logs.last_opened_by(lee)), micros(logs.last_at(DoorId(1)))), (None, None), "kept no more");
     }
 
     #[test]

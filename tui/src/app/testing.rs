@@ -49,6 +49,8 @@ pub struct Client {
     pub no_sight: Option<Failure>,
     /// What was done: what is told of one thing afterwards has it.
     pub edited: Vec<Command>,
+    /// Guests alone are found in what is recorded.
+    pub guests_only: bool,
     /// A name that stands in every row instead.
     pub poison: Option<String>,
     now: Moment,
@@ -78,6 +80,7 @@ impl Client {
             portfolio_manager: true,
             overtaken: false,
             no_sight: None,
+            guests_only: false,
             poison: None,
             edited: Vec::new(),
             now: noon(),
@@ -289,6 +292,12 @@ impl Client {
                 && row.time < search.until
                 && search.granted.is_none_or(|granted| granted == row.denied.is_none())
                 && search.doors.as_ref().is_none_or(|doors| doors.contains(&row.door))
+                && search.person.is_none_or(|PersonId(person)| match row.who {
+                    Who::Person(who) => who.0 == person,
+                    Who::Guest { person: guest, host } => guest.0 == person || host.0 == person,
+                    Who::Nobody | Who::Carrier(_) => false,
+                })
+                && (!self.guests_only || matches!(row.who, Who::Guest { .. }))
         });
         if search.newest_first {
             rows.reverse();
@@ -785,5 +794,20 @@ pub fn batch() -> Event {
     let counts = vec![DoorSecond { door: Some(DoorId(1)), second, granted: 1_331, denied: 17 }];
     let (rows, names) = (live_rows(), names());
     let batch = LiveBatch { sequence: 1, counts, rows, sampled_one_in: 1_240, passed_over: 1_329, dropped: 3, names };
+    Event::Told(Told::Live(FEED, Box::new(batch)))
+}
+
+/// A batch with one row: Lee is denied at the main entrance at this moment.
+pub fn batch_at(time: Moment) -> Event {
+    let rows = vec![LiveRow { time, denied: Some(Reason::NoKey), ..live_rows()[0] }];
+    let batch = LiveBatch {
+        sequence: 2,
+        counts: Vec::new(),
+        rows,
+        sampled_one_in: 1,
+        passed_over: 0,
+        dropped: 0,
+        names: names(),
+    };
     Event::Told(Told::Live(FEED, Box::new(batch)))
 }

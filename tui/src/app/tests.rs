@@ -18,7 +18,7 @@ use keyward_protocol::{
 };
 
 use super::{
-    testing::{Client, batch, moved_on},
+    testing::{Client, batch, batch_at, moved_on},
     *,
 };
 use crate::keymap::Binding;

@@ -275,6 +275,22 @@ pub fn date(shell: &Shell, at: Moment) -> String {
     if today == Some(civil.date()) { time } else { format!("{} {time}", civil.date()) }
 }
 
+/// How long it is since then: `12s`, `3m05s`, `2d`; `now` within the second.
+pub fn age(shell: &Shell, at: Moment) -> String {
+    let now = shell.now.unwrap_or(at);
+    let micros = u64::try_from(now.as_micros().saturating_sub(at.as_micros())).unwrap_or(0);
+    let seconds = micros / 1_000_000;
+    if seconds == 0 { "now".to_owned() } else { human_micros(seconds * 1_000_000) }
+}
+
+/// The same in a sentence: `12s ago`.
+pub fn ago(shell: &Shell, at: Moment) -> String {
+    match age(shell, at) {
+        now if now == "now" => now,
+        some => format!("{some} ago"),
+    }
+}
+
 /// What the zone is called now: `EST`.
 fn zone(shell: &Shell) -> String {
     let now = shell.now.unwrap_or_default();

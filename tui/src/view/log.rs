@@ -156,6 +156,22 @@ fn log_cell(shell: &Shell, field: LogField, row: &LogRow, painter: &Painter<'_>)
     }
 }
 
+/// The newest row about something in a sentence: the one that the server told of, or one that was seen since. `told` is
+/// `None` until it was told, `Some(None)` where the log has `none`.
+pub fn newest(
+    told: Option<&Option<LogRow>>,
+    seen: Option<&LogRow>,
+    none: &str,
+    say: impl Fn(&LogRow) -> String,
+) -> String {
+    let later = told.and_then(Option::as_ref).into_iter().chain(seen).max_by_key(|row| row.at);
+    match later {
+        Some(row) => say(row),
+        None if told.is_some() => none.to_owned(),
+        None => "...".to_owned(),
+    }
+}
+
 /// The date: `2026-11-20`.
 fn day(shell: &Shell, at: Moment) -> String {
     shell.zone().to_datetime(at.timestamp()).date().to_string()

@@ -80,7 +80,7 @@ fn the_keys_on_the_usual_terminal() {
 +-KEY Key A--------------------------------------------------------------------+
 | Doors    2 (2 listed)                 People   1, with 0 guests              |
 | Hours    always                       Share    yes, unless the giving says~  |
-| Opened   11:48, Main entrance, Tracy                                         |
+| Opened   now, Main entrance, Tracy                                           |
 |                                                                              |
 |                                                                              |
 +------------------------------------------------------------------------------+
@@ -111,7 +111,7 @@ fn the_keys_on_the_usual_terminal() {
 ├─KEY Residences───────────────────────────────────────────────────────────────┤
 │ Doors    6 (2 listed, 1 rule)         People   1,362, with 13 guests         │
 │ Hours    differ by door               Share    yes, unless the giving says…  │
-│ Opened   11:48, Main entrance, Tracy                                         │
+│ Opened   now, Main entrance, Tracy                                           │
 │                                                                              │
 │                                                                              │
 └──────────────────────────────────────────────────────────────────────────────┘
@@ -150,7 +150,7 @@ fn the_keys_on_a_large_terminal_stand_beside_the_log() {
 ├─KEY Key B────────────────────────────────────────────────────────────────────────────────────────────────────────────┤
 │ Doors    2 (2 listed)                                     People   41, with 0 guests                                 │
 │ Hours    business hours                                   Share    no, unless the giving says so                     │
-│ Opened   11:48, Main entrance, Tracy                                                                                 │
+│ Opened   now, Main entrance, Tracy                                                                                   │
 │                                                                                                                      │
 │                                                                                                                      │
 │                                                                                                                      │
@@ -241,7 +241,7 @@ fn the_people_of_a_key_with_marks() {
 +-KEY Key A--------------------------------------------------------------------+
 | Doors    2 (2 listed)                 People   1, with 0 guests              |
 | Hours    always                       Share    yes, unless the giving says~  |
-| Opened   11:48, Main entrance, Tracy                                         |
+| Opened   now, Main entrance, Tracy                                           |
 +------------------------------------------------------------------------------+
  2 marked
  g give  r revoke  m move  e edit  n new  Enter open  / filter  ? help  q back
@@ -295,7 +295,7 @@ fn the_doors_of_a_key() {
 ├─KEY Key A────────────────────────────────────────────────────────────────────┤
 │ Doors    2 (2 listed)                 People   1, with 0 guests              │
 │ Hours    always                       Share    yes, unless the giving says…  │
-│ Opened   11:48, Main entrance, Tracy                                         │
+│ Opened   now, Main entrance, Tracy                                           │
 └──────────────────────────────────────────────────────────────────────────────┘
 
  g give  r revoke  m move  e edit  n new  Enter open  / filter  ? help  q back

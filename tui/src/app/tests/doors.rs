@@ -88,6 +88,38 @@ fn marked_units_change_together_and_other_doors_stay() {
     assert_eq!((edited, client.done().len()), (2, 2));
 }
 
+#[test]
+fn lists_say_what_was_last_seen_and_details_the_newest_that_is_known_whoever_told_it() {
+    let mut client = Client::new(Glyphs::ASCII, 120, 40);
+    let list = |client: &Client, row: &str| client.drawn().lines().find(|line| line.contains(row)).unwrap().to_owned();
+    client.press("3");
+    assert!(list(&client, ">Main entrance").contains(" -- "), "nothing came by yet\n{}", client.drawn());
+    // The search told of a check at 11:48:54; what comes later by the live view is newer.
+    assert!(client.drawn().contains("1s ago, ALLOW Tracy (11:48)"), "{}", client.drawn());
+    client.later(60_000);
+    client.tell(batch_at(client.app.shell.now.unwrap()));
+    client.later(2_000);
+    assert!(list(&client, ">Main entrance").contains(" 2s DENY "), "{}", client.drawn());
+    assert!(client.drawn().contains("2s ago, no_key Lee (11:49)"), "{}", client.drawn());
+    client.press("2jk");
+    assert!(list(&client, ">Tracy").contains(" -- "), "{}", client.drawn());
+    assert!(client.drawn().contains("1m06s ago, Main entrance (11:48)"), "{}", client.drawn());
+    client.press("j");
+    assert!(list(&client, ">Lee").contains(" -- "), "who was denied opened nothing: {}", client.drawn());
+    let searches = client.asked.iter().filter(|asked| matches!(asked, Request::Search(_))).count();
+    assert!(searches <= 6, "one a row that the cursor stood on, whatever is listed: {searches}");
+}
+
+#[test]
+fn a_guests_opening_is_told_as_that_of_a_guest() {
+    let mut client = Client::new(Glyphs::ASCII, 120, 40);
+    client.guests_only = true;
+    client.press("2");
+    assert!(client.drawn().contains("ago, a guest, Main entrance (11:48)"), "{}", client.drawn());
+    client.tell(batch());
+    assert!(client.drawn().contains("1s ago, Main entrance (11:48)"), "{}", client.drawn());
+}
+
 // U6
 #[test]
 fn who_can_open_a_door_is_asked_for_the_moment_that_was_typed() {

@@ -1,6 +1,9 @@
 //! Screen 3, drawn.
 
-use keyward_protocol::message::manage::{DoorKeyRow, DoorRow, WhoRow};
+use keyward_protocol::{
+    id::DoorId,
+    message::manage::{DoorKeyRow, DoorRow, WhoRow},
+};
 use ratatui::style::Style;
 
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
         HIDDEN,
         columns::{Listed, Table},
         facts::{self, Fact},
-        head::date,
+        head::{age, ago, date},
         layout::{Band, Layout},
         log,
         painter::Painter,
@@ -33,7 +36,7 @@ pub fn lists() -> Vec<Listed> {
 pub fn render(screen: &Doors, shell: &Shell, layout: &Layout, painter: &mut Painter<'_>) {
     let facts = screen.door().map(|row| door_facts(screen, row, shell)).unwrap_or_default();
     match screen.page() {
-        None => list(screen, layout.list, painter),
+        None => list(screen, shell, layout.list, painter),
         Some(page) => match page.part {
             Part::Keys => keys(screen, page, layout.list, painter),
             Part::People => people(page, shell, layout.list, painter),
@@ -53,6 +56,7 @@ enum DoorField {
     Labels,
     Keys,
     Codes,
+    Seen,
 }
 
 const DOOR_COLUMNS: Table<'static, DoorField> = Table::named(
@@ -64,10 +68,11 @@ const DOOR_COLUMNS: Table<'static, DoorField> = Table::named(
         column(DoorField::Keys, " KEYS", 5, 5, 3),
         column(DoorField::Codes, " CODES", 6, 6, 5),
         column(DoorField::Labels, "LABELS", 10, 40, 4),
+        column(DoorField::Seen, "SEEN EVENT", 12, 12, 6),
     ],
 );
 
-fn list(screen: &Doors, band: Band, painter: &mut Painter<'_>) {
+fn list(screen: &Doors, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let cell = |field: DoorField, row: &DoorRow, painter: &Painter<'_>| -> (String, Style) {
         let theme = painter.theme;
         let alert = screen.alert(row.id).is_some();
@@ -79,6 +84,11 @@ fn list(screen: &Doors, band: Band, painter: &mut Painter<'_>) {
             DoorField::State => (vacancy(row).to_owned(), theme.text),
             DoorField::Keys => (format!("{:>5}", grouped(row.keys)), theme.text),
             DoorField::Codes => (format!("{:>6}", grouped(row.codes)), theme.text),
+            DoorField::Seen => match shell.feed.logs.last_at(row.id) {
+                None => (NONE.to_owned(), theme.text),
+                Some(last) if last.granted => (format!("{} ALLOW", age(shell, last.at)), theme.text),
+                Some(last) => (format!("{} DENY", age(shell, last.at)), theme.text),
+            },
             DoorField::Labels => (row.labels.join(", "), theme.text),
         }
     };
@@ -184,7 +194,7 @@ fn door_facts(screen: &Doors, row: &DoorRow, shell: &Shell) -> Vec<Fact> {
         ("Keys", grouped(row.keys)),
         ("Codes", codes),
         ("Labels", labels),
-        ("Last", last_check(detail, shell)),
+        ("Last", last_check(row.id, detail, shell)),
     ];
     if let Some(alert) = screen.alert(row.id) {
         let more = alert.more_at.map(|at| format!(", more {}", date(shell, at))).unwrap_or_default();
@@ -197,14 +207,11 @@ fn door_facts(screen: &Doors, row: &DoorRow, shell: &Shell) -> Vec<Fact> {
     facts
 }
 
-fn last_check(detail: Option<&Detail>, shell: &Shell) -> String {
-    match detail.and_then(|detail| detail.last.as_ref()) {
-        None => "...".to_owned(),
-        Some(None) => "nothing in the log".to_owned(),
-        Some(Some(row)) => {
-            let who = if shell.people_hidden { HIDDEN } else { row.person.as_str() };
-            let result = row.reason.map_or("ALLOW", |reason| reason.as_str());
-            format!("{} {result} {who}", date(shell, row.at))
-        }
-    }
+fn last_check(door: DoorId, detail: Option<&Detail>, shell: &Shell) -> String {
+    let told = detail.and_then(|detail| detail.last.as_ref());
+    log::newest(told, shell.feed.logs.last_at(door), "nothing in the log", |row| {
+        let who = if shell.people_hidden { HIDDEN } else { row.person.as_str() };
+        let result = row.reason.map_or("ALLOW", |reason| reason.as_str());
+        format!("{}, {result} {who} ({})", ago(shell, row.at), date(shell, row.at))
+    })
 }

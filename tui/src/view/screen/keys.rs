@@ -1,9 +1,6 @@
 //! Screen 1, drawn.
 
-use keyward_protocol::{
-    message::manage::{HolderRow, KeyOpens, KeyRow},
-    time::Moment,
-};
+use keyward_protocol::message::manage::{HolderRow, KeyOpens, KeyRow};
 use ratatui::style::Style;
 
 use crate::{
@@ -24,7 +21,7 @@ use crate::{
         HIDDEN,
         columns::{Listed, Table},
         facts::{self, Fact},
-        head::date,
+        head::{age, ago, date},
         layout::{Band, Layout},
         log,
         painter::Painter,
@@ -93,7 +90,7 @@ fn list(list: &List<KeyRow>, shell: &Shell, band: Band, painter: &mut Painter<'_
             KeyField::Hours => row.hours.clone().unwrap_or_else(|| "several".into()),
             KeyField::LastUsed => {
                 let last = shell.feed.logs.last_granted_by(&row.name);
-                last.map_or_else(|| NONE.into(), |last| ago(shell, last.at))
+                last.map_or_else(|| NONE.into(), |last| age(shell, last.at))
             }
         };
         (text, style)
@@ -258,25 +255,14 @@ fn key_facts(screen: &Keys, key: &KeyRow, shell: &Shell) -> Vec<Fact> {
         ("People", format!("{}, with {}", grouped(key.people), counted(key.guests, "guest", "guests"))),
         ("Hours", key.hours.clone().unwrap_or_else(|| "differ by door".to_owned())),
         ("Share", share.to_owned()),
-        ("Opened", last_opened(detail, shell)),
+        ("Opened", last_opened(detail, key, shell)),
     ]
 }
 
-fn last_opened(detail: Option<&Detail>, shell: &Shell) -> String {
-    match detail.and_then(|detail| detail.last.as_ref()) {
-        None => "...".to_owned(),
-        Some(None) => "never in the log".to_owned(),
-        Some(Some(row)) => {
-            let who = if shell.people_hidden { HIDDEN } else { row.person.as_str() };
-            format!("{}, {}, {who}", date(shell, row.at), row.door)
-        }
-    }
-}
-
-/// How long ago: `12s`, `3m05s`, `2d`.
-fn ago(shell: &Shell, at: Moment) -> String {
-    let now = shell.now.unwrap_or(at);
-    let micros = u64::try_from(now.as_micros().saturating_sub(at.as_micros())).unwrap_or(0);
-    let seconds = micros / 1_000_000;
-    if seconds == 0 { "now".to_owned() } else { keyward_protocol::time::human_micros(seconds * 1_000_000) }
+fn last_opened(detail: Option<&Detail>, key: &KeyRow, shell: &Shell) -> String {
+    let told = detail.and_then(|detail| detail.last.as_ref());
+    log::newest(told, shell.feed.logs.last_granted_by(&key.name), "never in the log", |row| {
+        let who = if shell.people_hidden { HIDDEN } else { row.person.as_str() };
+        format!("{}, {}, {who}", ago(shell, row.at), row.door)
+    })
 }

@@ -1,7 +1,7 @@
 //! Screen 2, drawn.
 
 use keyward_protocol::{
-    id::PropertyId,
+    id::{PersonId, PropertyId},
     message::manage::{CodeRow, HeldRow, PersonRow},
     time::Moment,
 };
@@ -19,7 +19,7 @@ use crate::{
         HIDDEN,
         columns::{Listed, Table},
         facts::{self, Fact},
-        head::date,
+        head::{age, ago, date},
         layout::{Band, Layout},
         log,
         painter::Painter,
@@ -76,6 +76,7 @@ enum PersonField {
     Keys,
     Shares,
     State,
+    Seen,
 }
 
 const PERSON_COLUMNS: Table<'static, PersonField> = Table::named(
@@ -86,6 +87,7 @@ const PERSON_COLUMNS: Table<'static, PersonField> = Table::named(
         column(PersonField::Keys, " KEYS", 5, 5, 1),
         column(PersonField::Shares, "GUEST OF", 8, 8, 4),
         column(PersonField::State, "STATE", 9, 20, 2),
+        column(PersonField::Seen, "LAST SEEN", 9, 9, 5),
     ],
 );
 
@@ -101,6 +103,10 @@ fn list(screen: &People, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
             PersonField::State if row.suspended => ("SUSPENDED".into(), theme.alert),
             PersonField::State if row.portfolio_manager => ("Portfolio Manager".into(), style),
             PersonField::State => (String::new(), style),
+            PersonField::Seen => {
+                let last = shell.feed.logs.last_opened_by(row.id);
+                (last.map_or_else(|| NONE.into(), |last| age(shell, last.at)), style)
+            }
         }
     };
     let none = if screen.is_of_everybody() {
@@ -283,16 +289,17 @@ fn person_facts(row: &PersonRow, detail: Option<&Detail>, shell: &Shell) -> Vec<
         ("Keys", keys),
         ("Guests", guests),
         ("Codes", codes),
-        ("Opened", last_opened(detail, shell)),
+        ("Opened", last_opened(row.id, detail, shell)),
         ("State", state.to_owned()),
         ("Note", told.map_or_else(waits, |told| some(told.note.as_ref()))),
     ]
 }
 
-fn last_opened(detail: Option<&Detail>, shell: &Shell) -> String {
-    match detail.and_then(|detail| detail.last.as_ref()) {
-        None => "...".to_owned(),
-        Some(None) => "nothing in the log".to_owned(),
-        Some(Some(row)) => format!("{}, {}", date(shell, row.at), row.door),
-    }
+fn last_opened(person: PersonId, detail: Option<&Detail>, shell: &Shell) -> String {
+    let told = detail.and_then(|detail| detail.last.as_ref());
+    log::newest(told, shell.feed.logs.last_opened_by(person), "nothing in the log", |row| {
+        // The log's search finds the rows of who shared the Key, too.
+        let guest = if row.people().1 == Some(person.0) { "a guest, " } else { "" };
+        format!("{}, {guest}{} ({})", ago(shell, row.at), row.door, date(shell, row.at))
+    })
 }
