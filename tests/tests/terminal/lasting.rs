@@ -33,11 +33,13 @@ async fn the_client_outlives_its_server_and_follows_the_size_of_its_terminal() {
     terminal.quit();
 }
 
-/// How many rows the paused log says are new.
-fn new_rows(terminal: &Terminal) -> Option<u64> {
+/// How many rows the paused log says are new: those that its filter would show, and all.
+fn new_rows(terminal: &Terminal) -> Option<(u64, u64)> {
     let text = terminal.text();
     let (_, after) = text.split_once("PAUSED +")?;
-    after.split_once(" new")?.0.replace(',', "").parse().ok()
+    let told = after.split_once(" new")?.0.replace(',', "");
+    let (wanted, all) = told.split_once(" of ").unwrap_or((&told, &told));
+    Some((wanted.parse().ok()?, all.parse().ok()?))
 }
 
 async fn opens(lock: &Connection, door: u32) {
@@ -84,23 +86,24 @@ async fn a_paused_and_filtered_log_stands_still_over_a_killed_server_and_goes_on
         assert!(!terminal.text().contains("Door 2 "), "{}", terminal.text());
     };
     as_it_was(&terminal);
-    assert_eq!(new_rows(&terminal), Some(0), "{}", terminal.text());
+    assert_eq!(new_rows(&terminal), Some((0, 0)), "{}", terminal.text());
 
     let serving = site.serve_at(address);
     // Nobody presses anything.
     terminal.until_it_says("[up");
     as_it_was(&terminal);
     let lock = connect(&site, &serving).await;
-    let came = |terminal: &Terminal| new_rows(terminal) > Some(0);
+    let came = |terminal: &Terminal| new_rows(terminal) > Some((0, 0));
     terminal.doing_until("new rows", came, async || stays_shut(&lock, 1).await).await;
-    let mut came = terminal.settled(new_rows).unwrap();
+    let (denied, all) = terminal.settled(new_rows).unwrap();
+    assert_eq!(denied, all, "only Door 1 was asked about");
     for (door, times) in [(1, 2), (2, 3)] {
         for _ in 0..times {
             opens(&lock, door).await;
-            came += 1;
         }
     }
-    terminal.until("all that came", |screen| screen.contains(&format!("PAUSED +{came} new")));
+    let said = format!("PAUSED +{} of {} new", denied + 2, all + 5);
+    terminal.until("all that came", |screen| screen.contains(&said));
     as_it_was(&terminal);
 
     terminal.press("G");

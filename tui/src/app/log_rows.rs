@@ -80,6 +80,8 @@ pub struct Logs {
     /// What came since the pause.
     waiting: VecDeque<LogRow>,
     came_since_pause: u64,
+    /// So many of them are wanted.
+    wanted_since_pause: u64,
     paused: bool,
     cursor: Cursor,
     /// The numbers of the rows that are marked.
@@ -97,6 +99,8 @@ impl Logs {
     pub fn receive(&mut self, rows: Vec<LogRow>, height: usize) {
         if self.paused {
             self.came_since_pause += rows.len() as u64;
+            let wanted = rows.iter().filter(|row| self.wanted.filter.matches(row, self.wanted.people_hidden)).count();
+            self.wanted_since_pause += wanted as u64;
             self.waiting.extend(rows);
             let too_many = self.waiting.len().saturating_sub(ROWS_MAX);
             self.waiting.drain(..too_many);
@@ -114,7 +118,7 @@ impl Logs {
     /// Shows the newest rows again, with all that came since the pause.
     pub fn follow(&mut self, height: usize) {
         self.paused = false;
-        self.came_since_pause = 0;
+        (self.came_since_pause, self.wanted_since_pause) = (0, 0);
         let waiting = std::mem::take(&mut self.waiting);
         waiting.into_iter().for_each(|row| self.append(row));
         self.cursor.step(Step::Last, self.matching.len(), height);
@@ -176,6 +180,8 @@ impl Logs {
             .filter(|(_, row)| self.wanted.filter.matches(row, self.wanted.people_hidden))
             .map(|(number, _)| number)
             .collect();
+        let waiting = self.waiting.iter().filter(|row| self.wanted.filter.matches(row, self.wanted.people_hidden));
+        self.wanted_since_pause = waiting.count() as u64;
         let at = match under_cursor {
             Some(number) if self.paused => self.matching.partition_point(|other| *other < number),
             _ => self.matching.len(),
@@ -238,6 +244,12 @@ impl Logs {
     /// How many rows came since the pause; `None` while following.
     pub fn paused(&self) -> Option<u64> {
         self.paused.then_some(self.came_since_pause)
+    }
+
+    /// How many of those are wanted. After a change of what is wanted it is so many of the newest [`ROWS_MAX`] and of
+    /// what comes then.
+    pub fn wanted_since_pause(&self) -> u64 {
+        self.wanted_since_pause
     }
 
     fn row(&self, number: u64) -> Option<&LogRow> {

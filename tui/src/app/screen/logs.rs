@@ -365,7 +365,11 @@ impl Screen for LogScreen {
             None => {
                 let follows = match shell.feed.logs.paused() {
                     None => ("FOLLOWING".to_owned(), false),
-                    Some(new) => (format!("PAUSED +{} new", grouped(new)), true),
+                    Some(new) => {
+                        let wanted = shell.feed.logs.wanted_since_pause();
+                        let of = if wanted == new { String::new() } else { format!("{} of ", grouped(wanted)) };
+                        (format!("PAUSED +{of}{} new", grouped(new)), true)
+                    }
                 };
                 vec![follows, (honesty(shell, short), shell.feed.dropped > 0)]
             }

@@ -305,7 +305,36 @@ fn a_long_filter_of_rows_stays_where_it_is_over_a_pause() {
     client.press(" ");
     client.tell(batch());
     let screen = client.drawn();
-    assert!(screen.contains("PAUSED +4 new") && screen.contains("2 of 4 rows kept"), "{screen}");
+    assert!(screen.contains("PAUSED +2 of 4 new") && screen.contains("2 of 4 rows kept"), "{screen}");
     client.press(" ");
     assert!(client.drawn().contains("4 of 8 rows kept") && client.drawn().contains("filter: deny"));
+}
+
+#[test]
+fn what_came_since_a_pause_is_counted_with_what_the_filter_would_show_of_it() {
+    let mut client = client();
+    client.tell(batch());
+    client.press("4 ");
+    client.tell(batch());
+    assert!(client.drawn().contains("PAUSED +4 new"), "{}", client.drawn());
+    // `\n` is Enter, `\x1b` Esc: chords, and what is said before and after another batch of four, of which two are denied.
+    let cases = [
+        ("/deny\n", "PAUSED +2 of 4 new", "PAUSED +4 of 8 new"),
+        ("/ reason:outside_schedule\n", "PAUSED +2 of 8 new", "PAUSED +3 of 12 new"),
+        ("\x1b/nothing of it\n", "PAUSED +0 of 12 new", "PAUSED +0 of 16 new"),
+        ("\x1b", "PAUSED +16 new", "PAUSED +20 new"),
+        ("  ", "PAUSED +0 new", "PAUSED +4 new"),
+    ];
+    for (chords, before, after) in cases {
+        for c in chords.chars() {
+            match c {
+                '\n' => client.key(KeyCode::Enter),
+                '\x1b' => client.key(KeyCode::Esc),
+                c => client.press(&c.to_string()),
+            }
+        }
+        assert!(client.drawn().contains(before), "{chords:?}\n{}", client.drawn());
+        client.tell(batch());
+        assert!(client.drawn().contains(after), "{chords:?}\n{}", client.drawn());
+    }
 }
