@@ -101,6 +101,8 @@ pub struct Glyphs {
     pub marked: &'static str,
     /// The sign before a marked row under the cursor.
     pub cursor_marked: &'static str,
+    /// The sign beside the title of the column that a list is sorted by.
+    pub sorted: &'static str,
     /// Stands where a text was cut.
     pub cut: char,
     /// Stands for a character that can't be shown.
@@ -121,6 +123,7 @@ impl Glyphs {
         cursor: ">",
         marked: "*",
         cursor_marked: "#",
+        sorted: "v",
         cut: '~',
         replaced: '?',
         bars: &[".", ":", "|"],
@@ -136,6 +139,7 @@ impl Glyphs {
         cursor: "▸",
         marked: "•",
         cursor_marked: "◆",
+        sorted: "▾",
         cut: '…',
         replaced: '\u{FFFD}',
         bars: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],

@@ -23,6 +23,10 @@ pub trait Row {
     fn texts(&self) -> Vec<&str>;
     /// What it is sorted by, by the number of the sort.
     fn sort_key(&self, sort: usize) -> SortKey;
+    /// The column that shows what it is sorted by, as the settings call it; `None`: the one with the first of its texts.
+    fn sort_column(_sort: usize) -> Option<&'static str> {
+        None
+    }
 }
 
 /// What a row is sorted by. Numbers go from the highest, texts from the first.

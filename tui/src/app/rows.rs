@@ -33,6 +33,12 @@ macro_rules! rows {
                     None => SortKey::Text,
                 }
             }
+
+            // Columns are called like the counts that they show.
+            fn sort_column(sort: usize) -> Option<&'static str> {
+                let names: [&str; count!($($number)*)] = [$(stringify!($number)),*];
+                names.get(sort.checked_sub(1)?).copied()
+            }
         }
     )*};
 }

@@ -47,6 +47,18 @@ impl<'t, T> Table<'t, T> {
         Table { name: None, columns }
     }
 
+    /// The column of this name; without one that of the rows' own names, which goes last when room is short.
+    pub fn shows(&self, name: Option<&str>) -> Option<Column<T>>
+    where
+        T: Copy,
+    {
+        let is = |column: &&Column<T>| match name {
+            Some(name) => column.name() == name,
+            None => column.rank == 0 && !column.title.is_empty(),
+        };
+        self.columns.iter().find(is).copied()
+    }
+
     /// The table as the settings name it.
     pub fn listed(&self) -> Listed {
         Listed { name: self.name.unwrap_or_default(), columns: self.columns.iter().map(Column::name).collect() }
@@ -127,6 +139,13 @@ impl Columns {
             Some(places) => places.iter().filter_map(|place| list.columns.get(*place)).map(String::as_str).collect(),
             None => own.collect(),
         }
+    }
+}
+
+/// Keeps the column with this title as long as there is room for it beside the one that goes last.
+pub fn keep<T>(columns: &mut [Column<T>], title: &str) {
+    for column in columns.iter_mut().filter(|column| column.rank > 0) {
+        column.rank = if column.title == title { 1 } else { column.rank.saturating_add(1) };
     }
 }
 

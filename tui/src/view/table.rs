@@ -32,9 +32,41 @@ pub fn list<T: Copy, R: Row>(
         (_, 0) => none,
         _ => "Nothing matches the filter: Esc clears it.",
     };
-    let placed = columns::place(&painter.chosen(table), painter.inner().1.saturating_sub(1));
+    let mut columns = painter.chosen(table);
+    let sorted = list.sort().and_then(|sort| table.shows(R::sort_column(sort)));
+    if let Some(sorted) = &sorted {
+        columns::keep(&mut columns, sorted.title);
+    }
+    let placed = columns::place(&columns, painter.inner().1.saturating_sub(1));
     let at = Some(cursor.at().saturating_sub(cursor.top()));
     self::table(&placed, band, list.shown_from(cursor.top()), at, empty, cell, painter);
+    if let Some(sorted) = sorted {
+        mark_sort(&placed, &sorted, band, painter);
+    }
+}
+
+/// Says in the line of titles what the list is sorted by: beside its title, or at the end where the user's columns are
+/// without it.
+fn mark_sort<T>(placed: &[Placed<T>], sorted: &Column<T>, band: Band, painter: &mut Painter<'_>) {
+    if band.height == 0 {
+        return;
+    }
+    let (left, inner) = painter.inner();
+    let width = |text: &str| u16::try_from(text.len()).unwrap_or(u16::MAX);
+    let Some((_, title, x, room)) = placed.iter().find(|(_, title, _, _)| *title == sorted.title) else {
+        let text = format!(" by {} ", sorted.name());
+        let taken = placed.last().map_or(0, |(_, title, x, _)| x + 1 + width(title));
+        if taken + width(&text) < inner {
+            painter.put_right(left + inner.saturating_sub(1), band.y, &text, painter.theme.strong);
+        }
+        return;
+    };
+    // Titles of numbers stand at the right, so that the sign stands before them.
+    let place = match (title.starts_with(' '), width(title)) {
+        (true, long) => width(title.trim_start()).abs_diff(long).saturating_sub(1),
+        (false, long) => (long + 1).min(*room),
+    };
+    painter.put(left + 1 + x + place, band.y, 1, painter.glyphs.sorted, painter.theme.strong);
 }
 
 /// A table under its titles; each row with whether it is marked. The row under the cursor and marked ones have a sign

@@ -128,6 +128,10 @@ impl Row for Manager {
     fn sort_key(&self, sort: usize) -> SortKey {
         if sort == 1 { SortKey::Number(self.levels) } else { SortKey::Text }
     }
+
+    fn sort_column(sort: usize) -> Option<&'static str> {
+        (sort == 1).then_some("manages")
+    }
 }
 
 /// A property on a manager's card.

@@ -1,10 +1,11 @@
 //! People and doors against each other, drawn: names of doors from top to bottom, people beside their rows.
 
-use keyward_protocol::message::manage::DoorRow;
+use keyward_protocol::message::manage::{DoorRow, PersonRow};
 
 use crate::{
     app::{
         Shell,
+        list::Row,
         screen::keys::matrix::{Cell, Matrix},
     },
     view::{
@@ -50,7 +51,11 @@ pub fn render(screen: &Matrix, shell: &Shell, layout: &Layout, painter: &mut Pai
 
 fn matrix(screen: &Matrix, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
     let (first, height) = painter.panel(band, "");
-    let (left, _) = painter.inner();
+    let (left, inner) = painter.inner();
+    if let Some(sort) = screen.people.sort().filter(|_| band.height > 0) {
+        let text = format!(" by {} ", PersonRow::sort_column(sort).unwrap_or("name"));
+        painter.put_right(left + inner.saturating_sub(1), band.y, &text, painter.theme.strong);
+    }
     let room = names(painter.width());
     let head = head_rows(shell.height).min(height);
     let x = |column: u16| left + 1 + room + 1 + column * DOOR;

@@ -5,7 +5,7 @@ use crate::view::drawn::{self, SIZES};
 
 #[test]
 fn the_doors() {
-    drawn::check("doors", &["3", "3j", "3/unit\n"], &SIZES);
+    drawn::check("doors", &["3", "3j", "3/unit\n", "3sss"], &SIZES);
 }
 
 #[test]

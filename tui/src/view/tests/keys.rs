@@ -31,7 +31,7 @@ fn the_week_that_is_painted() {
 
 #[test]
 fn people_against_doors() {
-    drawn::check("matrix", &["v", "vjll", "vP"], &SIZES);
+    drawn::check("matrix", &["v", "vjll", "vP", "vss"], &SIZES);
     let screen = drawn::after("vP", Glyphs::ASCII, 120, 40).drawn();
     assert!(!screen.contains("Tracy") && !screen.contains("Lee"), "{screen}");
 }

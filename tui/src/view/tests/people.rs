@@ -7,7 +7,7 @@ use crate::view::drawn::{self, SIZES};
 
 #[test]
 fn the_people() {
-    drawn::check("people", &["2", "2jj", "2/ana\n"], &SIZES);
+    drawn::check("people", &["2", "2jj", "2/ana\n", "2ss"], &SIZES);
 }
 
 #[test]
