@@ -275,6 +275,22 @@ pub fn date(shell: &Shell, at: Moment) -> String {
     if today == Some(civil.date()) { time } else { format!("{} {time}", civil.date()) }
 }
 
+/// All of a moment, as titles have it: `Fri 2026-11-20 11:48:41.207 EST`; whole minutes without their seconds.
+pub fn whole(shell: &Shell, at: Moment) -> String {
+    let civil = shell.zone().to_datetime(at.timestamp());
+    let millis = at.as_micros().rem_euclid(1_000_000) / 1_000;
+    let mut time = format!("{:02}:{:02}", civil.hour(), civil.minute());
+    if civil.second() != 0 || millis != 0 {
+        time.push_str(&format!(":{:02}", civil.second()));
+    }
+    if millis != 0 {
+        time.push_str(&format!(".{millis:03}"));
+    }
+    // The zone is called differently in summer.
+    let zone = shell.zone().to_offset_info(at.timestamp()).abbreviation().to_owned();
+    format!("{} {} {time} {zone}", civil.strftime("%a"), civil.date())
+}
+
 /// How long it is since then: `12s`, `3m05s`, `2d`; `now` within the second.
 pub fn age(shell: &Shell, at: Moment) -> String {
     let now = shell.now.unwrap_or(at);

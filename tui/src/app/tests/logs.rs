@@ -338,3 +338,28 @@ fn what_came_since_a_pause_is_counted_with_what_the_filter_would_show_of_it() {
         assert!(client.drawn().contains(after), "{chords:?}\n{}", client.drawn());
     }
 }
+
+#[test]
+fn moments_in_titles_are_of_the_zone_that_is_chosen() {
+    // Chords, what is said of the property's zone, and of UTC.
+    let cases = [
+        ("4EEx", "Fri 2026-11-20 11:48:41.207 EST", "Fri 2026-11-20 16:48:41.207 UTC"),
+        (":explain lee garage 2026-07-01 23:30\n\n\n\n\n\n", "Wed 2026-07-01 23:30 EDT", "Thu 2026-07-02 03:30 UTC"),
+        ("3\n\tT2026-12-01 08:00\n\n", "Tue 2026-12-01 08:00 EST", "Tue 2026-12-01 13:00 UTC"),
+        ("7", "Fri 2026-11-20 11:47:55 EST", "Fri 2026-11-20 16:47:55 UTC"),
+    ];
+    for (chords, zone, utc) in cases {
+        let mut client = client();
+        client.tell(batch());
+        for c in chords.chars() {
+            match c {
+                '\n' => client.key(KeyCode::Enter),
+                '\t' => client.key(KeyCode::Tab),
+                c => client.press(&c.to_string()),
+            }
+        }
+        assert!(client.drawn().contains(zone), "{chords:?}\n{}", client.drawn());
+        client.press("t");
+        assert!(client.drawn().contains(utc) && !client.drawn().contains(zone), "{chords:?}\n{}", client.drawn());
+    }
+}

@@ -11,7 +11,7 @@ use crate::{
     view::{
         HIDDEN,
         columns::{self, Listed, Table},
-        head::clock,
+        head::{clock, whole},
         layout::{Band, Layout},
         line_columns,
         painter::Painter,
@@ -105,7 +105,7 @@ pub fn lines(row: &AuditRow, shell: &Shell) -> Vec<(String, Style)> {
     let place = property_name(row, shell);
     let place = if place.is_empty() { String::new() } else { format!("  in {place}") };
     let mut lines = vec![
-        (format!("{}  {}{place}", act_words(row.act), row.at.rfc3339(shell.zone())), theme.strong),
+        (format!("{}  {}{place}", act_words(row.act), whole(shell, row.at)), theme.strong),
         (format!("by {}  from {from}  revision {revision}", who(row, shell)), theme.text),
     ];
     // What they say may name people.
@@ -136,7 +136,7 @@ fn text(title: &str, lines: &[(String, Style)], top: usize, band: Band, painter:
     let (first, height) = painter.panel(band, title);
     let (left, inner) = painter.inner();
     for ((line, style), row) in lines.iter().skip(top).zip(0..height) {
-        painter.put(left + 1, first + row, inner.saturating_sub(1), line, *style);
+        painter.put(left + 1, first + row, inner.saturating_sub(1), line.trim_end(), *style);
     }
     let rest = lines.len().saturating_sub(top + usize::from(height));
     if rest > 0 && height > 0 {

@@ -18,7 +18,7 @@ use crate::{
         HIDDEN,
         columns::{Listed, Table},
         facts::{self, Fact},
-        head::{age, ago, date},
+        head::{age, ago, date, whole},
         layout::{Band, Layout},
         log,
         painter::Painter,
@@ -186,7 +186,7 @@ fn door_facts(screen: &Doors, row: &DoorRow, shell: &Shell) -> Vec<Fact> {
     let moment = screen.page().filter(|page| page.part == Part::People).map(|page| match (page.at, page.told_at) {
         (None, None) => "now".to_owned(),
         (None, Some(told)) => format!("now, {}", date(shell, told)),
-        (Some(at), _) => at.rfc3339(shell.property_zone()),
+        (Some(at), _) => whole(shell, at),
     });
     let mut facts = vec![
         ("Kind", kind),

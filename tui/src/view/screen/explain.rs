@@ -3,7 +3,6 @@
 use keyward_protocol::{
     decision::Reason,
     message::manage::{Explanation, StandingRow, WhoCan},
-    time::Moment,
 };
 use ratatui::style::Style;
 
@@ -16,7 +15,7 @@ use crate::{
     theme::Theme,
     view::{
         HIDDEN,
-        head::date,
+        head::{date, whole},
         layout::Band,
         line_columns,
         painter::Painter,
@@ -48,7 +47,8 @@ pub fn render(explain: &Explain, shell: &Shell, band: Band, painter: &mut Painte
     let top = explain.top(lines.len(), usize::from(height));
     for (line, row) in lines.iter().skip(top).zip(0..height) {
         let room = inner.saturating_sub(if line.mark.is_empty() { 1 } else { 5 });
-        painter.put(left + 1, first + row, room, &line.text, line.style);
+        // The space that a line was parted at may stand beyond its end.
+        painter.put(left + 1, first + row, room, line.text.trim_end(), line.style);
         let style = if line.mark == NO { painter.theme.deny } else { painter.theme.quiet };
         painter.put_right(left + inner.saturating_sub(1), first + row, line.mark, style);
     }
@@ -61,7 +61,9 @@ pub fn render(explain: &Explain, shell: &Shell, band: Band, painter: &mut Painte
 
 /// All of it as text, for the clipboard.
 pub fn copied(explain: &Explain, shell: &Shell) -> String {
-    let title = format!("{} at {}, {}", person(explain, shell), explain.door.1, when(explain, shell));
+    // What is pasted elsewhere says its offset.
+    let at = explain.at.map_or_else(|| "now".to_owned(), |at| at.rfc3339(shell.zone()));
+    let title = format!("{} at {}, {at}", person(explain, shell), explain.door.1);
     let line = |line: &Line| match line.mark {
         "" => line.text.clone(),
         mark => format!("{}  {mark}", line.text),
@@ -91,11 +93,7 @@ fn person(explain: &Explain, shell: &Shell) -> String {
 }
 
 fn when(explain: &Explain, shell: &Shell) -> String {
-    explain.at.map_or_else(|| "now".to_owned(), |at| told(at, shell))
-}
-
-fn told(at: Moment, shell: &Shell) -> String {
-    at.rfc3339(shell.zone())
+    explain.at.map_or_else(|| "now".to_owned(), |at| whole(shell, at))
 }
 
 struct Lines {
@@ -254,7 +252,7 @@ impl Lines {
     fn flips(&mut self, now: &Explanation, shell: &Shell) {
         if let Some(at) = now.flips_at {
             let other = if now.denied.is_some() { "it would open from" } else { "until" };
-            self.say(format!("          {other} {}", told(at, shell)), self.theme.quiet);
+            self.say(format!("          {other} {}", whole(shell, at)), self.theme.quiet);
         }
     }
 

@@ -38,7 +38,7 @@ fn the_audit_trail() {
 |                                                                              |
 |                                                                              |
 +-DETAIL-------------------------------------------------------------- 1 more -+
-| key changed  2026-11-20T11:47:55-05:00  in 1800 Main St                      |
+| key changed  Fri 2026-11-20 11:47:55 EST  in 1800 Main St                    |
 | by Dana <dana@mail.example>  from 198.51.100.7:51820  revision 18203         |
 | Key `Key A` name: Key Alpha -> Key A                                         |
 +------------------------------------------------------------------------------+
@@ -81,7 +81,7 @@ fn the_audit_trail() {
 │                                                                                                                      │
 │                                                                                                                      │
 ├─DETAIL───────────────────────────────────────────────────────────────────────────────────────────────────────────────┤
-│ key shared  2026-11-20T11:45:55-05:00  in 1800 Main St                                                               │
+│ key shared  Fri 2026-11-20 11:45:55 EST  in 1800 Main St                                                             │
 │ by Ana <ana@mail.example> as holder  from 198.51.100.7:51820  revision 18201                                         │
 │ REFUSED  not permitted: managing the Key is missing                                                                  │
 │ and 2 more were refused before it                                                                                    │
@@ -119,7 +119,7 @@ fn one_act() {
   1 Keys   4 Logs   5 Managers   6 Locks  [7 Audit]
  1800 Main St > Audit > row                                         6 rows here
 +-ROW--------------------------------------------------------------------------+
-| key changed  2026-11-20T11:47:55-05:00  in 1800 Main St                      |
+| key changed  Fri 2026-11-20 11:47:55 EST  in 1800 Main St                    |
 | by Dana <dana@mail.example>  from 198.51.100.7:51820  revision 18203         |
 | Key `Key A` name: Key Alpha -> Key A                                         |
 | Key `Key A` door `Gym`: was always, is gone                                  |
@@ -146,8 +146,8 @@ fn one_act() {
         r#"
  [up 4ms]  1800 Main St        11:48:55
 ──ROW────────────────────────── 1 more ─
- key shared  2026-11-20T11:45:55-05:00
- in 1800 Main St
+ key shared  Fri 2026-11-20 11:45:55 EST
+  in 1800 Main St
  by Ana <ana@mail.example> as holder
  from 198.51.100.7:51820  revision 18201
  REFUSED  not permitted: managing the
@@ -165,7 +165,7 @@ fn one_act() {
   1 Keys   4 Logs   5 Managers   6 Locks  [7 Audit]
  1800 Main St > Audit > row                                         6 rows here
 +-ROW--------------------------------------------------------------------------+
-| key changed  2026-11-20T11:47:55-05:00  in 1800 Main St                      |
+| key changed  Fri 2026-11-20 11:47:55 EST  in 1800 Main St                    |
 | by (hidden)  from 198.51.100.7:51820  revision 18203                         |
 | (hidden) (hidden): (hidden) -> (hidden)                                      |
 | (hidden) (hidden): was (hidden), is gone                                     |

@@ -163,7 +163,7 @@ fn why_a_line_came_out_as_it_did() {
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
   1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > explain
-+-WHY: Lee at Main entrance, 2026-11-20T11:48:41.207-05:00---------------------+
++-WHY: Lee at Main entrance, Fri 2026-11-20 11:48:41.207 EST-------------------+
 | RECORDED  DENY  outside_schedule  at rev 18204, by code                      |
 |           a Key has the door, but not at this time                           |
 |                                                                              |
@@ -176,7 +176,7 @@ fn why_a_line_came_out_as_it_did() {
 |           another Key: does not have this door                            -- |
 |                                                                              |
 | NOW       ALLOW  (rev 18204, 11:48)                                          |
-|           until 2026-11-20T17:48:55-05:00                                    |
+|           until Fri 2026-11-20 17:48:55 EST                                  |
 |                                                                              |
 | WHAT WOULD HAVE OPENED IT                                                    |
 |  - holding Employee All Access 24/7                                          |
@@ -192,7 +192,7 @@ fn why_a_line_came_out_as_it_did() {
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL                                               EST 11:48:55
   1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit                                    1,331 granted  17 denied a minute
  Harbor Living > 1800 Main St > Logs > explain
-┌─WHY: Lee at Main entrance, 2026-11-20T11:48:41.207-05:00─────────────────────────────────────────────────────────────┐
+┌─WHY: Lee at Main entrance, Fri 2026-11-20 11:48:41.207 EST───────────────────────────────────────────────────────────┐
 │ RECORDED  DENY  outside_schedule  at rev 18204, by code                                                              │
 │           a Key has the door, but not at this time                                                                   │
 │                                                                                                                      │
@@ -205,7 +205,7 @@ fn why_a_line_came_out_as_it_did() {
 │           another Key: does not have this door                                                                    -- │
 │                                                                                                                      │
 │ NOW       ALLOW  (rev 18204, 11:48)                                                                                  │
-│           until 2026-11-20T17:48:55-05:00                                                                            │
+│           until Fri 2026-11-20 17:48:55 EST                                                                          │
 │                                                                                                                      │
 │ WHAT WOULD HAVE OPENED IT                                                                                            │
 │  - holding Employee All Access 24/7                                                                                  │
@@ -235,7 +235,7 @@ fn why_a_line_came_out_as_it_did() {
         &live("4EEx", ASCII, 40, 12),
         r#"
  [up 4ms]  1800 Main St        11:48:55
---WHY: Lee at Main entrance, 2 16 more -
+--WHY: Lee at Main entrance, F 16 more -
  RECORDED  DENY  outside_schedule  at
  rev 18204, by code
            a Key has the door, but not
@@ -252,7 +252,7 @@ fn why_a_line_came_out_as_it_did() {
         &live("4EExj", UNICODE, 40, 12),
         r#"
  [up 4ms]  1800 Main St        11:48:55
-──WHY: Lee at Main entrance, 2 15 more ─
+──WHY: Lee at Main entrance, F 15 more ─
  rev 18204, by code
            a Key has the door, but not
  at this time
@@ -275,7 +275,7 @@ fn who_can_open_the_door_at_that_time() {
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
   1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > explain
-+-WHO CAN OPEN Main entrance, 2026-11-20T11:48:41.207-05:00--------------------+
++-WHO CAN OPEN Main entrance, Fri 2026-11-20 11:48:41.207 EST------------------+
 | 3 people, and carriers                                                       |
 | Tracy  by Key A                                                              |
 | Visitor  by another Key, shared by Tracy (no code)                           |
@@ -337,10 +337,10 @@ fn why_somebody_can_or_cant_open_a_door() {
  keyward  prod  [up 4ms]  rev 18204  1800 Main St  Dana FULL       EST 11:48:55
   1 Keys  [4 Logs]  5 Managers   6 Locks   7 Audit
  1800 Main St > Logs > explain
-┌─WHY: Lee at Garage, 2026-11-20T18:00:00-05:00─────────────────────── 1 more ─┐
+┌─WHY: Lee at Garage, Fri 2026-11-20 18:00 EST──────────────────────── 1 more ─┐
 │ RESULT    DENY  outside_schedule  by rev 18204                               │
 │           a Key has the door, but not at this time                           │
-│           it would open from 2026-11-20T17:48:55-05:00                       │
+│           it would open from Fri 2026-11-20 17:48:55 EST                     │
 │                                                                              │
 │ 1 person  not suspended                                                   ok │
 │ 2 door    no lockdown                                                     ok │
@@ -351,7 +351,7 @@ fn why_somebody_can_or_cant_open_a_door() {
 │           another Key: does not have this door                            -- │
 │                                                                              │
 │ NOW       ALLOW  (rev 18204, 11:48)                                          │
-│           until 2026-11-20T17:48:55-05:00                                    │
+│           until Fri 2026-11-20 17:48:55 EST                                  │
 │                                                                              │
 │ WHAT WOULD HAVE OPENED IT                                                    │
 │  - holding Employee All Access 24/7                                          │
@@ -368,7 +368,7 @@ fn why_somebody_can_or_cant_open_a_door() {
  1800 Main St > Logs > explain
 +-WHY: Lee at Garage, now------------------------------------------------------+
 | RESULT    ALLOW  by rev 18204                                                |
-|           until 2026-11-20T17:48:55-05:00                                    |
+|           until Fri 2026-11-20 17:48:55 EST                                  |
 |                                                                              |
 | 1 person  not suspended                                                   ok |
 | 2 door    no lockdown                                                     ok |
