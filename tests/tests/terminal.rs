@@ -11,6 +11,8 @@ mod leaving;
 #[path = "terminal/looks.rs"]
 mod looks;
 mod serving;
+#[path = "terminal/settings.rs"]
+mod settings;
 
 use std::time::Duration;
 

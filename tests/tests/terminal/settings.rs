@@ -1,18 +1,7 @@
 //! The client with settings of the user's, against a server process: what it remembers, takes back, and asks of the
 //! terminal.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test stops where what it relies on is not there")]
-
-mod serving;
-
-use std::{
-    fs,
-    io::{Read, Write},
-    path::Path,
-    process::Output,
-    sync::mpsc::{Receiver, channel},
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Output, time::Duration};
 
 use keyward_protocol::{
     client::{ClientIdentity, Connection},
@@ -20,11 +9,12 @@ use keyward_protocol::{
     id::{DoorId, KeyId, PropertyId},
     message::manage::Rows,
 };
-use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
-use serving::{KEYWARD, Site, text};
 
-/// Nothing on the screen takes so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::{
+    harness::Terminal,
+    serving::{KEYWARD, Site, text},
+};
+
 /// What the terminal is asked for, and what gives it back.
 const MOUSE: [&str; 2] = ["\x1b[?1000h", "\x1b[?1000l"];
 const PLACES: [&str; 3] = ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
@@ -60,84 +50,20 @@ time_zone = "America/New_York"
   doors = [{ door = "Door 1", schedule = "always" }, { door = "Door 2", schedule = "always" }]
 "#;
 
-/// The client in a terminal of its own.
-struct Terminal {
-    screen: vt100::Parser,
-    bytes: Receiver<Vec<u8>>,
-    told: Vec<u8>,
-    keyboard: Box<dyn Write + Send>,
-    child: Box<dyn Child + Send + Sync>,
+/// Opens the client on the server that was joined.
+fn opened(home: &Path) -> Terminal {
+    Terminal::open(home, &[], (24, 80))
 }
 
-impl Terminal {
-    fn open(home: &Path) -> Terminal {
-        let (rows, cols) = (24, 80);
-        let pair = native_pty_system().openpty(PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }).unwrap();
-        let mut command = CommandBuilder::new(KEYWARD);
-        command.env("TERM", "xterm-256color");
-        command.env("LC_ALL", "C.UTF-8");
-        PLACES.iter().for_each(|place| command.env(place, home.join(place)));
-        let child = pair.slave.spawn_command(command).unwrap();
-        let mut reader = pair.master.try_clone_reader().unwrap();
-        let (told, bytes) = channel();
-        std::thread::spawn(move || {
-            let mut buffer = [0; 4096];
-            while let Ok(count @ 1..) = reader.read(&mut buffer) {
-                if told.send(buffer[..count].to_vec()).is_err() {
-                    return;
-                }
-            }
-        });
-        let keyboard = pair.master.take_writer().unwrap();
-        Terminal { screen: vt100::Parser::new(rows, cols, 0), bytes, told: Vec::new(), keyboard, child }
-    }
-
-    fn text(&self) -> String {
-        self.screen.screen().contents()
-    }
-
-    fn hear(&mut self, patience: Duration) -> bool {
-        let Ok(bytes) = self.bytes.recv_timeout(patience) else { return false };
-        self.screen.process(&bytes);
-        self.told.extend(bytes);
-        true
-    }
-
-    fn until_it_says(&mut self, text: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.text().contains(text) {
-            assert!(self.hear(end.saturating_duration_since(Instant::now())), "no {text}:\n{}", self.text());
-        }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).unwrap();
-        self.keyboard.flush().unwrap();
-    }
-
-    /// Presses a key until the screen says so: a review is deaf for a moment after it opens.
-    fn press_until(&mut self, keys: &str, text: &str) {
-        let end = Instant::now() + PATIENCE;
-        while !self.text().contains(text) {
-            assert!(Instant::now() < end, "no {text}:\n{}", self.text());
-            self.press(keys);
-            while !self.text().contains(text) && self.hear(Duration::from_millis(400)) {}
-        }
-    }
-
-    /// Waits for the end, and gives back all that the terminal was told.
-    fn ended(mut self) -> String {
-        while self.hear(PATIENCE) {}
-        assert!(self.child.wait().unwrap().success());
-        text(&std::mem::take(&mut self.told))
-    }
+/// Waits for the end, and gives back all that the terminal was told.
+fn told_until_the_end(mut terminal: Terminal) -> String {
+    assert_eq!(terminal.ended(), 0, "{}", terminal.text());
+    text(&terminal.sent)
 }
 
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
+/// Where the terminal is told of the mouse, and where to tell of it no more.
+fn of_the_mouse(told: &str) -> [Vec<usize>; 2] {
+    MOUSE.map(|sequence| told.match_indices(sequence).map(|found| found.0).collect())
 }
 
 fn keyward(home: &Path, arguments: &[&str]) -> Output {
@@ -172,7 +98,7 @@ async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended(
     let boss = Connection::connect(serving.address, &identity, Duration::from_secs(10)).await.unwrap();
     let labels = async || boss.door(DoorId(1)).await.unwrap().row.labels;
 
-    let mut terminal = Terminal::open(home);
+    let mut terminal = opened(home);
     terminal.until_it_says("Key A");
     terminal.press("3");
     terminal.until_it_says("LABELS");
@@ -210,27 +136,26 @@ async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended(
     terminal.press("s/Door 2\r");
     terminal.until_it_says("filter: Door 2");
     terminal.press("q");
-    let told = terminal.ended();
-    let [on, off] = MOUSE.map(|sequence| told.match_indices(sequence).map(|found| found.0).collect::<Vec<_>>());
+    let [on, off] = of_the_mouse(&told_until_the_end(terminal));
     assert!(on.len() == 1 && off.len() == 1 && on < off, "{on:?} {off:?}");
 
     set(home, "");
-    let mut terminal = Terminal::open(home);
+    let mut terminal = opened(home);
     terminal.until_it_says("[3 Doors]");
     terminal.until_it_says("filter: Door 2");
     terminal.until_it_says("1 shown of 2 doors");
     terminal.press("q");
-    let told = terminal.ended();
-    assert!(MOUSE.iter().all(|sequence| !told.contains(sequence)), "nobody asked for the mouse");
+    let of_the_mouse = of_the_mouse(&told_until_the_end(terminal));
+    assert!(of_the_mouse.iter().all(Vec::is_empty), "nobody asked for the mouse: {of_the_mouse:?}");
 
     // A damaged file is told in a line, and forgotten with the server.
     let state = home.join(PLACES[2]).join("keyward/screens/row-house.toml");
     fs::write(&state, "version = 1\nscreen = ").unwrap();
-    let mut terminal = Terminal::open(home);
+    let mut terminal = opened(home);
     terminal.until_it_says("how the screens were is not known");
     terminal.until_it_says("[1 Keys]");
     terminal.press("q");
-    terminal.ended();
+    told_until_the_end(terminal);
     assert!(fs::read_to_string(&state).unwrap().contains("screen = \"keys\""));
     assert!(keyward(home, &["server", "remove", "row-house"]).status.success());
     assert!(!state.exists());
@@ -258,7 +183,7 @@ async fn keys_lockdowns_and_suspensions_are_taken_back_as_the_server_had_them() 
     let tracy = everybody.pop().unwrap().id;
     let suspended = async || boss.person(tracy).await.unwrap().row.suspended;
 
-    let mut terminal = Terminal::open(home);
+    let mut terminal = opened(home);
     terminal.until_it_says("2 (2 listed)");
     let before = key().await;
     terminal.press("e");
@@ -313,8 +238,27 @@ async fn keys_lockdowns_and_suspensions_are_taken_back_as_the_server_had_them() 
     terminal.press_until("\r", "undone");
     assert!(!suspended().await);
     terminal.press("q");
-    terminal.ended();
+    told_until_the_end(terminal);
     serving.terminate();
+}
+
+#[test]
+fn a_panic_gives_the_mouse_back_to_the_terminal_where_it_was_asked_for() {
+    for (settings, asked) in [("mouse = true\n", true), ("", false)] {
+        let home = tempfile::tempdir().unwrap();
+        set(home.path(), settings);
+        let variables = [("KEYWARD_UNDER_TEST_PANIC", "here"), ("RUST_BACKTRACE", "0")];
+        let mut terminal = Terminal::open_with(home.path(), &[], &variables, (24, 80));
+        assert_eq!(terminal.ended(), 101);
+        let told = text(&terminal.sent);
+        assert!(told.contains("WELCOME") && told.contains("a test lets the screen fall"), "{told:?}");
+        let [on, off] = of_the_mouse(&told);
+        let expected = usize::from(asked);
+        assert!(on.len() == expected && off.len() == expected && on <= off, "{settings:?}: {on:?} {off:?} in {told:?}");
+        let fell = told.find("a test lets the screen fall");
+        assert!(off.iter().all(|off| Some(*off) < fell), "before it is said what happened: {told:?}");
+        assert_eq!(terminal.screen.screen().mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+    }
 }
 
 #[test]
