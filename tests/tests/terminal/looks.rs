@@ -6,12 +6,13 @@ use keyward_protocol::{
     client::{self, Connection, JoinAs, ManageError},
     code::{Card, Credential},
     entry::{
-        Command as Edit, DoorKind, DoorSpec, KeyDoor, KeySpec, Level, LockScope, Opening, Period, PersonSpec,
+        Command as Edit, DoorKind, DoorSpec, Holiday, KeyDoor, KeySpec, Level, LockScope, Opening, Period, PersonSpec,
         ScheduleRef,
     },
     id::{DoorId, PropertyId},
     message::{audit::AuditSearch, manage::Made},
     schedule::Hours,
+    time::Date,
 };
 
 use crate::{
@@ -159,6 +160,9 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
         panic!("a door is made")
     };
     made(&boss, Edit::MakeSchedule(property, named("Nights"), Hours::default())).await;
+    let day = Date { year: 2026, month: 12, day: 24 };
+    let feast = Holiday { name: named("Feast"), from: day, to: day };
+    made(&boss, Edit::SetHolidays(property, vec![feast])).await;
     let Some(Made::Key(keep)) = made(&boss, Edit::MakeKey(property, key(named(" Keep"), &[den]))).await else {
         panic!("a Key is made")
     };
@@ -195,6 +199,11 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
         ("T", "When", "\x1b"),
         ("1", "Keep", ""),
         ("v", "Eve", "q"),
+        ("S", "Nights", ""),
+        ("e", "[ Continue ]", "\x1b"),
+        ("\t", "Feast", ""),
+        ("e", "Last day", "\x1b"),
+        ("q", "SEEN USED", ""),
         ("/Keep\r\r", "Eve", ""),
         ("r", "LOSES CODE", "\x1b"),
         ("m", "To Key", "\x1b"),
@@ -205,6 +214,11 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
         ("\x1b\x1b\x1b", "SEEN USED", ""),
         ("2", "Eve", ""),
         ("/Eve\r\r", "Gil", "q"),
+        ("x", "EXPLAIN", "Den"),
+        ("\r\r\r\r", "WHY: Eve", "q"),
+        ("2T", "Good for", "\r"),
+        ("\r", "Whoever joins", "\r"),
+        ("", "TOKEN for", "\x1b"),
         ("3", "Den", ""),
         ("/Den\r\r", "Eve", "q"),
         ("5", "Eve", ""),
@@ -224,7 +238,9 @@ async fn names_that_would_steer_the_terminal_or_hide_in_it_are_drawn_harmlessly_
     let drawn = drawn(&terminal.sent);
     let bad: Vec<char> = drawn.chars().filter(|c| is_invisible(*c)).collect();
     assert!(bad.is_empty(), "{bad:?} in {drawn:?}");
-    assert!(drawn.contains("Eve\u{fffd}"), "what hides is seen: {drawn:?}");
+    for name in ["Eve", "Nights", "Feast", "TOKEN for Eve"] {
+        assert!(drawn.contains(&format!("{name}\u{fffd}")), "what hides in {name} is seen: {drawn:?}");
+    }
     terminal.press("\x03\x03");
     assert_eq!(terminal.ended(), 0);
 }
