@@ -262,8 +262,8 @@ impl<R: Row> List<R> {
         let before = std::mem::replace(&mut self.needle, name::fold(needle));
         // Before anything was asked: the first page is of all rows, and says whether they are all here.
         let unasked = self.is_unknown() && self.in_flight.is_none() && self.incoming.is_none();
-        if !unasked && self.needle != self.wanted_needle() && !(self.next.is_none() && self.wanted_needle().is_empty())
-        {
+        let known = self.next.is_none() && self.wanted_needle().is_empty();
+        if !(self.eager || unasked || known || self.needle == self.wanted_needle()) {
             self.begin(0);
         }
         // What doesn't hold a part of it doesn't hold all of it.
@@ -411,8 +411,11 @@ impl<R: Row> List<R> {
 
     fn begin(&mut self, enough: usize) {
         // All rows of a short list are better here: then filters need no server.
-        let needle =
-            if self.next.is_none() && self.asked_needle.is_empty() { String::new() } else { self.needle.clone() };
+        let needle = if self.eager || self.next.is_none() && self.asked_needle.is_empty() {
+            String::new()
+        } else {
+            self.needle.clone()
+        };
         self.in_flight = None;
         self.stalled = false;
         self.incoming = Some(Incoming { rows: Vec::new(), folded: Folded::default(), next: 0, enough, needle });
@@ -681,6 +684,10 @@ mod tests {
         list.filter("person 99999", HEIGHT);
         settle(&mut list, 5_000, &[]);
         assert_eq!(list.counts(), Counts { shown: 9, here: 5_000, total: 5_000 });
+        list.refresh();
+        list.filter("person 99998", HEIGHT);
+        settle(&mut list, 5_000, &[]);
+        assert_eq!(list.counts().here, 5_000);
     }
 
     #[test]

@@ -296,8 +296,8 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             settle(app);
             Some(Effect::Repaint)
         }
-        Event::Key(key) => pressed(app, key),
-        Event::Mouse(mouse) => moused(app, mouse),
+        Event::Key(key) => attended(app, |app| pressed(app, key)),
+        Event::Mouse(mouse) => attended(app, |app| moused(app, mouse)),
         Event::Saved(Ok(path)) => {
             app.shell.say(format!("written to {path}"));
             Some(Effect::Draw)
@@ -639,6 +639,16 @@ fn filter_key(app: &mut App, key: KeyEvent) -> bool {
     let needle = input.value().to_owned();
     filter(app, &needle);
     true
+}
+
+/// Whoever does something else while it is looked how the last change stands does not get a review under their hands.
+fn attended(app: &mut App, act: impl FnOnce(&mut App) -> Option<Effect>) -> Option<Effect> {
+    let gave_up = app.shell.undo.give_up();
+    let effect = act(app);
+    if gave_up && !app.shell.undo.is_looking() {
+        app.shell.say("not undone: something else was pressed meanwhile");
+    }
+    effect
 }
 
 fn filter(app: &mut App, needle: &str) {

@@ -104,9 +104,18 @@ impl Remembered {
 }
 
 fn may_hold_code(filter: &str) -> bool {
-    let digits = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
-    let mut words = filter.split(|c: char| !c.is_alphanumeric() && c != '-' && c != '.');
-    words.any(|word| digits(word) && CODE_DIGITS.contains(&word.len()))
+    let mut words = filter.split(|c: char| !c.is_alphanumeric() && c != '-');
+    words.any(|word| {
+        let mut runs = word.split(|c: char| !c.is_ascii_digit());
+        !begins_with_date(word) && runs.any(|run| CODE_DIGITS.contains(&run.len()))
+    })
+}
+
+/// `2026-11-20`, whatever follows.
+fn begins_with_date(word: &str) -> bool {
+    let form = "0000-00-00".bytes();
+    let as_form = |(byte, form): (u8, u8)| if form == b'-' { byte == b'-' } else { byte.is_ascii_digit() };
+    word.len() >= form.len() && word.bytes().zip(form).all(as_form)
 }
 
 /// What an app needs to remember.
@@ -127,8 +136,9 @@ pub struct Memory {
 impl App {
     /// Remembers from now on; `read` is what was remembered, where there was anything.
     #[must_use]
-    pub fn remembering(mut self, read: Option<Remembered>) -> App {
-        if let Some(read) = &read {
+    pub fn remembering(mut self, mut read: Option<Remembered>) -> App {
+        let (written, hidden) = read.as_ref().map(|read| (read.written(), read.people_hidden)).unwrap_or_default();
+        if let Some(read) = &mut read {
             self = match ScreenId::named(&read.screen) {
                 Some(screen) => self.at(screen),
                 None => self,
@@ -136,8 +146,10 @@ impl App {
             self.shell.utc = read.utc;
             self.shell.people_hidden |= read.people_hidden;
             self.shell.wanted_property = read.property.map(PropertyId);
+            // The user's settings may hide people too.
+            read.people_hidden = self.shell.people_hidden;
+            read.hide();
         }
-        let (written, hidden) = read.as_ref().map(|read| (read.written(), read.people_hidden)).unwrap_or_default();
         self.memory = Memory { on: true, pending: read, written, hidden, since: None };
         self
     }

@@ -37,6 +37,10 @@ pub struct Opposite {
     pub command: Command,
 }
 
+/// How each of so many things stands can be asked at once.
+const STEPS_MAX: usize = 256;
+const TOO_MANY: &str = "it changed more than 256 things";
+
 /// What a review did.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Last {
@@ -68,6 +72,16 @@ impl Undo {
         (self.last, self.looking) = (Some(last), None);
     }
 
+    /// Nothing is opened any more over what somebody does meanwhile; whether that was under way.
+    pub fn give_up(&mut self) -> bool {
+        self.looking.take().is_some()
+    }
+
+    /// Whether it is looked how the last change stands.
+    pub fn is_looking(&self) -> bool {
+        self.looking.is_some()
+    }
+
     /// What was done last.
     pub fn last(&self) -> Option<&Last> {
         self.last.as_ref()
@@ -81,6 +95,9 @@ impl Shell {
         let Some(last) = self.undo.last.clone() else { return self.say(NOTHING_YET) };
         let steps = match &last.steps {
             Ok(steps) if steps.is_empty() => return self.say("the last change changed nothing"),
+            Ok(steps) if steps.len() > STEPS_MAX => {
+                return self.warn(format!("the last change can't be undone: {TOO_MANY}"));
+            }
             Ok(steps) => steps,
             Err(why) => return self.warn(format!("the last change can't be undone: {why}")),
         };
@@ -194,8 +211,10 @@ pub fn opposite(command: &Command, before: Option<&Answer>, done: &Done) -> Resu
         (Command::LockDown { property, .. }, Some(Made::Lockdown(lockdown)), _) => {
             Command::LiftLockdown(*property, *lockdown)
         }
-        (Command::DisableLock(lock, disabled), ..) => Command::DisableLock(*lock, !disabled),
-        (Command::DisableIdentity(identity, disabled), ..) => Command::DisableIdentity(*identity, !disabled),
+        // It may have been disabled by somebody else before, or again since: nothing that is looked up tells.
+        (Command::DisableLock(..) | Command::DisableIdentity(..), ..) => {
+            return Err("whoever else shut it out meant it: change it back by an act of its own".to_owned());
+        }
         (_, _, Some(before)) => before,
         _ => return Err("how it was before is not known".to_owned()),
     };

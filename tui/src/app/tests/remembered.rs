@@ -85,9 +85,18 @@ fn nobody_is_named_and_no_code_is_kept() {
     assert!(next.app.shell.people_hidden);
     assert!(next.app.screen().filtered().is_empty());
     // C8
-    for (filter, stays) in
-        [("4071936", false), ("door:gate 407193", false), ("1205", false), ("since:2026-12-01", true)]
-    {
+    let filters = [
+        ("4071936", false),
+        ("4071936.", false),
+        ("x4071936", false),
+        ("-4071936", false),
+        ("door:gate 407193", false),
+        ("1205", false),
+        ("since:2026-12-01", true),
+        ("since:2026-12-01T08:30", true),
+        ("door:unit206", true),
+    ];
+    for (filter, stays) in filters {
         let mut client = remembering(None);
         client.up();
         press(&mut client, &format!("4/{filter}\n"));
@@ -97,6 +106,15 @@ fn nobody_is_named_and_no_code_is_kept() {
     let text = "version = 1\nscreen = 'people'\nutc = false\npeople-hidden = true\n[screens.people]\nfilter = 'tracy'";
     let mut client = remembering(Some(text));
     client.up();
+    assert!(client.app.screen().filtered().is_empty());
+    // Nor are they where the settings hide them and not what was written.
+    let text = text.replace("people-hidden = true", "people-hidden = false");
+    let mut client = remembering(None);
+    let mut shell = Shell::new("prod", client.app.shell.theme, Glyphs::ASCII);
+    shell.people_hidden = true;
+    client.app = App::new(shell).remembering(Some(Remembered::parse(&text).unwrap()));
+    client.up();
+    press(&mut client, "2");
     assert!(client.app.screen().filtered().is_empty());
 }
 

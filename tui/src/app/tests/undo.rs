@@ -163,6 +163,19 @@ fn what_somebody_changed_since_is_not_undone() {
 }
 
 #[test]
+fn no_review_opens_under_the_hands_of_somebody_who_went_on() {
+    let mut client = after("3jjjo\n");
+    client.silent = true;
+    client.press("uj");
+    client.answer_waiting();
+    assert!(client.app.dialog().is_none(), "{}", client.drawn());
+    assert!(client.drawn().contains("something else was pressed meanwhile"), "{}", client.drawn());
+    // It can be undone still.
+    client.press("u");
+    assert!(matches!(client.app.dialog(), Some(Dialog::Review(_))), "{}", client.drawn());
+}
+
+#[test]
 fn a_change_of_which_nothing_is_known_hides_the_one_before() {
     let mut client = after("3jjjo\n");
     client.refusals.push(Failure::Unknown("no answer in time".into()));
@@ -245,12 +258,16 @@ fn levels_and_totals_decide_what_can_be_taken_back() {
         (Totals { codes_made: 2, ..none }, Some("it made 2 door codes, and they would be deleted for good")),
         (Totals { shares_ended: 1, ..none }, Some("it ended 1 share")),
     ];
+    let property = PropertyId(1);
+    let before = Answer::Property(testing_site::property(testing::overview(None).properties.remove(0)));
     for (totals, why) in cases {
-        let command = Command::DisableLock(LockId(1), true);
-        let back = Some(Command::DisableLock(LockId(1), false));
-        let expected = why.map_or(Ok(back), |why| Err(why.to_owned()));
-        assert_eq!(opposite(&command, None, &done(totals)), expected);
+        let command = Command::LiftLockdown(property, LockdownId(3));
+        let back = opposite(&command, Some(&before), &done(totals));
+        assert_eq!(back.as_ref().err().map(String::as_str), why);
+        assert!(why.is_some() || matches!(back, Ok(Some(Command::LockDown { .. }))), "{back:?}");
     }
+    // Whether somebody else shut it out before, or again since, is not known.
+    assert!(opposite(&Command::DisableLock(LockId(1), true), None, &done(none)).is_err());
     // Without knowing how it was nothing is guessed.
     let command = Command::SetLevel(PropertyId(1), PersonId(3), Some(Level::Full));
     assert_eq!(look(&command), Some(Request::Person(PersonId(3))));
