@@ -56,6 +56,18 @@ pub struct Client {
     now: Moment,
 }
 
+/// The key that a character of a test's chords stands for: `\n` is Enter, `\t` Tab, `\x1b` Esc, `>` Right, `^` Up.
+pub fn key(c: char) -> KeyCode {
+    match c {
+        '\n' => KeyCode::Enter,
+        '\t' => KeyCode::Tab,
+        '\x1b' => KeyCode::Esc,
+        '>' => KeyCode::Right,
+        '^' => KeyCode::Up,
+        c => KeyCode::Char(c),
+    }
+}
+
 /// Five to twelve in New York.
 pub fn noon() -> Moment {
     Moment::parse("2026-11-20T11:48:55-05:00").unwrap()
@@ -141,6 +153,16 @@ impl Client {
     /// Types these characters, each a second after the one before.
     pub fn press(&mut self, text: &str) {
         text.chars().for_each(|c| self.key(KeyCode::Char(c)));
+    }
+
+    /// Presses [these keys](key), each a second after the one before.
+    pub fn chords(&mut self, chords: &str) {
+        chords.chars().for_each(|c| self.key(key(c)));
+    }
+
+    /// Presses [these keys](key) at one moment.
+    pub fn chords_at_once(&mut self, chords: &str) {
+        chords.chars().for_each(|c| self.key_at_once(key(c)));
     }
 
     /// Presses a key of the keyboard a second after the one before.

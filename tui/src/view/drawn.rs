@@ -3,8 +3,6 @@
 
 use std::{env, fs, path::Path};
 
-use crossterm::event::KeyCode;
-
 use crate::{
     app::testing::{Client, batch},
     config::Config,
@@ -59,18 +57,6 @@ fn after_with(settings: &str, chords: &str, glyphs: Glyphs, width: u16, height: 
     Config::parse(settings).unwrap().apply(&mut client.app.shell);
     client.up();
     client.tell(batch());
-    press(&mut client, chords);
+    client.chords_at_once(chords);
     client
-}
-
-/// Presses these chords at one moment.
-pub fn press(client: &mut Client, chords: &str) {
-    for c in chords.chars() {
-        client.key_at_once(match c {
-            '\n' => KeyCode::Enter,
-            '\t' => KeyCode::Tab,
-            '\x1b' => KeyCode::Esc,
-            c => KeyCode::Char(c),
-        });
-    }
 }

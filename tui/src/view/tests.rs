@@ -23,7 +23,7 @@ use crate::{
     theme::{Glyphs, Theme},
 };
 
-/// The screen after these chords (`\n` is Enter, `\t` Tab), compared with the drawing.
+/// The screen after these chords ([keys](crate::app::testing::key)), compared with the drawing.
 pub fn check(chords: &str, glyphs: Glyphs, (width, height): (u16, u16), expected: &str) {
     let screen = after(chords, glyphs, width, height).drawn();
     same(&screen, expected);
@@ -40,19 +40,9 @@ pub fn same(screen: &str, expected: &str) {
 pub fn after(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> Client {
     let mut client = Client::new(glyphs, width, height);
     client.tell(batch());
-    for c in chords.chars() {
-        // All at one moment but for what reviews wait for: clocks and ages stay as they are.
-        client.key_at_once(key(c));
-    }
+    // All at one moment but for what reviews wait for: clocks and ages stay as they are.
+    client.chords_at_once(chords);
     client
-}
-
-pub fn key(c: char) -> KeyCode {
-    match c {
-        '\n' => KeyCode::Enter,
-        '\t' => KeyCode::Tab,
-        c => KeyCode::Char(c),
-    }
 }
 
 #[test]
@@ -752,9 +742,7 @@ pub fn harmless(chords: &[&str]) {
                 client.poison = Some(hostile.to_owned());
                 client.up();
                 client.tell(batch());
-                for c in chords.chars() {
-                    client.key_at_once(key(c));
-                }
+                client.chords_at_once(chords);
                 let screen = client.drawn().replace('\n', "");
                 let bad = screen.chars().find(|c| keyward_protocol::name::is_unsafe(*c));
                 assert_eq!(bad, None, "{width}x{height} {chords:?}");

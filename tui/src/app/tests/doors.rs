@@ -12,20 +12,8 @@ fn after(level: Option<Level>, portfolio_manager: bool, chords: &str) -> Client 
     (client.level, client.portfolio_manager) = (level, portfolio_manager);
     client.up();
     client.press("3");
-    press(&mut client, chords);
+    client.chords(chords);
     client
-}
-
-/// `\n` is Enter, `\t` Tab, `>` Right.
-fn press(client: &mut Client, chords: &str) {
-    for c in chords.chars() {
-        match c {
-            '\n' => client.key(KeyCode::Enter),
-            '\t' => client.key(KeyCode::Tab),
-            '>' => client.key(KeyCode::Right),
-            c => client.press(&c.to_string()),
-        }
-    }
 }
 
 fn spec(name: &str, kind: DoorKind, occupied: bool, labels: &[&str]) -> DoorSpec {
@@ -133,7 +121,7 @@ fn who_can_open_a_door_is_asked_for_the_moment_that_was_typed() {
     };
     assert_eq!(asked(&client), Some(Some(at)));
     assert!(client.drawn().contains("Tue 2026-12-01 08:00 EST"), "{}", client.drawn());
-    press(&mut client, "T\n\n");
+    client.chords("T\n\n");
     assert_eq!(asked(&client), Some(None), "an empty field is now");
 }
 
@@ -145,7 +133,7 @@ fn a_door_out_of_sight_says_why_nobody_is_told() {
     client.no_sight = Some(Failure::Refused(Refusal::NotPermitted(missing.into())));
     client.up();
     client.press("3");
-    press(&mut client, "\n\t");
+    client.chords("\n\t");
     let screen = client.drawn();
     assert!(screen.contains("not permitted: a Key with this door") && !screen.contains("BY KEY"), "{screen}");
 }
@@ -174,9 +162,9 @@ fn a_form_waits_for_everything_that_matches() {
     let mut client = after(Some(Level::Full), true, "L\t");
     client.silent = true;
     client.tell(Event::Key(crossterm::event::KeyEvent::new(KeyCode::Char('a'), KeyModifiers::CONTROL)));
-    press(&mut client, "\t\t\n");
+    client.chords("\t\t\n");
     assert!(client.drawn().contains("still on their way"), "{}", client.drawn());
     client.answer_waiting();
-    press(&mut client, "\n");
+    client.chords("\n");
     assert!(client.drawn().contains("LOCK DOWN 5 doors"), "{}", client.drawn());
 }

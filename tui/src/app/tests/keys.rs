@@ -12,21 +12,8 @@ fn after(level: Option<Level>, portfolio_manager: bool, chords: &str) -> Client 
     let mut client = Client::unconnected(Glyphs::ASCII, 120, 40);
     (client.level, client.portfolio_manager) = (level, portfolio_manager);
     client.up();
-    press(&mut client, chords);
+    client.chords(chords);
     client
-}
-
-/// `\n` is Enter, `\t` Tab, `>` Right, `^` Up.
-fn press(client: &mut Client, chords: &str) {
-    for c in chords.chars() {
-        match c {
-            '\n' => client.key(KeyCode::Enter),
-            '\t' => client.key(KeyCode::Tab),
-            '>' => client.key(KeyCode::Right),
-            '^' => client.key(KeyCode::Up),
-            c => client.press(&c.to_string()),
-        }
-    }
 }
 
 const ALWAYS: Opening = Opening { schedule: ScheduleRef::Always, code: true };
@@ -177,7 +164,7 @@ fn windows_that_can_not_be_read_are_not_left_and_not_saved() {
 fn people_against_doors_ask_only_for_what_is_seen_and_once() {
     let mut client = after(Some(Level::Full), true, "");
     let before = client.asked.len();
-    press(&mut client, "v");
+    client.chords("v");
     let of = |client: &Client, what: fn(&Request) -> bool| {
         client.asked.iter().skip(before).filter(|asked| what(asked)).count()
     };
@@ -185,7 +172,7 @@ fn people_against_doors_ask_only_for_what_is_seen_and_once() {
     let keys = of(&client, |asked| matches!(asked, Request::Key(_)));
     // Tracy's three Keys, of which one has ended, the one that she is a guest of, and Key B of the others.
     assert_eq!((people, keys), (4, 5));
-    press(&mut client, "jj>>jk");
+    client.chords("jj>>jk");
     assert_eq!(of(&client, |asked| matches!(asked, Request::Person(_) | Request::Key(_))), people + keys);
     let screen = client.drawn();
     assert!(screen.contains("Unit 205"), "the door under the cursor: {screen}");

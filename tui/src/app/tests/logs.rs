@@ -183,13 +183,7 @@ fn a_person_or_a_door_is_explained_from_its_row_and_its_page() {
     ];
     for (chords, person, door, by_code, at) in cases {
         let mut client = client();
-        for c in chords.chars() {
-            match c {
-                '\n' => client.key(KeyCode::Enter),
-                '\t' => client.key(KeyCode::Tab),
-                c => client.press(&c.to_string()),
-            }
-        }
+        client.chords(chords);
         let explained = client.asked.iter().find_map(|request| match request {
             Request::Explain { person, door, by_code, at } => {
                 Some((*person, *door, *by_code, at.map(|at| at.to_string())))
@@ -326,13 +320,7 @@ fn what_came_since_a_pause_is_counted_with_what_the_filter_would_show_of_it() {
         ("  ", "PAUSED +0 new", "PAUSED +4 new"),
     ];
     for (chords, before, after) in cases {
-        for c in chords.chars() {
-            match c {
-                '\n' => client.key(KeyCode::Enter),
-                '\x1b' => client.key(KeyCode::Esc),
-                c => client.press(&c.to_string()),
-            }
-        }
+        client.chords(chords);
         assert!(client.drawn().contains(before), "{chords:?}\n{}", client.drawn());
         client.tell(batch());
         assert!(client.drawn().contains(after), "{chords:?}\n{}", client.drawn());
@@ -351,13 +339,7 @@ fn moments_in_titles_are_of_the_zone_that_is_chosen() {
     for (chords, zone, utc) in cases {
         let mut client = client();
         client.tell(batch());
-        for c in chords.chars() {
-            match c {
-                '\n' => client.key(KeyCode::Enter),
-                '\t' => client.key(KeyCode::Tab),
-                c => client.press(&c.to_string()),
-            }
-        }
+        client.chords(chords);
         assert!(client.drawn().contains(zone), "{chords:?}\n{}", client.drawn());
         client.press("t");
         assert!(client.drawn().contains(utc) && !client.drawn().contains(zone), "{chords:?}\n{}", client.drawn());

@@ -11,17 +11,6 @@ fn mousing(width: u16, height: u16) -> Client {
     client
 }
 
-/// `\n` is Enter, `\t` Tab.
-fn press(client: &mut Client, chords: &str) {
-    for c in chords.chars() {
-        match c {
-            '\n' => client.key(KeyCode::Enter),
-            '\t' => client.key(KeyCode::Tab),
-            c => client.press(&c.to_string()),
-        }
-    }
-}
-
 fn click(client: &mut Client, x: u16, y: u16) {
     client.tell(Event::Mouse(Mouse::Click(x, y)));
 }
@@ -39,7 +28,7 @@ fn a_click_puts_the_cursor_on_the_row_that_is_seen_there() {
     for (width, height) in [(80, 24), (120, 40), (40, 12)] {
         for chords in ["", "\n", "\n\t", "2", "2\n", "3", "3\n", "4", "5", "6", "7", "jjje", "S", "v"] {
             let mut client = mousing(width, height);
-            press(&mut client, chords);
+            client.chords(chords);
             let before = client.drawn();
             let first = if height >= 24 { 4 } else { 2 };
             let row = first + 1;
@@ -108,7 +97,7 @@ fn the_wheel_scrolls_what_is_seen() {
 #[test]
 fn no_click_changes_anything() {
     let mut client = mousing(80, 24);
-    press(&mut client, "\nr");
+    client.chords("\nr");
     for y in 0..24 {
         for x in 0..80 {
             click(&mut client, x, y);
@@ -118,7 +107,7 @@ fn no_click_changes_anything() {
     assert!(client.done().is_empty() && matches!(client.app.dialog(), Some(Dialog::Review(_))));
     // A code that is shown goes with whatever comes next.
     let mut client = mousing(120, 40);
-    press(&mut client, "2\n\t\t\tc");
+    client.chords("2\n\t\t\tc");
     assert!(client.drawn().contains("4071936"), "{}", client.drawn());
     wheel(&mut client, false);
     assert!(!client.drawn().contains("4071936"), "{}", client.drawn());
@@ -133,7 +122,7 @@ fn the_mouse_counts_only_for_who_asked() {
     assert_eq!(client.drawn(), before);
     for (on, said) in [(true, "with Shift it marks text as before"), (false, "the terminal's again")] {
         client.effects.clear();
-        press(&mut client, ":mouse\n");
+        client.chords(":mouse\n");
         assert!(client.effects.contains(&Effect::Mouse(on)), "{:?}", client.effects);
         assert!(client.drawn().contains(said), "{}", client.drawn());
         click(&mut client, 15, 1);

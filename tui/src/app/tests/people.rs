@@ -65,13 +65,7 @@ fn each_act_is_one_pinned_command_that_was_read_before() {
     ];
     for (chords, typed, command) in cases {
         let mut client = people();
-        for c in chords.chars() {
-            match c {
-                '\n' => client.key(KeyCode::Enter),
-                '\t' => client.key(KeyCode::Tab),
-                c => client.press(&c.to_string()),
-            }
-        }
+        client.chords(chords);
         assert!(matches!(client.app.dialog(), Some(Dialog::Review(_))), "{chords:?}\n{}", client.drawn());
         assert!(client.done().is_empty(), "{chords:?}: a preview changes nothing");
         client.press(typed);

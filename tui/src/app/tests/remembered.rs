@@ -14,17 +14,6 @@ fn remembering(text: Option<&str>) -> Client {
     client
 }
 
-/// `\n` is Enter, `\x1b` Esc.
-fn press(client: &mut Client, chords: &str) {
-    for c in chords.chars() {
-        match c {
-            '\n' => client.key(KeyCode::Enter),
-            '\x1b' => client.key(KeyCode::Esc),
-            c => client.press(&c.to_string()),
-        }
-    }
-}
-
 /// What was to be written since the last look.
 fn kept(client: &mut Client) -> Vec<String> {
     let kept = |effect| match effect {
@@ -44,7 +33,7 @@ fn left(client: &mut Client) -> String {
 fn a_start_goes_on_where_the_last_one_ended() {
     let mut client = remembering(None);
     client.up();
-    press(&mut client, "ss/key\n2s/tr\n3sss4/door:gar\n7/by:dana\n4t");
+    client.chords("ss/key\n2s/tr\n3sss4/door:gar\n7/by:dana\n4t");
     let text = left(&mut client);
     let mut next = remembering(Some(&text));
     assert_eq!(next.app.screen_id(), ScreenId::Logs);
@@ -68,12 +57,12 @@ fn a_start_goes_on_where_the_last_one_ended() {
 fn nobody_is_named_and_no_code_is_kept() {
     let mut client = remembering(None);
     client.up();
-    press(&mut client, "/key\n2/tracy\n4/person:tracy\n7/by:tracy\n");
+    client.chords("/key\n2/tracy\n4/person:tracy\n7/by:tracy\n");
     kept(&mut client);
     client.later(61_000);
     assert!(kept(&mut client).concat().contains("tracy"));
     // Hiding people is not waited for the next minute.
-    press(&mut client, "P");
+    client.chords("P");
     let hidden = kept(&mut client);
     let [text] = hidden.as_slice() else { panic!("{hidden:?}") };
     assert!(!text.contains("tracy") && text.contains("people-hidden = true"), "{text}");
@@ -99,7 +88,7 @@ fn nobody_is_named_and_no_code_is_kept() {
     for (filter, stays) in filters {
         let mut client = remembering(None);
         client.up();
-        press(&mut client, &format!("4/{filter}\n"));
+        client.chords(&format!("4/{filter}\n"));
         assert_eq!(left(&mut client).contains(filter), stays, "{filter}");
     }
     // Whatever was written otherwise: hidden people are not named by what is read, either.
@@ -114,7 +103,7 @@ fn nobody_is_named_and_no_code_is_kept() {
     shell.people_hidden = true;
     client.app = App::new(shell).remembering(Some(Remembered::parse(&text).unwrap()));
     client.up();
-    press(&mut client, "2");
+    client.chords("2");
     assert!(client.app.screen().filtered().is_empty());
 }
 
@@ -122,7 +111,7 @@ fn nobody_is_named_and_no_code_is_kept() {
 fn it_is_written_now_and_then_where_it_changed_and_at_the_end() {
     let mut client = remembering(None);
     client.up();
-    press(&mut client, "/key\n");
+    client.chords("/key\n");
     assert_eq!(kept(&mut client).len(), 0, "not with each chord");
     client.later(61_000);
     assert_eq!(kept(&mut client).len(), 1);

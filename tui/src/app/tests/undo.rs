@@ -15,21 +15,8 @@ use crate::app::{
 fn after(chords: &str) -> Client {
     let mut client = Client::unconnected(Glyphs::ASCII, 120, 40);
     client.up();
-    press(&mut client, chords);
+    client.chords(chords);
     client
-}
-
-/// `\n` is Enter, `\t` Tab, `>` Right, `\x1b` Esc.
-fn press(client: &mut Client, chords: &str) {
-    for c in chords.chars() {
-        match c {
-            '\n' => client.key(KeyCode::Enter),
-            '\t' => client.key(KeyCode::Tab),
-            '>' => client.key(KeyCode::Right),
-            '\x1b' => client.key(KeyCode::Esc),
-            c => client.press(&c.to_string()),
-        }
-    }
 }
 
 fn unit(occupied: bool, labels: &[&str]) -> Command {
@@ -107,7 +94,7 @@ fn steps_of_one_review_are_taken_back_together_the_last_first() {
     // Unit 206 was vacant before: there is nothing to take back of it.
     let mut client = after("3V");
     client.key(KeyCode::End);
-    press(&mut client, "Vo\nu");
+    client.chords("Vo\nu");
     client.later(1_000);
     client.key(KeyCode::Enter);
     let doors: Vec<DoorId> = client.done().iter().filter_map(|(command, _)| door(command)).collect();
@@ -179,12 +166,12 @@ fn no_review_opens_under_the_hands_of_somebody_who_went_on() {
 fn a_change_of_which_nothing_is_known_hides_the_one_before() {
     let mut client = after("3jjjo\n");
     client.refusals.push(Failure::Unknown("no answer in time".into()));
-    press(&mut client, "ko\n\x1bu");
+    client.chords("ko\n\x1bu");
     assert!(client.drawn().contains("it is not known what became of it"), "{}", client.drawn());
     // One that was refused changed nothing: what was done before it is still the last.
     let mut client = after("3jjjo\n");
     client.refusals.push(Failure::Refused(Refusal::Invalid("no".into())));
-    press(&mut client, "ko\n\x1bu");
+    client.chords("ko\n\x1bu");
     assert!(client.drawn().contains("UNDO Unit 206 IS OCCUPIED"), "{}", client.drawn());
 }
 
@@ -196,7 +183,7 @@ fn a_draft_and_the_choice_of_keys_have_an_undo_of_their_own() {
     // An undo on another screen leaves the draft where it is.
     let mut client = after("O");
     client.press("OPT OUT");
-    press(&mut client, "\njjjex3u");
+    client.chords("\njjjex3u");
     client.later(1_000);
     client.key(KeyCode::Enter);
     assert_eq!(client.done().len(), 2, "{}", client.drawn());
@@ -221,7 +208,7 @@ fn a_giving_that_was_changed_gets_its_terms_back() {
     let held = Command::Give { key: KeyId(3), person: PersonId(1), may_share: Some(true), period: before };
     let mut client = after("");
     client.edited.push(held.clone());
-    press(&mut client, "2gemployee all\n>>\n\n\n\n\n");
+    client.chords("2gemployee all\n>>\n\n\n\n\n");
     assert_eq!(client.done().len(), 1, "{}", client.drawn());
     client.press("u");
     client.later(1_000);

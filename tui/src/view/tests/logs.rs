@@ -21,9 +21,7 @@ fn past(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> String {
     let mut client = Client::new(glyphs, width, height);
     client.recorded = 500;
     client.tell(batch());
-    for c in format!("4T\n\n{chords}").chars() {
-        client.key_at_once(super::key(c));
-    }
+    client.chords_at_once(&format!("4T\n\n{chords}"));
     client.drawn()
 }
 

@@ -16,7 +16,7 @@ fn drawn(chords: &str, glyphs: Glyphs, width: u16, height: u16) -> String {
     let mut client = after("5", glyphs, width, height);
     for c in chords.chars() {
         client.later(500);
-        client.key_at_once(super::key(c));
+        client.key_at_once(crate::app::testing::key(c));
     }
     client.drawn()
 }
