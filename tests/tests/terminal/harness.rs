@@ -3,7 +3,8 @@
 use std::{
     fs,
     io::{Read, Write},
-    path::Path,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
     sync::mpsc::{Receiver, channel},
     time::{Duration, Instant},
 };
@@ -72,6 +73,16 @@ time_zone = "America/New_York"
   person = "tracy@mail.example"
 "#;
 
+/// The variables that say where the client keeps what it has, and where that is in this home.
+pub fn places(home: &Path) -> impl Iterator<Item = (&'static str, PathBuf)> {
+    ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"].into_iter().map(|name| (name, home.join(name)))
+}
+
+/// What the client says to these arguments, without a terminal.
+pub fn keyward(home: &Path, arguments: &[&str]) -> Output {
+    Command::new(KEYWARD).args(arguments).stdin(Stdio::null()).envs(places(home)).output().unwrap()
+}
+
 /// The client in a terminal of its own.
 pub struct Terminal {
     /// Everything that the client sent, as it was sent.
@@ -107,9 +118,7 @@ impl Terminal {
         for (name, value) in variables {
             command.env(name, value);
         }
-        for place in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
-            command.env(place, home.join(place));
-        }
+        places(home).for_each(|(name, place)| command.env(name, place));
         let modes_before = modes(&*pair.master);
         let child = pair.slave.spawn_command(command).unwrap();
         let mut reader = pair.master.try_clone_reader().unwrap();
@@ -255,11 +264,17 @@ impl Drop for Terminal {
 
 /// A site with Tracy, and where the operator's identity lies.
 pub fn site() -> (tempfile::TempDir, Site) {
+    let (dir, site) = site_of(SITE);
+    site.operator("boss@example.example").save(&site.root.join("boss@example.example")).unwrap();
+    (dir, site)
+}
+
+/// The site that is written like this, with nobody's identity.
+pub fn site_of(text: &str) -> (tempfile::TempDir, Site) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("site.toml");
-    fs::write(&file, SITE).unwrap();
+    fs::write(&file, text).unwrap();
     let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
-    site.operator("boss@example.example").save(&site.root.join("boss@example.example")).unwrap();
     (dir, site)
 }
 

@@ -1,13 +1,8 @@
 //! How the client begins where there is nothing to show, and how it gives the terminal back.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
-
 use crate::{
-    harness::{SITE, Terminal, site},
-    serving::{KEYWARD, SERVER, Site, run, text},
+    harness::{SITE, Terminal, keyward, site, site_of},
+    serving::{SERVER, run, text},
 };
 
 #[test]
@@ -133,20 +128,10 @@ fn a_wrong_word_and_an_address_where_nobody_answers_say_what_to_do() {
 // M7
 #[test]
 fn login_joins_once_and_the_client_opens_what_was_joined_until_it_is_disabled() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("site.toml");
-    fs::write(&file, SITE).unwrap();
-    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
+    let (_dir, site) = site_of(SITE);
     let serving = site.serve();
     let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
-    let keyward = |arguments: &[&str]| {
-        let mut command = Command::new(KEYWARD);
-        command.args(arguments).stdin(Stdio::null());
-        for place in ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"] {
-            command.env(place, site.root.join(place));
-        }
-        command.output().unwrap()
-    };
+    let keyward = |arguments: &[&str]| keyward(&site.root, arguments);
     let joined = keyward(&["login", &token]);
     assert!(joined.status.success(), "{}", text(&joined.stderr));
     assert!(text(&joined.stdout).contains("You are Boss of Row House") && text(&joined.stdout).contains("`row-house`"));

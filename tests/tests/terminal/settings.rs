@@ -1,23 +1,21 @@
 //! The client with settings of the user's, against a server process: what it remembers, takes back, and asks of the
 //! terminal.
 
-use std::{fs, path::Path, process::Output, time::Duration};
+use std::{fs, path::Path};
 
 use keyward_protocol::{
-    client::{ClientIdentity, Connection},
     entry::{Command, DoorSpec},
     id::{DoorId, KeyId, PropertyId},
     message::manage::Rows,
 };
 
 use crate::{
-    harness::Terminal,
-    serving::{KEYWARD, Site, text},
+    harness::{Terminal, boss, keyward, site_of},
+    serving::{Serving, Site, text},
 };
 
 /// What the terminal is asked for, and what gives it back.
 const MOUSE: [&str; 2] = ["\x1b[?1000h", "\x1b[?1000l"];
-const PLACES: [&str; 3] = ["XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"];
 
 const SITE: &str = r#"keyward = 1
 
@@ -66,36 +64,30 @@ fn of_the_mouse(told: &str) -> [Vec<usize>; 2] {
     MOUSE.map(|sequence| told.match_indices(sequence).map(|found| found.0).collect())
 }
 
-fn keyward(home: &Path, arguments: &[&str]) -> Output {
-    let mut command = std::process::Command::new(KEYWARD);
-    command.args(arguments).stdin(std::process::Stdio::null());
-    PLACES.iter().for_each(|place| _ = command.env(place, home.join(place)));
-    command.output().unwrap()
+/// The site's server, and the home of its manager, who joined and has an identity to look beside the client too.
+fn joined(site: &Site) -> (Serving, &Path) {
+    site.operator("boss@example.example").save(&site.root.join("boss@example.example")).unwrap();
+    let serving = site.serve();
+    let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
+    assert!(keyward(&site.root, &["login", &token]).status.success());
+    (serving, &site.root)
 }
 
 fn set(home: &Path, settings: &str) {
-    let directory = home.join(PLACES[0]).join("keyward");
+    let directory = home.join("XDG_CONFIG_HOME/keyward");
     fs::create_dir_all(&directory).unwrap();
     fs::write(directory.join("config.toml"), settings).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("site.toml");
-    fs::write(&file, SITE).unwrap();
-    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
-    let home = site.root.as_path();
-    site.operator("boss@example.example").save(&home.join("boss")).unwrap();
-    let serving = site.serve();
-    let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
-    assert!(keyward(home, &["login", &token]).status.success());
+    let (_dir, site) = site_of(SITE);
+    let (serving, home) = joined(&site);
     set(
         home,
         "mouse = true\n[columns]\ndoors = ['labels', 'name']\n[chords]\ndoors.edit-door = 'ctrl-e'\nundo = 'f6'\n",
     );
-    let identity = ClientIdentity::load(&home.join("boss")).unwrap();
-    let boss = Connection::connect(serving.address, &identity, Duration::from_secs(10)).await.unwrap();
+    let boss = boss(&site, &serving).await;
     let labels = async || boss.door(DoorId(1)).await.unwrap().row.labels;
 
     let mut terminal = opened(home);
@@ -149,7 +141,7 @@ async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended(
     assert!(of_the_mouse.iter().all(Vec::is_empty), "nobody asked for the mouse: {of_the_mouse:?}");
 
     // A damaged file is told in a line, and forgotten with the server.
-    let state = home.join(PLACES[2]).join("keyward/screens/row-house.toml");
+    let state = home.join("XDG_STATE_HOME/keyward/screens/row-house.toml");
     fs::write(&state, "version = 1\nscreen = ").unwrap();
     let mut terminal = opened(home);
     terminal.until_it_says("how the screens were is not known");
@@ -165,17 +157,9 @@ async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended(
 // K3 K11 U8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_lockdowns_and_suspensions_are_taken_back_as_the_server_had_them() {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("site.toml");
-    fs::write(&file, SITE).unwrap();
-    let site = Site::at(dir.path(), file.to_str().unwrap(), "Row House");
-    let home = site.root.as_path();
-    site.operator("boss@example.example").save(&home.join("boss")).unwrap();
-    let serving = site.serve();
-    let token = site.token(&["operator", "--email", "boss@example.example"]).expose();
-    assert!(keyward(home, &["login", &token]).status.success());
-    let identity = ClientIdentity::load(&home.join("boss")).unwrap();
-    let boss = Connection::connect(serving.address, &identity, Duration::from_secs(10)).await.unwrap();
+    let (_dir, site) = site_of(SITE);
+    let (serving, home) = joined(&site);
+    let boss = boss(&site, &serving).await;
     let key = async || boss.key(KeyId(1)).await.unwrap();
     let lockdowns = async || boss.property(PropertyId(1)).await.unwrap().lockdowns.len();
     let mut everybody = boss.people(None, Rows::all()).await.unwrap().rows;
