@@ -17,6 +17,7 @@
 use std::fmt;
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use keyward_protocol::time::Moment;
@@ -52,6 +53,11 @@ impl Gap {
     /// Whether no record is missing.
     pub fn is_empty(&self) -> bool {
         self.first == self.end
+    }
+
+    /// Whether something that is lost may be of this time.
+    pub fn may_be_within(&self, times: &Range<Moment>) -> bool {
+        self.before >= times.start && self.after < times.end
     }
 }
 

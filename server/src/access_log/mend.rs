@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use keyward_protocol::time::Moment;
 
-use super::catalog::{Inspection, Times, inspect, inspect_last};
+use super::catalog::{Inspection, Times};
 use super::gaps::{self, Gap, Gaps};
 use super::record::RECORD_BYTES;
 use super::segment::{Hash, Lineage, Met, SEGMENT_HEADER_BYTES, SegmentHeader, Walk, file_name};
-use super::{anchor, begun, list, with_next};
+use super::{anchor, begun, inspected, list, with_next};
 
 /// A plan for a damaged log.
 #[derive(Debug)]
@@ -88,19 +88,12 @@ pub fn plan(directory: &Path, lineage: &Lineage) -> io::Result<Option<Mend>> {
     let mut planning = Planning { lineages: lineages(&files, lineage)?, ..Planning::default() };
     let mut mend = Mend { out: Vec::new(), segments: Vec::new(), lost: Vec::new(), known: Vec::new(), kept: 0 };
     for (first, path, end) in with_next(&files) {
-        let (reach, last) = match end {
-            u64::MAX => (gaps.reach(anchored.unwrap_or(0)), true),
-            end => (gaps.reach(end), false),
-        };
-        let inspection = match last {
-            true => inspect_last(path, first, reach, lineage)?,
-            false => inspect(path, first, end, reach, lineage)?,
-        };
+        let (reach, inspection) = inspected((first, path, end), &gaps, anchored.unwrap_or(0), lineage)?;
         if inspection.damage.is_empty() {
             planning.seen.push((first, inspection.kept.times));
             continue;
         }
-        let segment = Segment { path, first, end, reach, is_last: last, anchored, inspection };
+        let segment = Segment { path, first, end, reach, is_last: end == u64::MAX, anchored, inspection };
         planning.segment(&segment, &mut mend)?;
     }
     if files.is_empty() && gaps.reach(anchored.unwrap_or(0)) > 1 {

@@ -340,11 +340,8 @@ pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
     let gaps = Gaps::read(directory, files.iter().map(|(first, _)| *first))?;
     let anchored = anchor::read(directory, lineage)?.unwrap_or(0);
     found.damage.extend(gaps.damage.clone());
-    for (first, path, end) in with_next(&files) {
-        let inspection = match end {
-            u64::MAX => inspect_last(path, first, gaps.reach(anchored), lineage)?,
-            end => inspect(path, first, end, gaps.reach(end), lineage)?,
-        };
+    for segment in with_next(&files) {
+        let (_, inspection) = inspected(segment, &gaps, anchored, lineage)?;
         found.segments += 1;
         found.next_sequence = found.next_sequence.max(inspection.kept.next);
         found.torn_bytes = inspection.torn_bytes;
@@ -362,6 +359,23 @@ pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
 fn with_next(files: &[(u64, PathBuf)]) -> impl Iterator<Item = (u64, &Path, u64)> {
     let ends = files.iter().skip(1).map(|(first, _)| *first).chain([u64::MAX]);
     files.iter().zip(ends).map(|((first, path), end)| (*first, path.as_path(), end))
+}
+
+/// A segment [with its next](with_next), and which record has to be behind those that are there; `anchored` is that of
+/// the whole log.
+fn inspected(
+    (first, path, end): (u64, &Path, u64),
+    gaps: &Gaps,
+    anchored: u64,
+    lineage: &Lineage,
+) -> io::Result<(u64, Inspection)> {
+    let is_last = end == u64::MAX;
+    let reach = gaps.reach(if is_last { anchored } else { end });
+    let inspection = match is_last {
+        true => inspect_last(path, first, reach, lineage)?,
+        false => inspect(path, first, end, reach, lineage)?,
+    };
+    Ok((reach, inspection))
 }
 
 /// The segments but for one at the end that a stop left before it had a whole header: nothing was in it.

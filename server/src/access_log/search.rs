@@ -267,7 +267,7 @@ impl Query {
             true => !self.after.is_some_and(begins) && next.is_none_or(begins),
             false => self.after.is_none_or(begins) && !next.is_some_and(begins),
         };
-        between && gap.before >= self.from && gap.after < self.until
+        between && gap.may_be_within(&(self.from..self.until))
     }
 
     fn finds(&self, sequence: u64, record: &Record) -> bool {
@@ -292,7 +292,7 @@ impl Span {
     fn may_be_in_gap(&self, gap: &Gap) -> bool {
         match self {
             Span::Sequences(range) => gap.first < range.end && gap.end > range.start,
-            Span::Times(range) => gap.before >= range.start && gap.after < range.end,
+            Span::Times(range) => gap.may_be_within(range),
         }
     }
 
