@@ -322,10 +322,11 @@ impl<'a> Step<'a> {
         self.key = keys.get(select_unpredictable(listed, place, slot)).unwrap_or(const { &u32_ule::from_native(0) });
         prefetch_line(self.key);
         // Of the horizon's first second it may have only a part.
-        let tells = since.wrapping_sub(1) < u64::from(view.whole_seconds);
-        self.is_told = tells;
-        self.grants_when_open =
-            self.is_plain() & (tells | (opens == ALWAYS)) & has_door(opens) & person.surely_holds(place, now.micros);
+        self.is_told = since.wrapping_sub(1) < u64::from(view.whole_seconds);
+        self.grants_when_open = self.is_plain()
+            & (self.is_told | (opens == ALWAYS))
+            & has_door(opens)
+            & person.surely_holds(place, now.micros);
     }
 
     /// Somebody who is not suspended and holds few enough Keys to stand in their line, at a door without a lockdown.
