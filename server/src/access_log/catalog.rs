@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use arc_swap::ArcSwap;
 use keyward_protocol::time::Moment;
 
+use super::gaps::Gaps;
 use super::segment::{Chunk, Damage, Hash, Lineage, Met, SEGMENT_HEADER_BYTES, SegmentHeader, Walk};
 
 /// One segment file, as readers see it.
@@ -39,7 +40,7 @@ impl Segment {
     /// A segment of `bytes` bytes whose times nobody has looked at.
     pub fn found(path: PathBuf, first: u64, bytes: u64) -> Self {
         let all = Segment::empty(path, first);
-        all.publish(Times { earliest: Moment::MIN, latest: Moment::MAX }, bytes);
+        all.publish(Times::ALL, bytes);
         all
     }
 
@@ -76,6 +77,7 @@ pub(super) struct Times {
 }
 
 impl Times {
+    pub const ALL: Times = Times { earliest: Moment::MIN, latest: Moment::MAX };
     pub const NONE: Times = Times { earliest: Moment::MAX, latest: Moment::MIN };
 
     pub fn add(&mut self, earliest: Moment, latest: Moment) {
@@ -132,31 +134,42 @@ pub(super) struct Kept {
     /// The hash of the last chunk, or the one that the segment's header names; `None` when neither is whole.
     pub hash: Option<Hash>,
     pub times: Times,
+    /// The first records of the first chunk and of the last one, and the times of those chunks.
+    pub ends: Option<[(u64, Times); 2]>,
 }
 
-/// Reads all of a segment whose next one begins with record `end` (`u64::MAX` for the last).
+/// Which records a segment is expected to hold.
+#[derive(Clone, Copy)]
+pub(super) struct Expected {
+    /// The one that its name says.
+    pub first: u64,
+    /// The one that the next segment begins with; `u64::MAX` for the last.
+    pub end: u64,
+    /// Those before this have to be there: all before `end`, less what a repair told as lost.
+    pub reach: u64,
+    /// Those before this were on disk, whatever the chunks say.
+    pub flushed: u64,
+}
+
+impl Expected {
+    /// Of a segment with one behind it that begins with record `end`.
+    pub fn before(end: u64, first: u64, gaps: &Gaps) -> Expected {
+        Expected { first, end, reach: gaps.reach(end), flushed: 0 }
+    }
+
+    /// Of the last segment of a log whose records before `anchored` were on disk.
+    pub fn last(first: u64, anchored: u64, gaps: &Gaps) -> Expected {
+        let reach = gaps.reach(anchored);
+        Expected { first, end: u64::MAX, reach, flushed: reach }
+    }
+}
+
+/// Reads all of a segment.
 ///
 /// Holes past what a later chunk calls flushed were left by a power cut, and nobody was told of the records there:
 /// the first of those is where the segment is torn. Every other hole is damage.
-///
-/// Records before `reach` have to be there: all before `end`, less what a repair told as lost.
-pub(super) fn inspect(path: &Path, first: u64, end: u64, reach: u64, lineage: &Lineage) -> io::Result<Inspection> {
-    inspect_to(path, first, end, reach, 0, lineage)
-}
-
-/// [`inspect`] for the last segment of a log whose records before `reach` were on disk and are not told as lost.
-pub(super) fn inspect_last(path: &Path, first: u64, reach: u64, lineage: &Lineage) -> io::Result<Inspection> {
-    inspect_to(path, first, u64::MAX, reach, reach, lineage)
-}
-
-fn inspect_to(
-    path: &Path,
-    first: u64,
-    end: u64,
-    reach: u64,
-    flushed: u64,
-    lineage: &Lineage,
-) -> io::Result<Inspection> {
+pub(super) fn inspect(path: &Path, expected: Expected, lineage: &Lineage) -> io::Result<Inspection> {
+    let Expected { first, end, reach, flushed } = expected;
     let file = File::open(path)?;
     let bytes = file.metadata()?.len();
     let header = SegmentHeader::read(&file, path)?.filter(|header| header.first == first);
@@ -192,7 +205,7 @@ struct Reading<'a> {
 impl<'a> Reading<'a> {
     fn new(path: &'a Path, first: u64, header: Option<&SegmentHeader>) -> Self {
         let hash = header.map(|header| header.previous);
-        let kept = Kept { bytes: SEGMENT_HEADER_BYTES as u64, next: first, hash, times: Times::NONE };
+        let kept = Kept { bytes: SEGMENT_HEADER_BYTES as u64, next: first, hash, times: Times::NONE, ends: None };
         let mut reading = Reading { path, kept, holes: Vec::new(), behind_hole: false, flushed: 0, damage: Vec::new() };
         if header.is_none() {
             reading.damage(0, "the segment's header is not one that this release writes");
@@ -224,6 +237,8 @@ impl<'a> Reading<'a> {
         self.kept.next = self.kept.next.max(header.end());
         self.kept.hash = Some(hash);
         self.kept.times.add(header.earliest, header.latest);
+        let this = (header.sequence, Times { earliest: header.earliest, latest: header.latest });
+        self.kept.ends = Some([self.kept.ends.map_or(this, |[first, _]| first), this]);
         self.kept.bytes = chunk.at + header.length();
     }
 

@@ -7,6 +7,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -14,8 +15,7 @@ use keyward_protocol::time::Moment;
 
 use super::catalog::{Inspection, Times};
 use super::gaps::{self, Gap, Gaps};
-use super::record::RECORD_BYTES;
-use super::segment::{Hash, Lineage, Met, SEGMENT_HEADER_BYTES, SegmentHeader, Walk, file_name};
+use super::segment::{Hash, Lineage, Met, SEGMENT_HEADER_BYTES, SegmentHeader, Walk, file_name, room_in};
 use super::{anchor, begun, inspected, list, with_next};
 
 /// A plan for a damaged log.
@@ -56,7 +56,9 @@ struct Whole {
 impl Mend {
     /// The content of the file with what is lost, told at this moment.
     pub fn gaps(&self, told: Moment) -> Vec<u8> {
-        let lost = self.lost.iter().map(|gap| Gap { told, ..*gap });
+        // A clock that was ahead of now when the last record was written was set back since, perhaps while lost ones were.
+        let after = |gap: &Gap| if gap.after > told { Moment::MIN } else { gap.after };
+        let lost = self.lost.iter().map(|gap| Gap { told, after: after(gap), ..*gap });
         let mut all: Vec<Gap> = self.known.iter().copied().chain(lost).collect();
         all.sort();
         gaps::encode(&all)
@@ -83,32 +85,38 @@ pub fn plan(directory: &Path, lineage: &Lineage) -> io::Result<Option<Mend>> {
         return Ok(None);
     }
     let files = begun(list(directory)?)?;
-    let gaps = Gaps::read(directory, files.iter().map(|(first, _)| *first))?;
+    let gaps = Gaps::read(directory, &files, lineage)?;
     let anchored = anchor::read(directory, lineage)?;
     let mut planning = Planning { lineages: lineages(&files, lineage)?, ..Planning::default() };
     let mut mend = Mend { out: Vec::new(), segments: Vec::new(), lost: Vec::new(), known: Vec::new(), kept: 0 };
     for (first, path, end) in with_next(&files) {
         let (reach, inspection) = inspected((first, path, end), &gaps, anchored.unwrap_or(0), lineage)?;
         if inspection.damage.is_empty() {
-            planning.seen.push((first, inspection.kept.times));
+            planning.seen.extend(inspection.kept.ends.into_iter().flatten());
             continue;
         }
         let segment = Segment { path, first, end, reach, is_last: end == u64::MAX, anchored, inspection };
-        planning.segment(&segment, &mut mend)?;
+        planning.segment(&segment, &gaps, &mut mend)?;
+    }
+    let begins = gaps.reach(files.first().map_or(1, |(first, _)| *first));
+    if begins > 1 {
+        planning.lose(1, begins, false);
     }
     if files.is_empty() && gaps.reach(anchored.unwrap_or(0)) > 1 {
         planning.lose(1, gaps.reach(anchored.unwrap_or(0)), false);
     }
     // A segment that a start put aside has left its numbers, and perhaps some more: it was not known how many it had.
     let put_aside = |first: u64| directory.join(file_name(first)).with_extension("aside-1").exists();
+    // What was told before is not told again.
+    let told: Vec<Range<u64>> = gaps.all.iter().map(|gap| gap.first..gap.end).collect();
     for (first, end, at_most) in std::mem::take(&mut planning.lost) {
         let at_most = at_most || put_aside(first);
-        let before = planning.seen.iter().filter(|(seen, _)| *seen < first).map(|(_, times)| times.latest).max();
-        let behind = planning.seen.iter().filter(|(seen, _)| *seen >= end).map(|(_, times)| times.earliest).min();
-        let (after, before) = (before.unwrap_or(Moment::MIN), behind.unwrap_or(Moment::MAX));
-        let gap = Gap { first, end, after, before, told: Moment::MIN, at_most };
-        let is_told = gaps.all.iter().any(|told| (told.first, told.end) == (first, end));
-        mend.lost.extend((!is_told).then_some(gap));
+        let gap = Gap { first, end, after: Moment::MIN, before: Moment::MAX, told: Moment::MIN, at_most };
+        let is_told = gap.is_empty() && told.iter().any(|told| told.start <= first && first <= told.end);
+        for gap in gaps::less(gap, &told).into_iter().filter(|_| !is_told) {
+            let (after, before) = planning.bounds(gap.first, gap.end);
+            mend.lost.push(Gap { after, before, ..gap });
+        }
     }
     if mend.out.is_empty() && mend.lost.is_empty() && gaps.damage.is_none() {
         return Ok(None);
@@ -130,8 +138,10 @@ fn lineages(files: &[(u64, PathBuf)], own: &Lineage) -> io::Result<Vec<Lineage>>
 #[derive(Default)]
 struct Planning {
     lineages: Vec<Lineage>,
-    /// Times of what is whole, with the first record that has them.
+    /// Times of whole chunks, with the first record of each: those at the ends of whole segments, and all of others.
     seen: Vec<(u64, Times)>,
+    /// Times of chunks that are not whole but for their headers.
+    known: Vec<(u64, Times)>,
     /// First record, the one after the last, and whether there were at most so many.
     lost: Vec<(u64, u64, bool)>,
 }
@@ -154,9 +164,22 @@ impl Planning {
         self.lost.push((first, end, at_most));
     }
 
-    fn segment(&mut self, segment: &Segment<'_>, mend: &mut Mend) -> io::Result<()> {
+    /// Between which moments records from `first` to before `end` are.
+    fn bounds(&self, first: u64, end: u64) -> (Moment, Moment) {
+        let before = self.seen.iter().filter(|(seen, _)| *seen < first).max_by_key(|(seen, _)| *seen);
+        let behind = self.seen.iter().filter(|(seen, _)| *seen >= end).min_by_key(|(seen, _)| *seen);
+        let known = self.known.iter().filter(|(seen, _)| (first..end).contains(seen));
+        let known = known.map(|(_, times)| *times).reduce(|mut all, times| {
+            all.add(times.earliest, times.latest);
+            all
+        });
+        gaps::bounds(before.map(|(_, times)| *times), behind.map(|(_, times)| *times), known)
+    }
+
+    fn segment(&mut self, segment: &Segment<'_>, gaps: &Gaps, mend: &mut Mend) -> io::Result<()> {
         let Segment { path, first, .. } = *segment;
-        let (lineage, chunks, is_clean) = self.whole_chunks(segment)?;
+        let Chunks { lineage, whole: chunks, broken, is_clean } = self.whole_chunks(segment, gaps)?;
+        self.known.extend(broken);
         let header = segment.inspection.header.as_ref();
         let mut pieces: Vec<Piece> = Vec::new();
         let (mut next, mut last) = (first, header.map(|header| header.previous));
@@ -175,12 +198,13 @@ impl Planning {
             self.seen.push((chunk.first, chunk.times));
             (next, last) = (chunk.end, Some(chunk.hash));
         }
-        if next < segment.reach {
+        if pieces.is_empty() && segment.is_last && (header.is_none() || segment.anchored.is_none()) {
+            // As a start has it: nobody knows how many there were, but for the room that they had. The anchor only says
+            // how many there were at least: it may be behind, and so far behind that none of these is before it.
+            let most = first.saturating_add(room_in(fs::metadata(path)?.len())).max(segment.reach);
+            self.lose(first, most, most != segment.reach);
+        } else if next < segment.reach {
             self.lose(next, segment.reach, false);
-        } else if pieces.is_empty() && segment.is_last && segment.anchored.is_none() {
-            // As a start has it: nobody knows how many there were, but for the room that they had.
-            let bytes = fs::metadata(path)?.len();
-            self.lose(first, first + bytes / RECORD_BYTES as u64, true);
         }
         let stays = match pieces.as_slice() {
             [piece] => {
@@ -198,47 +222,58 @@ impl Planning {
         Ok(())
     }
 
-    /// The chunks that are what was written and count here, by whichever lineage finds most of them; and whether nothing
-    /// else stands among them.
-    fn whole_chunks(&self, segment: &Segment<'_>) -> io::Result<(Lineage, Vec<Whole>, bool)> {
+    /// The chunks that are what was written and count here, by whichever lineage finds most of them.
+    fn whole_chunks(&self, segment: &Segment<'_>, gaps: &Gaps) -> io::Result<Chunks> {
         let named = segment.inspection.header.as_ref().map(|header| header.lineage);
         let lineages = named.map_or_else(|| self.lineages.clone(), |lineage| vec![lineage]);
-        let mut best: Option<(Lineage, Vec<Whole>, bool)> = None;
+        let mut best: Option<Chunks> = None;
         for lineage in lineages {
-            let (chunks, is_clean) = read_chunks(segment, &lineage)?;
-            if best.as_ref().is_none_or(|(_, found, _)| found.len() < chunks.len()) {
-                best = Some((lineage, chunks, is_clean));
+            let chunks = read_chunks(segment, gaps, lineage)?;
+            if best.as_ref().is_none_or(|found| found.whole.len() < chunks.whole.len()) {
+                best = Some(chunks);
             }
         }
         Ok(best.unwrap_or_default())
     }
 }
 
-fn read_chunks(segment: &Segment<'_>, lineage: &Lineage) -> io::Result<(Vec<Whole>, bool)> {
+/// What stands in a damaged segment.
+#[derive(Default)]
+struct Chunks {
+    lineage: Lineage,
+    whole: Vec<Whole>,
+    /// First record and times of those that only have their headers.
+    broken: Vec<(u64, Times)>,
+    /// Nothing else stands among the whole ones.
+    is_clean: bool,
+}
+
+fn read_chunks(segment: &Segment<'_>, gaps: &Gaps, lineage: Lineage) -> io::Result<Chunks> {
     let file = File::open(segment.path)?;
     // What a stop cut off nobody was answered: it is left out, as a start leaves it out.
     let bytes = match segment.inspection.torn_bytes {
         torn if segment.is_last && torn > 0 && segment.inspection.header.is_some() => segment.inspection.kept.bytes,
         _ => file.metadata()?.len(),
     };
-    let mut walk = Walk::new(&file, lineage, bytes);
-    let (mut chunks, mut is_clean): (Vec<Whole>, bool) = (Vec::new(), true);
+    let mut walk = Walk::new(&file, &lineage, bytes);
+    let mut chunks = Chunks { lineage, is_clean: true, ..Chunks::default() };
     while let Some(met) = walk.step()? {
         let Met::Chunk(chunk) = met else {
-            is_clean = false;
+            chunks.is_clean = false;
             continue;
         };
         let header = chunk.header;
         if header.sequence >= segment.end {
             break;
         }
+        let times = Times { earliest: header.earliest, latest: header.latest };
+        let counts = header.sequence >= segment.first && !gaps.has(header.sequence);
         match walk.read(&chunk)? {
-            Some(body) if header.sequence >= segment.first => {
-                let mut times = Times::NONE;
-                times.add(header.earliest, header.latest);
+            Some(body) if counts => {
                 let (first, end, previous) = (header.sequence, header.end(), header.previous);
-                is_clean &= chunks.last().map_or(SEGMENT_HEADER_BYTES as u64, |last| last.at + last.bytes) == chunk.at;
-                chunks.push(Whole {
+                let begins = chunks.whole.last().map_or(SEGMENT_HEADER_BYTES as u64, |last| last.at + last.bytes);
+                chunks.is_clean &= begins == chunk.at;
+                chunks.whole.push(Whole {
                     at: chunk.at,
                     bytes: header.length(),
                     first,
@@ -248,10 +283,13 @@ fn read_chunks(segment: &Segment<'_>, lineage: &Lineage) -> io::Result<(Vec<Whol
                     times,
                 });
             }
-            _ => is_clean = false,
+            found => {
+                chunks.is_clean = false;
+                chunks.broken.extend(found.is_none().then_some((header.sequence, times)));
+            }
         }
     }
-    Ok((chunks, is_clean))
+    Ok(chunks)
 }
 
 /// Chunks by their numbers, each number once: of several for one the chunk that joins, else the one that stands first.

@@ -42,7 +42,7 @@ use std::time::Duration;
 
 use keyward_protocol::id::PortfolioId;
 
-use self::catalog::{Catalog, Inspection, Segment, inspect, inspect_last, with_ends};
+use self::catalog::{Catalog, Expected, Inspection, Segment, Times, inspect, with_ends};
 use self::disk::{Disk, RealDisk};
 use self::gaps::Gaps;
 pub use self::gaps::{GAPS_FILE, Gap};
@@ -116,7 +116,7 @@ pub struct OpenReport {
     pub next_sequence: u64,
     /// A write that was cut short by a stop: nobody was told that its records were kept.
     pub torn: Option<Torn>,
-    /// What can't be read in the last segment. Older ones are checked by [`AccessLog::verify`], and by every search
+    /// What can't be read in the last segment, or is missing before the first. Older ones are checked by [`AccessLog::verify`], and by every search
     /// as far as it reads them.
     pub damage: Vec<Damage>,
 }
@@ -245,10 +245,10 @@ impl AccessLog {
     /// Reads the whole log but for the segment that is being written, and says where it isn't what was written.
     pub fn verify(&self) -> io::Result<Vec<Damage>> {
         let segments = self.shared().catalog.load();
-        let mut damage = Vec::new();
+        let mut damage = self.0.gaps.missing_first().into_iter().collect::<Vec<_>>();
         for (segment, end) in with_ends(&segments).filter(|(_, end)| *end != u64::MAX) {
-            let reach = self.0.gaps.reach(end);
-            damage.extend(inspect(&segment.path, segment.first, end, reach, &self.0.lineage)?.damage);
+            let expected = Expected::before(end, segment.first, &self.0.gaps);
+            damage.extend(inspect(&segment.path, expected, &self.0.lineage)?.damage);
         }
         Ok(damage)
     }
@@ -337,9 +337,10 @@ pub fn examine(directory: &Path, lineage: &Lineage) -> io::Result<Examined> {
         return Ok(found);
     }
     let files = begun(list(directory)?)?;
-    let gaps = Gaps::read(directory, files.iter().map(|(first, _)| *first))?;
+    let gaps = Gaps::read(directory, &files, lineage)?;
     let anchored = anchor::read(directory, lineage)?.unwrap_or(0);
     found.damage.extend(gaps.damage.clone());
+    found.damage.extend(gaps.missing_first());
     for segment in with_next(&files) {
         let (_, inspection) = inspected(segment, &gaps, anchored, lineage)?;
         found.segments += 1;
@@ -369,13 +370,11 @@ fn inspected(
     anchored: u64,
     lineage: &Lineage,
 ) -> io::Result<(u64, Inspection)> {
-    let is_last = end == u64::MAX;
-    let reach = gaps.reach(if is_last { anchored } else { end });
-    let inspection = match is_last {
-        true => inspect_last(path, first, reach, lineage)?,
-        false => inspect(path, first, end, reach, lineage)?,
+    let expected = match end == u64::MAX {
+        true => Expected::last(first, anchored, gaps),
+        false => Expected::before(end, first, gaps),
     };
-    Ok((reach, inspection))
+    Ok((expected.reach, inspect(path, expected, lineage)?))
 }
 
 /// The segments but for one at the end that a stop left before it had a whole header: nothing was in it.
@@ -430,14 +429,16 @@ impl Found {
             segments: Vec::new(),
             last: None,
             previous: genesis(&place.lineage),
-            gaps: Gaps::read(&place.directory, begun.iter().map(|(first, _)| *first))?,
+            gaps: Gaps::read(&place.directory, &begun, &place.lineage)?,
             report: OpenReport { next_sequence: 1, ..OpenReport::default() },
         };
         found.report.damage.extend(found.gaps.damage.clone());
+        found.report.damage.extend(found.gaps.missing_first());
         let anchored = anchor::read(&place.directory, &place.lineage)?.unwrap_or(0);
         let reach = found.gaps.reach(anchored);
         while let Some((first, path)) = files.pop() {
-            let inspection = inspect_last(&path, first, reach, &place.lineage)?;
+            let expected = Expected::last(first, anchored, &found.gaps);
+            let inspection = inspect(&path, expected, &place.lineage)?;
             if inspection.header.is_none() && inspection.kept.next == first {
                 found.set_aside(disk, first, &path, inspection)?;
                 continue;
@@ -473,7 +474,7 @@ impl Found {
             let damage = inspection.damage.into_iter().map(|damage| Damage { file: file.clone(), ..damage });
             self.report.damage.extend(damage);
             // What it held was numbered from here on, at most up to what has room in it.
-            self.report.next_sequence = first + bytes / record::RECORD_BYTES as u64;
+            self.report.next_sequence = self.report.next_sequence.max(first.saturating_add(segment::room_in(bytes)));
         }
         Ok(())
     }
@@ -487,7 +488,9 @@ impl Found {
         self.report.next_sequence = self.report.next_sequence.max(kept.next);
         self.previous = kept.hash.unwrap_or(self.previous);
         let segment = Arc::new(Segment::empty(path, first));
-        segment.publish(kept.times, kept.bytes);
+        // Nobody knows of what time the records are that can't be read: every search looks.
+        let times = if inspection.damage.is_empty() { kept.times } else { Times::ALL };
+        segment.publish(times, kept.bytes);
         self.segments.push(segment.clone());
         self.last = Some((segment, inspection));
     }

@@ -146,6 +146,8 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     pub fn search(&self, query: &Query) -> io::Result<Page> {
         let mut page = self.search_segments(query)?;
+        let is_at_begin = if query.newest_first { page.next.is_none() } else { query.after.is_none() };
+        page.damage.extend(self.gaps.missing_first().filter(|_| is_at_begin));
         page.damage.extend(self.gaps.told(|gap| query.comes_past(gap, page.next)));
         Ok(page)
     }
@@ -179,7 +181,7 @@ impl Reader<'_> {
         left: &mut Left,
         page: &mut Page,
     ) -> io::Result<()> {
-        let opened = Opened::new(segment, end, self.lineage)?;
+        let opened = Opened::new(segment, end, self)?;
         let mut chunks = opened.chunks(|header| query.may_find_among(header), &mut page.damage)?;
         if query.newest_first {
             chunks.reverse();
@@ -214,11 +216,12 @@ impl Reader<'_> {
     /// the places that could not be read.
     pub fn visit(&self, span: &Span, mut each: impl FnMut(PortfolioId, u64, &Record)) -> io::Result<Vec<Damage>> {
         let mut damage: Vec<Damage> = self.gaps.told(|gap| span.may_be_in_gap(gap)).collect();
+        damage.extend(self.gaps.missing_first().filter(|_| span.may_be_in_first(self.gaps.begins())));
         for (segment, end) in with_ends(self.segments) {
             if !span.may_be_in(segment, end) {
                 continue;
             }
-            let opened = Opened::new(segment, end, self.lineage)?;
+            let opened = Opened::new(segment, end, self)?;
             for chunk in opened.chunks(|header| span.may_be_among(header), &mut damage)? {
                 let records = opened.records(&chunk, &mut damage)?;
                 for (sequence, record) in records.iter().filter(|(sequence, record)| span.has(*sequence, record)) {
@@ -296,6 +299,14 @@ impl Span {
         }
     }
 
+    /// Whether it has what is missing before the first segment. When that was nobody knows.
+    fn may_be_in_first(&self, begins: u64) -> bool {
+        match self {
+            Span::Sequences(range) => range.start < begins && !range.is_empty(),
+            Span::Times(range) => !range.is_empty(),
+        }
+    }
+
     fn may_be_among(&self, header: &ChunkHeader) -> bool {
         match self {
             Span::Sequences(range) => header.sequence < range.end && header.end() > range.start,
@@ -318,15 +329,16 @@ struct Opened<'a> {
     bytes: u64,
     file: File,
     lineage: Lineage,
+    gaps: &'a Gaps,
 }
 
 impl<'a> Opened<'a> {
-    fn new(segment: &'a Segment, end: u64, lineage: &Lineage) -> io::Result<Self> {
+    fn new(segment: &'a Segment, end: u64, reader: &Reader<'a>) -> io::Result<Self> {
         // Before the file is opened: it may grow meanwhile, and what is read has to be on disk.
         let bytes = segment.durable_bytes();
         let file = File::open(&segment.path)?;
-        let lineage = SegmentHeader::read(&file, &segment.path)?.map_or(*lineage, |header| header.lineage);
-        Ok(Opened { segment, end, bytes, file, lineage })
+        let lineage = SegmentHeader::read(&file, &segment.path)?.map_or(*reader.lineage, |header| header.lineage);
+        Ok(Opened { segment, end, bytes, file, lineage, gaps: reader.gaps })
     }
 
     /// The chunks that are `wanted`, by their headers alone.
@@ -338,15 +350,21 @@ impl<'a> Opened<'a> {
         while let Some(met) = walk.step()? {
             match met {
                 Met::Chunk(chunk) if chunk.header.sequence >= self.end => break,
+                Met::Chunk(chunk) if self.gaps.has(chunk.header.sequence) => next = next.max(chunk.header.end()),
                 Met::Chunk(chunk) => {
-                    next = chunk.header.end();
+                    next = next.max(chunk.header.end());
                     times.add(chunk.header.earliest, chunk.header.latest);
                     chunks.extend(wanted(&chunk.header).then_some(chunk));
                 }
-                // What comes after the place where the next segment takes over doesn't count.
+                // What comes after the place where the next segment takes over doesn't count, and what is lost is told.
                 Met::Bad { .. } if next >= self.end => break,
+                Met::Bad { .. } if self.gaps.has(next) => {}
                 Met::Bad { byte } => damage.push(self.damage(byte, next)),
             }
+        }
+        if self.end != u64::MAX && next < self.gaps.reach(self.end) {
+            let what = "records are missing at the end of the segment";
+            damage.push(Damage { what, ..self.damage(self.bytes, next) });
         }
         // A damaged segment is looked into each time, so that every search says so.
         if self.end != u64::MAX && damage.len() == damage_before {
@@ -355,10 +373,12 @@ impl<'a> Opened<'a> {
         Ok(chunks)
     }
 
-    /// The numbered records of `chunk`; none when they are damaged.
+    /// The numbered records of `chunk` that count; none when they are damaged.
     fn records(&self, chunk: &Chunk, damage: &mut Vec<Damage>) -> io::Result<Vec<(u64, Record)>> {
+        // A segment that was abandoned may have a chunk that goes on past where the next one takes over.
+        let counts = |(sequence, _): &(u64, Record)| *sequence < self.end;
         match self.walk().read(chunk)? {
-            Some(body) => Ok((chunk.header.sequence..).zip(body.records).collect()),
+            Some(body) => Ok((chunk.header.sequence..).zip(body.records).take_while(counts).collect()),
             None => {
                 damage.push(self.damage(chunk.at, chunk.header.sequence));
                 Ok(Vec::new())

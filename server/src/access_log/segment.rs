@@ -79,6 +79,11 @@ pub(super) fn parse_file_name(path: &Path) -> Option<u64> {
     (path.file_name()?.to_str()? == file_name(first)).then_some(first)
 }
 
+/// How many records a segment of so many bytes holds at most.
+pub(super) fn room_in(bytes: u64) -> u64 {
+    bytes.saturating_sub((SEGMENT_HEADER_BYTES + CHUNK_HEADER_BYTES) as u64) / RECORD_BYTES as u64
+}
+
 /// What the hash before the very first chunk is.
 pub(super) fn genesis(lineage: &Lineage) -> Hash {
     *blake3::hash(lineage).as_bytes()

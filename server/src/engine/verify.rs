@@ -291,7 +291,7 @@ fn log(layout: &Layout, report: &mut Report) {
         Ok(examined) => examined,
         Err(error) => return report.add(Severity::Damaged, "access log", error.to_string(), "look at the disk"),
     };
-    let lost: u64 = examined.gaps.iter().map(|gap| gap.end - gap.first).sum();
+    let lost = examined.gaps.iter().fold(0_u64, |lost, gap| lost.saturating_add(gap.count()));
     let (records, segments) = (examined.next_sequence.saturating_sub(1 + lost), examined.segments);
     report.add(Severity::Whole, "access log", format!("{records} records in {segments} segments"), "");
     if examined.torn_bytes > 0 {

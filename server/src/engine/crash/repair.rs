@@ -158,7 +158,7 @@ impl Damaged {
         if !log.damage.is_empty() || log.next_sequence != u64::from(ATTEMPTS) + 1 {
             return Err(format!("the log: {log:?}"));
         }
-        let lost: u64 = log.gaps.iter().map(|gap| gap.end - gap.first).sum();
+        let lost: u64 = log.gaps.iter().map(access_log::Gap::count).sum();
         if lost + self.records.len() as u64 != u64::from(ATTEMPTS) || records(&layout, lineage) != self.records {
             return Err(format!("{:?} of the log could be read, {:?} are told as lost", self.records, log.gaps));
         }
