@@ -318,10 +318,7 @@ impl Authority {
         let long_ago = now.plus_seconds(-SERVER_BACKDATED_SECONDS);
         let root_bounds = (params.not_before, params.not_after);
         (params.not_before, _) = bounds(Validity { now: long_ago, seconds: AUTHORITY_SECONDS })?;
-        // Those that take its place in turn stand below it.
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let cross_pem = params.signed_by(&key, &self.issuer)?.pem();
-        params.is_ca = authority_params(&self.lineage).is_ca;
         (params.not_before, params.not_after) = root_bounds;
         let previous_pem = still_taken(&[vec![self.certificate_pem.clone()], self.previous_pem.clone()].concat(), now);
         // One that nobody's way leads over any more goes with the authority that signed it.
@@ -513,8 +510,9 @@ fn check_lineage(lineage: &str) -> Result<(), AuthorityError> {
 fn authority_params(lineage: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = named(&format!("{COMMON_NAME}{lineage}"));
-    // One that takes this one's place stands below it for a while.
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(1));
+    // Those that take its place stand below it for a while, one below the other. RFC 5280 leaves what an anchor says of
+    // itself to the client: rustls passes over it, OpenSSL and Mbed TLS count by it.
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
 }
@@ -716,6 +714,26 @@ mod tests {
         assert_eq!(Authority::open(&secrets).unwrap().certificate_pem(), third.certificate_pem());
         assert!(!secrets.join(NEXT_CERTIFICATE_FILE).exists());
         assert_eq!(Authority::open(&secrets).unwrap().taken_pem(later).len(), 3);
+    }
+
+    /// OpenSSL and Mbed TLS count what stands below an authority by what that one says of itself, be it trusted or not.
+    #[test]
+    fn however_many_replacements_may_stand_below_an_authority_and_below_each_of_them() {
+        let (directory, mut newest) = authority();
+        let mut all = vec![newest.certificate_pem.clone()];
+        for month in 1..=6 {
+            newest = newest.rotate(&directory.path().join("secrets"), NOW.plus_seconds(month * 30 * 86_400)).unwrap();
+            all.push(newest.certificate_pem.clone());
+        }
+        assert_eq!(newest.shown_pem().len(), SHOWN_MAX + 1);
+        all.extend(newest.shown_pem().into_iter().map(str::to_owned));
+        for pem in &all {
+            let der = der(pem);
+            let certificate = x509_parser::parse_x509_certificate(&der).unwrap().1;
+            let constraints = certificate.basic_constraints().unwrap().unwrap();
+            assert!(constraints.critical && constraints.value.ca);
+            assert_eq!(constraints.value.path_len_constraint, None, "{}", certificate.subject());
+        }
     }
 
     // S5
