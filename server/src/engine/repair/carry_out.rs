@@ -31,7 +31,7 @@ use crate::{
 const FRAME_BYTES: usize = 4 << 20;
 
 /// Where a file lies: below the data or below the secrets.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Root {
     Data,
     Secrets,
@@ -42,15 +42,18 @@ enum Root {
 struct Moves(Vec<(Root, String, String)>);
 
 impl Moves {
-    /// Takes a file out, where it is there, and puts the staged one in its place.
+    /// Takes a file out, where it is there, and puts the staged one in its place. What stands in the way would be taken
+    /// for the staged one that arrived.
     fn replace(&mut self, layout: &Layout, root: Root, name: &str, aside: &str) {
         self.take_out(layout, root, name, aside);
         self.0.push((root, format!("repairing/{name}"), name.to_owned()));
     }
 
+    /// Takes a file out, where it is there and was not taken out already.
     fn take_out(&mut self, layout: &Layout, root: Root, name: &str, aside: &str) {
-        if at(layout, root).join(name).exists() {
-            self.0.push((root, name.to_owned(), format!("{aside}/{name}")));
+        let taken = (root, name.to_owned(), format!("{aside}/{name}"));
+        if at(layout, root).join(name).exists() && !self.0.contains(&taken) {
+            self.0.push(taken);
         }
     }
 
@@ -221,7 +224,8 @@ impl Repair {
                 let path = log.join(name);
                 let written = piece.bytes().and_then(|bytes| disk.write_whole(&path, &[&bytes]));
                 written.map_err(io(&path))?;
-                moves.0.push((Root::Data, format!("repairing/log/{name}"), format!("log/{name}")));
+                // One that stays may have the name: a file at the end of the log in which nothing was begun.
+                moves.replace(layout, Root::Data, &format!("log/{name}"), aside);
             }
             let gaps = log.join(access_log::GAPS_FILE);
             disk.write_whole(&gaps, &[&mend.gaps(now)]).map_err(io(&gaps))?;
@@ -280,7 +284,7 @@ impl Repair {
             let made = snapshot::write_on(disk, snapshots, head.sequence, journal.lineage(), &payload);
             let made = made.map_err(|cause| RepairError::Io { path: snapshots.to_owned(), cause })?;
             let name = made.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            moves.0.push((Root::Data, format!("repairing/snapshots/{name}"), format!("snapshots/{name}")));
+            moves.replace(&self.layout, Root::Data, &format!("snapshots/{name}"), aside);
         }
         Ok(())
     }
