@@ -329,7 +329,7 @@ fn a_damaged_log_keeps_what_is_whole_and_what_is_lost_is_told_from_then_on() {
     for words in [
         "repair   access log: `log/0000000000000001.kwl` is damaged and taken out",
         "the 15 records in that which are whole are kept, in 2 segments",
-        "LOST     access log: records 11 to 15 (5) between 2026-11-18T11:06:41Z and 2026-11-18T11:06:43Z can't be read",
+        "LOST     access log: records 11 to 15 (5) between 2026-11-18T11:05:41Z and 2026-11-18T11:07:43Z can't be read",
         "Searches and exports over that time say that records are missing",
         "no longer count at their doors",
     ] {
