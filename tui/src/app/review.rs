@@ -192,6 +192,13 @@ pub struct Review {
 }
 
 impl Review {
+    /// What its first step does: the command's name.
+    #[cfg(test)]
+    pub fn kind(&self) -> String {
+        let command = self.steps.first().map(|step| format!("{:?}", step.command)).unwrap_or_default();
+        command.chars().take_while(|c| c.is_alphanumeric()).collect()
+    }
+
     /// A review of these steps, in their order.
     pub fn new(owner: ScreenId, title: impl Into<String>, steps: Vec<Step>) -> Review {
         Review {

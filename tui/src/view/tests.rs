@@ -9,6 +9,7 @@ use ratatui::{
 
 mod audit;
 mod doors;
+mod gallery;
 mod keys;
 mod locks;
 mod logs;
