@@ -79,6 +79,8 @@ pub struct Pick {
     asked: Option<String>,
     /// Enter was pressed before the server had told what matches: the first that does is meant.
     first_is_meant: bool,
+    /// The server told what matches.
+    told: bool,
 }
 
 /// What may be picked.
@@ -250,7 +252,7 @@ impl Pickable {
 impl Pick {
     fn new(of: Pickable) -> Pick {
         let (input, offered) = (Input::default(), Vec::new());
-        Pick { of, input, offered, at: 0, chosen: None, waiting: None, asked: None, first_is_meant: false }
+        Pick { of, input, offered, at: 0, chosen: None, waiting: None, asked: None, first_is_meant: false, told: false }
     }
 
     /// What was picked.
@@ -273,6 +275,11 @@ impl Pick {
         self.waiting.is_some()
     }
 
+    /// Whether the server told what matches: without that nobody knows whether anything does.
+    pub fn is_told(&self) -> bool {
+        self.told
+    }
+
     /// Whether people are picked.
     pub fn is_of_people(&self) -> bool {
         matches!(self.of, Pickable::People | Pickable::Holders(_))
@@ -284,12 +291,14 @@ impl Pick {
             let rows = Rows { search: needle.clone(), after: 0, most: OFFERED_MAX };
             self.waiting = shell.ask_for_dialog(self.of.request(rows));
             self.asked = self.waiting.map(|_| needle);
+            self.told &= self.asked.is_some();
         }
     }
 
     fn answered(&mut self, answer: &Result<Answer, Failure>) {
         self.waiting = None;
         self.at = 0;
+        self.told = answer.is_ok();
         let offered = answer.as_ref().map(|answer| self.of.offers(answer, self.input.value()));
         self.offered = offered.unwrap_or_default();
         if self.of == Pickable::Properties {

@@ -11,7 +11,7 @@ use super::{
     layout::Band,
     log::HIDDEN,
     painter::Painter,
-    text::{counted, grouped},
+    text::{self, counted, grouped},
     week,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
         token::Token,
     },
     keymap::Action,
-    theme::Theme,
+    theme::{Glyphs, Theme},
 };
 
 /// With fewer rows a review leaves out what is only said beside its list.
@@ -345,7 +345,11 @@ fn offers(
     let rows = OFFERS_MAX.min(end.saturating_sub(y + 3));
     let top = (at + 1).saturating_sub(usize::from(rows));
     if offered.is_empty() && rows > 0 {
-        let said = if pick.is_waiting() { "..." } else { "nothing matches" };
+        let said = match (pick.is_waiting(), pick.is_told()) {
+            (true, _) => "...",
+            (false, true) => "nothing matches",
+            (false, false) => "the server did not tell",
+        };
         painter.put(x, y + 1, room, said, painter.theme.quiet);
         return y + 1;
     }
@@ -362,7 +366,7 @@ fn offers(
     last
 }
 
-/// What is shown once: broken where the line ends, since all of it has to be copied.
+/// Stands in a picker that nothing was picked in yet.
 const NOT_CHOSEN: &str = "(not chosen yet)";
 
 fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
@@ -370,6 +374,9 @@ fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
     let (left, inner) = painter.inner();
     let room = inner.saturating_sub(1);
     let theme = painter.theme;
+    let totals = self::totals(review);
+    let wrapped = text::wrapped(&totals, usize::from(room), &painter.glyphs);
+    let (begin, list_rows) = review_list(height, wrapped.len());
     let mut say = |line: u16, text: &str, style| {
         if line < height {
             painter.put(left + 1, first + line, room, text, style);
@@ -380,22 +387,26 @@ fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
         say(0, &review.about, theme.text);
         say(1, if review.moved_on() { moved_on } else { "" }, theme.alert);
     }
-    let (begin, list_rows) = review_list(height);
     let bottom = begin + list_rows;
     match review.phase() {
         Phase::Asking => say(begin, "The server works out what would follow ...", theme.quiet),
-        Phase::Stopped(why) => say(begin, why, theme.alert),
-        Phase::Doing(_) => say(bottom + 2, "It is being done ...", theme.strong),
+        Phase::Stopped(_) => {}
+        Phase::Doing(_) => say(height.saturating_sub(confirms_above_end(height)), "It is being done ...", theme.strong),
         Phase::Reading => {}
     }
+    if let Phase::Stopped(why) = review.phase() {
+        painter.put_wrapped((left + 1, first + begin), (room, height.saturating_sub(begin)), why, theme.alert);
+    }
     if matches!(review.phase(), Phase::Reading | Phase::Doing(_)) {
-        say(bottom, &totals(review), theme.strong);
+        painter.put_wrapped((left + 1, first + bottom), (room, height.saturating_sub(bottom)), &totals, theme.strong);
     }
     if *review.phase() == Phase::Reading {
+        let confirm = height.saturating_sub(confirms_above_end(height));
         if let Some(way) = review.safe_way() {
-            say(bottom + 1, &format!("[m] {}", way.text), theme.text);
+            let text = format!("[m] {}", way.text);
+            painter.put(left + 1, first + confirm.saturating_sub(1), room, &text, theme.text);
         }
-        confirmation(review, (left + 1, first + bottom + 2), painter);
+        confirmation(review, (left + 1, first + confirm), painter);
     }
     let (lines, top) = review.lines();
     if matches!(review.phase(), Phase::Reading | Phase::Doing(_)) {
@@ -403,12 +414,12 @@ fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
             effect(app, line, (left + 1, first + begin + row, room), painter);
         }
         if lines.is_empty() {
-            painter.put(left + 1, first + begin, room, review.nothing, theme.quiet);
+            painter.put_wrapped((left + 1, first + begin), (room, list_rows), review.nothing, theme.quiet);
         }
         let rest = lines.len().saturating_sub(top + usize::from(list_rows));
         if rest > 0 {
-            let text = format!("  {} more", grouped(rest as u64));
-            painter.put_right(left + room, first + bottom, &text, theme.quiet);
+            let text = format!(" {} more ", grouped(rest as u64));
+            painter.put_right(left + room, band.y, &text, theme.quiet);
         }
     }
     if let Some(revision) = review.revision().filter(|_| height >= REVIEW_ROOMY) {
@@ -417,14 +428,21 @@ fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
     }
 }
 
-/// Where the list of a review lies in so many rows: (the first, how many).
-fn review_list(height: u16) -> (u16, u16) {
-    if height >= REVIEW_ROOMY { (2, height - 7) } else { (0, height.saturating_sub(3)) }
+/// Where the list of a review lies in so many rows, when its totals take so many: (the first, how many).
+fn review_list(height: u16, totals: usize) -> (u16, u16) {
+    let more = u16::try_from(totals.saturating_sub(1)).unwrap_or(u16::MAX);
+    let (begin, rows) = if height >= REVIEW_ROOMY { (2, height - 7) } else { (0, height.saturating_sub(3)) };
+    (begin, rows.saturating_sub(more))
 }
 
-/// How many lines of a review's list are seen in so many rows.
-pub fn review_rows(height: u16) -> u16 {
-    review_list(height).1
+/// How many rows from the end of a review the line stands that it is confirmed in.
+fn confirms_above_end(height: u16) -> u16 {
+    if height >= REVIEW_ROOMY { 3 } else { 1 }
+}
+
+/// How many lines of a review's list are seen in so many rows and columns.
+pub fn review_rows(review: &Review, width: u16, height: u16, glyphs: &Glyphs) -> u16 {
+    review_list(height, text::wrapped(&totals(review), usize::from(width), glyphs).len()).1
 }
 
 fn totals(review: &Review) -> String {

@@ -14,12 +14,7 @@ pub const SIZES: [(u16, u16, Glyphs); 3] =
     [(80, 24, Glyphs::ASCII), (120, 40, Glyphs::UNICODE), (40, 12, Glyphs::ASCII)];
 
 /// Compares screens with the file of this name: each after its chords (`\n` is Enter, `\t` Tab, `\x1b` Esc), at every
-/// one of the sizes.
-pub fn check(name: &str, chords: &[&str], sizes: &[(u16, u16, Glyphs)]) {
-    check_with(name, "", chords, sizes);
-}
-
-/// The same with these settings of the user's.
+/// one of the sizes, with these settings of the user's.
 pub fn check_with(name: &str, settings: &str, chords: &[&str], sizes: &[(u16, u16, Glyphs)]) {
     let mut drawn = String::new();
     for chords in chords {

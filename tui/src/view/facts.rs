@@ -18,9 +18,12 @@ pub fn panel(title: &str, facts: Vec<Fact>, band: Band, painter: &mut Painter<'_
     let width = inner.saturating_sub(1) / columns;
     // Whole lines first, so that facts that belong together stand side by side.
     let places = (0..height).flat_map(|line| (0..columns).map(move |column| (line, column)));
-    for ((label, value), (line, column)) in facts.into_iter().zip(places) {
+    let count = facts.len();
+    for (((label, value), (line, column)), place) in facts.into_iter().zip(places).zip(1..) {
         let x = left + 1 + column * width;
         painter.put(x, first + line, LABEL, label, painter.theme.quiet);
+        // The last one has the room beside it as well.
+        let width = if place == count { inner.saturating_sub(1 + column * width) } else { width };
         let room = width.saturating_sub(LABEL + 1);
         painter.put(x + LABEL, first + line, room, &value, painter.theme.text);
     }

@@ -23,7 +23,7 @@ use self::{
     layout::{Layout, Wants},
     painter::Painter,
 };
-use crate::app::{App, ScreenId, Shell};
+use crate::app::{App, Dialog, ScreenId, Shell};
 
 /// Draws everything into `area` of the buffer.
 pub fn render(app: &App, area: Rect, buffer: &mut Buffer) {
@@ -89,7 +89,12 @@ pub fn help_rows(app: &App) -> usize {
 /// How many lines of a review's list are seen.
 pub fn review_rows(app: &App) -> usize {
     let height = u16::try_from(help_rows(app)).unwrap_or(u16::MAX);
-    usize::from(dialog::review_rows(height)).max(1)
+    let (Some(Dialog::Review(review)), glyphs) = (app.dialog(), &app.shell.glyphs) else { return 1 };
+    let width = app.shell.width;
+    let framed = Layout::of(width, app.shell.height, app.screen().wants()).framed;
+    // As the painter's lines between the borders, less the first column.
+    let room = width.saturating_sub(if framed { 3 } else { 1 });
+    usize::from(dialog::review_rows(review, room, height, glyphs)).max(1)
 }
 
 /// The whole screen as text, spaces at the ends of lines cut off.

@@ -11,7 +11,7 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{Screen, ScreenId, Shell, Step};
+use super::{Screen, ScreenId, Shell, Step, UNTOLD};
 use crate::{
     app::{
         Cursor, Dialog,
@@ -270,6 +270,9 @@ impl Screen for Audit {
     }
 
     fn summary(&self, _: &Shell) -> Vec<String> {
+        if self.rows.is_empty() && matches!(self.older, End::Asked(..)) {
+            return vec![UNTOLD.to_owned()];
+        }
         vec![counted(self.rows.len() as u64, "row here", "rows here")]
     }
 

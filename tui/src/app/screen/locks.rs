@@ -10,7 +10,7 @@ use keyward_protocol::{
     },
 };
 
-use super::{Screen, ScreenId, Shell, Step, managers::until};
+use super::{Screen, ScreenId, Shell, Step, UNTOLD, managers::until};
 use crate::{
     app::{
         Dialog,
@@ -253,6 +253,12 @@ impl Screen for Locks {
         if let Some(choosing) = &self.choosing {
             let (chosen, total) = (choosing.doors.marked_ids().len() as u64, choosing.doors.counts().total);
             return vec![format!("{} of {} doors", grouped(chosen), grouped(total))];
+        }
+        if self.locks.is_unknown() {
+            // Who may not see the locks sees the tokens for their own machines.
+            let tokens = counted(self.tokens.counts().total, "token", "tokens");
+            let own = self.is_portfolio_manager() == Some(false);
+            return vec![if own { format!("{tokens} waiting") } else { UNTOLD.to_owned() }];
         }
         let rows = self.locks.rows();
         let connected = rows.iter().filter(|row| row.connected.is_some()).count() as u64;

@@ -13,7 +13,7 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{Screen, ScreenId, Shell, Step};
+use super::{Screen, ScreenId, Shell, Step, UNTOLD};
 use crate::{
     app::{
         Dialog,
@@ -561,6 +561,7 @@ impl Screen for Managers {
 
     fn summary(&self, _: &Shell) -> Vec<String> {
         match &self.card {
+            None if self.list.is_unknown() => vec![UNTOLD.to_owned()],
             None => vec![counted(self.list.counts().total, "manager", "managers")],
             Some(card) => match &card.choosing {
                 Some(choosing) => {

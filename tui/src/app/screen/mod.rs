@@ -104,6 +104,9 @@ pub const SCREENS: &[(ScreenId, Make)] = &[
     (ScreenId::Audit, || Box::<audit::Audit>::default()),
 ];
 
+/// Stands in the place of a count that the server did not tell yet: 0 would be a claim.
+pub const UNTOLD: &str = "...";
+
 /// A screen: its own state, what events make of it, and how it looks. What it wants done outside it asks of the shell.
 pub trait Screen: fmt::Debug + Send {
     /// Its own chords, which stand before everybody's.

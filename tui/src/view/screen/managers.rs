@@ -98,8 +98,9 @@ fn list_facts(screen: &Managers, shell: &Shell) -> Vec<Fact> {
         None => "...".to_owned(),
     };
     let properties = shell.overview.as_ref().map_or(0, |overview| overview.properties.len() as u64);
-    let all = format!("{}, {} of them of the portfolio", grouped(screen.list().counts().total), grouped(portfolio));
-    vec![("You", mine), ("Managers", all), ("In", counted(properties, "property", "properties"))]
+    let all = format!("{}, {} of the portfolio", grouped(screen.list().counts().total), grouped(portfolio));
+    // The longest last: it has a line of its own.
+    vec![("Managers", all), ("In", counted(properties, "property", "properties")), ("You", mine)]
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,28 +1,7 @@
 //! Screen 3 as it is drawn.
 
 use super::*;
-use crate::view::drawn::{self, SIZES};
-
-#[test]
-fn the_doors() {
-    drawn::check("doors", &["3", "3j", "3/unit\n", "3sss"], &SIZES);
-}
-
-#[test]
-fn a_door_with_its_keys_and_who_can_open_it() {
-    drawn::check("door", &["3\n", "3j\n\t", "3\n\tT2026-12-01 08:00\n\n", "3j\n\t\t"], &SIZES);
-}
-
-#[test]
-fn what_is_done_with_doors_begins_in_a_form_and_ends_in_a_review() {
-    let usual = [(80, 24, Glyphs::ASCII), (40, 12, Glyphs::ASCII)];
-    drawn::check(
-        "doors-forms",
-        &["3n", "3jje", "3L", "3L\t", "3L\t\t\n", "3U", "3jx", "3\n\tT2026-12-01 08:00\n\nx"],
-        &usual,
-    );
-    drawn::check("doors-reviews", &["3jjo", "3D", "3L\t\t\n\t\n", "3U\n\n"], &usual);
-}
+use crate::view::drawn;
 
 #[test]
 fn hidden_people_are_nowhere_on_the_doors_screen() {

@@ -31,8 +31,8 @@ const fn usual(file: &'static str, chords: &'static [&'static str]) -> Group {
 }
 
 const GALLERY: &[Group] = &[
-    usual("keys", &["", "j j", "jjjj", "ss", "/key\n", "/key", "P"]),
-    usual("key", &["\n", "\n j j", "\n\t", "\n\tj", "\n\t\t", "jjj\n\t\t"]),
+    usual("keys", &["", "j j", "jjj", "jjjj", "ss", "/key\n", "/key", "P"]),
+    usual("key", &["\n", "\n j j", "\nV j", "\n\t", "\n\tj", "\n\t\t", "jjj\n\t\t"]),
     usual("key-forms", &["r", "g", "glee", "g\t", "\nm", "\nr~", "n", "D", "O"]),
     usual("key-draft", &["e", "e j", "jjje", "ea", "eA", "eN", "e e", "jjjejje", "es"]),
     usual("key-reviews", &["\nr", "\n  r", "\nmkey b\n\n\n\n\n", "glee\n\n\n\n\n", "\nr~DEL"]),
@@ -45,11 +45,17 @@ const GALLERY: &[Group] = &[
     usual("people-reviews", &["2S", "2\n\tE", "2jj D", "2\nr", "2T\n\n", "2M"]),
     usual("doors", &["3", "3j", "3/unit\n", "3sss"]),
     usual("door", &["3\n", "3\n\t", "3j\n\t", "3\n\tT2026-12-01 08:00\n\n", "3\n\t\t", "3j\n\t\t"]),
-    usual("doors-forms", &["3n", "3jje", "3L", "3L\t", "3L\t\t\n", "3U", "3jx", "3\n\tT"]),
+    usual(
+        "doors-forms",
+        &["3n", "3jje", "3L", "3L\t", "3L\t\t\n", "3U", "3jx", "3\n\tT", "3\n\tT2026-12-01 08:00\n\nx"],
+    ),
     usual("doors-reviews", &["3jjo", "3D", "3L\t\t\n\t\n", "3U\n\n"]),
     usual("live-log", &["4", "4jm", "4 ", "4/since:x\nEm", "4E=", "4/door", "4P"]),
     Group { file: "history", begin: recorded, chords: &["4T", "4T\n\n", "4T\n\nkkm=", "4T\n\nE"] },
-    usual("explain", &["4EEx", "4EEx\t", "4EExT", "4x", "4xP", ":explain lee garage 18:00\n", EXPLAINED]),
+    usual(
+        "explain",
+        &["4EEx", "4EEx\t", "4EExT", "4EExj", "4x", "4xP", ":explain lee garage 18:00\n", EXPLAINED, EXPLAINED_NOW],
+    ),
     usual("exports", &["4EmX", "4X\n\n\n:jobs\n", ":jobs\n"]),
     usual("server", &[":server\n"]),
     usual("managers", &["5", "5j", "5P"]),
@@ -75,6 +81,7 @@ const GALLERY: &[Group] = &[
 
 /// The form is gone through.
 const EXPLAINED: &str = ":explain lee garage 18:00\n\n\n\n\n\n";
+const EXPLAINED_NOW: &str = ":explain lee garage\n\n\n\n\n\n";
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (40, 12)];
 

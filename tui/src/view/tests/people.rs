@@ -6,23 +6,6 @@ use super::*;
 use crate::view::drawn::{self, SIZES};
 
 #[test]
-fn the_people() {
-    drawn::check("people", &["2", "2jj", "2/ana\n", "2ss"], &SIZES);
-}
-
-#[test]
-fn a_person_with_keys_guests_and_codes() {
-    drawn::check("person", &["2\n", "2\n\t", "2\n\t\t", "2\n\t\t\tc", "2\n\t\t\t\t"], &SIZES);
-}
-
-#[test]
-fn what_is_done_with_people_begins_in_a_form_and_ends_in_a_review() {
-    let usual = [(80, 24, Glyphs::ASCII), (40, 12, Glyphs::ASCII)];
-    drawn::check("people-forms", &["2g", "2n", "2e", "2r", "2\nilee\n", "2T", "2f", "2x", "2\n\t\t\tx"], &usual);
-    drawn::check("people-reviews", &["2S", "2jj D", "2\nr", "2T\n\n", "2M"], &usual);
-}
-
-#[test]
 fn hidden_people_are_nowhere_on_their_screen() {
     for chords in ["2P", "2\nP", "2\nP\t", "2\nP\t\t", "2Pg", "2\nPr", "2PS", "2PD", "2PT\n\n", "2Px"] {
         let screen = drawn::after(chords, Glyphs::ASCII, 120, 40).drawn();

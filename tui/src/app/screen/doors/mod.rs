@@ -15,7 +15,7 @@ use keyward_protocol::{
 use self::acts::{BINDINGS, EDIT, LIFT, LOCK_DOWN, NEW, REMOVE, VACANCY, WHEN};
 pub use self::page::{Page, Part};
 use super::{
-    Screen, ScreenId, Shell, Step, hours,
+    Screen, ScreenId, Shell, Step, UNTOLD, hours,
     paged::{self, height, page_height},
 };
 use crate::{
@@ -212,6 +212,9 @@ impl Screen for Doors {
     fn summary(&self, shell: &Shell) -> Vec<String> {
         if let Some(page) = &self.page {
             return vec![page.summary()];
+        }
+        if self.list.is_unknown() {
+            return vec![UNTOLD.to_owned()];
         }
         let counts = self.list.counts();
         let doors = match counts.total {

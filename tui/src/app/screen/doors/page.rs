@@ -5,7 +5,7 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::paged;
+use super::{UNTOLD, paged};
 use crate::{
     app::{Step, list::List},
     view::text::grouped,
@@ -96,6 +96,8 @@ impl Page {
     /// How much there is of the part.
     pub fn summary(&self) -> String {
         let counts = match self.part {
+            Part::Keys if self.keys.is_unknown() => return UNTOLD.to_owned(),
+            Part::People if self.people.is_unknown() && self.problem.is_none() => return UNTOLD.to_owned(),
             Part::Keys => self.keys.counts(),
             Part::People if self.problem.is_some() => return "not told".to_owned(),
             Part::People => self.people.counts(),

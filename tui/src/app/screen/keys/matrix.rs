@@ -8,7 +8,7 @@ use keyward_protocol::{
     message::manage::{Answer, DoorRow, PersonDetail, PersonRow, Request},
 };
 
-use super::super::{Screen, ScreenId, Shell, Step};
+use super::super::{Screen, ScreenId, Shell, Step, UNTOLD};
 use crate::{
     app::list::List,
     keymap::{Act, Action, Binding, act, letter, plain},
@@ -191,6 +191,9 @@ impl Screen for Matrix {
     }
 
     fn summary(&self, _: &Shell) -> Vec<String> {
+        if self.people.is_unknown() || self.doors.is_unknown() {
+            return vec![UNTOLD.to_owned()];
+        }
         let (people, doors) = (self.people.counts().total, self.doors.counts().total);
         vec![format!("{} people  {} doors", grouped(people), grouped(doors))]
     }

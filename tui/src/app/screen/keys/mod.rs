@@ -17,7 +17,7 @@ use keyward_protocol::{
 
 use self::acts::{BINDINGS, DELETE, DELIVERIES, DUPLICATE, EDIT, MATRIX, NEW, SCHEDULES};
 use super::{
-    Screen, ScreenId, Shell, Step,
+    Screen, ScreenId, Shell, Step, UNTOLD,
     holding::{self, GIVE, Holding, KeyNamed, MOVE, REVOKE},
     hours,
     paged::{self, height, page_height},
@@ -290,8 +290,12 @@ impl Screen for Keys {
         };
         let shown =
             if self.filtered().is_empty() { String::new() } else { format!("{} shown of ", grouped(counts.shown)) };
-        if self.page.is_some() {
-            return vec![format!("{shown}{}", grouped(counts.total))];
+        if let Some(page) = &self.page {
+            let untold = if page.part == Part::People { page.people.is_unknown() } else { page.doors.is_unknown() };
+            return vec![if untold { UNTOLD.to_owned() } else { format!("{shown}{}", grouped(counts.total)) }];
+        }
+        if self.list.is_unknown() {
+            return vec![keys];
         }
         let here = self.list.rows();
         let held = here.iter().filter(|row| row.people > 0).count() as u64;

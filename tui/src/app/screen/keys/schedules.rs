@@ -7,7 +7,7 @@ use keyward_protocol::{
     time::Date,
 };
 
-use super::super::{Screen, ScreenId, Shell, Step};
+use super::super::{Screen, ScreenId, Shell, Step, UNTOLD};
 use crate::{
     app::{
         Dialog,
@@ -171,6 +171,9 @@ impl Screen for Schedules {
     }
 
     fn summary(&self, _: &Shell) -> Vec<String> {
+        if self.list.is_unknown() {
+            return vec![UNTOLD.to_owned()];
+        }
         let count = |number: u64, what: &str| match number {
             1 => format!("1 {what}"),
             some => format!("{some} {what}s"),

@@ -18,7 +18,7 @@ pub use self::{
     page::{Page, Part, Shared},
 };
 use super::{
-    Screen, ScreenId, Shell, Step,
+    Screen, ScreenId, Shell, Step, UNTOLD,
     holding::{self, GIVE, MOVE, REVOKE, SHARE},
     paged::{self, height, page_height},
 };
@@ -229,6 +229,9 @@ impl Screen for People {
     fn summary(&self, _: &Shell) -> Vec<String> {
         if let Some(page) = &self.page {
             return page.summary();
+        }
+        if self.list.is_unknown() {
+            return vec![UNTOLD.to_owned()];
         }
         let counts = self.list.counts();
         let people = match counts.total {
