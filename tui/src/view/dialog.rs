@@ -242,6 +242,9 @@ fn palette(palette: &Palette, band: Band, painter: &mut Painter<'_>) {
     head::input(": ", palette.typed(), "", left + 1, first, painter);
     let rows = usize::from(height.saturating_sub(1));
     let top = (palette.at() + 1).saturating_sub(rows);
+    if palette.matching().next().is_none() && rows > 0 {
+        painter.put(left + 1, first + 1, inner.saturating_sub(1), "nothing matches", painter.theme.quiet);
+    }
     for (choice, line) in palette.matching().skip(top).zip(1..height) {
         let y = first + line;
         let end = left + inner.saturating_sub(1);
