@@ -444,6 +444,9 @@ pub enum Refusal {
     /// The server can't make it durable now; nothing was changed.
     #[error("the server can't make changes at the moment: {0}")]
     Unavailable(String),
+    /// What it starts from is something else by now (K12).
+    #[error("somebody changed it since you read it: nothing was done, look at it again")]
+    ChangedSince,
 }
 
 /// Something in a command that nobody could have entered: no rule is asked about it.
@@ -452,6 +455,25 @@ pub enum Refusal {
 pub struct Senseless(pub &'static str);
 
 impl Command {
+    /// Whether it says how something is from now on, so that it can also say how that was: what another command starts
+    /// from (K12).
+    pub fn tells_a_state(&self) -> bool {
+        matches!(
+            self,
+            Command::EditPerson(..)
+                | Command::Suspend(..)
+                | Command::SetPortfolioManager(..)
+                | Command::EditProperty(..)
+                | Command::SetHolidays(..)
+                | Command::SetDeliveries(..)
+                | Command::EditDoor(..)
+                | Command::EditSchedule(..)
+                | Command::EditKey(..)
+                | Command::Give { .. }
+                | Command::SetLevel(..)
+        )
+    }
+
     /// Whether everything in it could have been entered: what came in an archive may be anything that has its shape.
     pub fn check(&self) -> Result<(), Senseless> {
         let sound = |what, holds: bool| holds.then_some(()).ok_or(Senseless(what));

@@ -23,7 +23,7 @@ use keyward_protocol::{
         watch::*,
     },
     schedule::{Hours, Window},
-    time::Moment,
+    time::{Date, Moment},
 };
 use zeroize::Zeroizing;
 
@@ -173,7 +173,30 @@ fn requests() -> Vec<(&'static str, Request)> {
                 part: Part::FIRST,
             },
         ),
+        (
+            "PreviewSince",
+            Request::PreviewSince {
+                was: Box::new(holidays(&[])),
+                command: Box::new(holidays(&["Eve"])),
+                part: Part::FIRST,
+            },
+        ),
+        (
+            "DoSince",
+            Request::DoSince {
+                was: Box::new(holidays(&[])),
+                command: Box::new(holidays(&["Eve"])),
+                pinned,
+                part: Part::FIRST,
+            },
+        ),
     ]
+}
+
+fn holidays(names: &[&str]) -> Command {
+    let day = Date { year: 2026, month: 12, day: 24 };
+    let holiday = |name: &&str| Holiday { name: (*name).to_owned(), from: day, to: day };
+    Command::SetHolidays(PropertyId(1), names.iter().map(holiday).collect())
 }
 
 fn search() -> Search {
@@ -467,6 +490,7 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("Preview", Answer::Preview(effects())),
         ("Done", Answer::Done(Done { revision: 10, made: Some(Made::Giving(GivingId(6))), effects: effects() })),
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),
+        ("Refused, changed since", Answer::Refused(Refusal::ChangedSince)),
         ("Unreadable", Answer::Unreadable("it is too short".to_owned())),
     ]
 }

@@ -203,6 +203,24 @@ impl Connection {
         ask!(self, Request::Do { command, pinned, part: Part::FIRST }, Answer::Done)
     }
 
+    /// [`ManageClient::preview`] of a change to something as it was read: `was` is the command that would make of it what was
+    /// read. Refused with [`Refusal::ChangedSince`](crate::entry::Refusal::ChangedSince) where it is something else by now (K12).
+    pub async fn preview_since(&self, was: Command, command: Command, part: Part) -> Result<Effects, ManageError> {
+        let (was, command) = (Box::new(was), Box::new(command));
+        ask!(self, Request::PreviewSince { was, command, part }, Answer::Preview)
+    }
+
+    /// [`ManageClient::carry_out`] of a change to something as it was read, refused like [`ManageClient::preview_since`].
+    pub async fn carry_out_since(
+        &self,
+        was: Command,
+        command: Command,
+        pinned: Option<Digest>,
+    ) -> Result<Done, ManageError> {
+        let (was, command) = (Box::new(was), Box::new(command));
+        ask!(self, Request::DoSince { was, command, pinned, part: Part::FIRST }, Answer::Done)
+    }
+
     /// Searches the access log (L3): a page at a time.
     pub async fn search_log(&self, search: Search) -> Result<History, ManageError> {
         ask!(self, Request::Search(search), Answer::History)

@@ -144,6 +144,29 @@ pub enum Request {
     Tokens(Rows),
     /// For holders, and nothing else is for them: [`MyAccess`], [`Revealed`] or [`Done`].
     Mine(Mine),
+    /// [`Request::Preview`] of a change to something as it was read (K12): [`Effects`]. Refused with
+    /// [`Refusal::ChangedSince`] where that is something else by now. Boxed, so that every request keeps the length that it
+    /// has always had.
+    PreviewSince {
+        /// The command that would make of it what was read.
+        was: Box<Command>,
+        /// What.
+        command: Box<Command>,
+        /// Which rows.
+        part: Part,
+    },
+    /// [`Request::Do`] of a change to something as it was read (K12): [`Done`]. Refused with [`Refusal::ChangedSince`] where
+    /// that is something else by now.
+    DoSince {
+        /// The command that would make of it what was read.
+        was: Box<Command>,
+        /// What.
+        command: Box<Command>,
+        /// The preview's digest.
+        pinned: Option<Digest>,
+        /// Which rows of the effects to answer with.
+        part: Part,
+    },
 }
 
 /// What the server answers.
@@ -171,9 +194,9 @@ pub enum Answer {
     Schedules(List<ScheduleRow>),
     /// To [`Request::Locks`].
     Locks(List<LockRow>),
-    /// To [`Request::Preview`].
+    /// To [`Request::Preview`] and [`Request::PreviewSince`].
     Preview(Effects),
-    /// To [`Request::Do`].
+    /// To [`Request::Do`] and [`Request::DoSince`].
     Done(Done),
     /// Nothing was changed, and why.
     Refused(Refusal),
@@ -891,6 +914,11 @@ impl Request {
                 rows(part.most.max(1))?;
                 command.check()
             }
+            Request::PreviewSince { was, command, part } | Request::DoSince { was, command, part, .. } => {
+                rows(part.most.max(1))?;
+                was.tells_a_state().then_some(()).ok_or(Senseless("states that a change starts from"))?;
+                was.check().and_then(|()| command.check())
+            }
             Request::Explain { at, .. } => moment(at),
             Request::WhoCan(_, at, list) | Request::WhatCan(_, at, list) => rows(list.most).and_then(|()| moment(at)),
             Request::Search(search) => rows(search.most),
@@ -962,6 +990,12 @@ mod tests {
             Request::WhoCan(DoorId(3), None, Rows::all()),
             Request::Preview(person(vec![Card::new(&[4, 0xa2]).unwrap()]), Part::FIRST),
             Request::Preview(Command::MakeSchedule(PropertyId(1), "day".to_owned(), hours), Part::FIRST),
+            Request::DoSince {
+                was: Box::new(Command::Give { key: KeyId(1), person: PersonId(2), may_share: Some(false), period }),
+                command: Box::new(person(vec![Card::new(&[7]).unwrap()])),
+                pinned: None,
+                part: Part::FIRST,
+            },
             Request::Do {
                 command: Command::Give { key: KeyId(1), person: PersonId(2), may_share: Some(true), period },
                 pinned: Some([7; 32]),
@@ -1011,6 +1045,16 @@ mod tests {
         assert!(rows(0).check().is_err() && rows(ROWS_PER_ANSWER_MAX + 1).check().is_err());
         let period = Period { from: None, until: Some(Moment::MAX) };
         let give = Command::Give { key: KeyId(1), person: PersonId(2), may_share: None, period };
-        assert_eq!(Request::Preview(give, Part::FIRST).check(), Err(Senseless("moments")));
+        assert_eq!(Request::Preview(give.clone(), Part::FIRST).check(), Err(Senseless("moments")));
+        let since = |was: Command, command: Command| {
+            let (was, command) = (Box::new(was), Box::new(command));
+            Request::DoSince { was, command, pinned: None, part: Part::FIRST }.check()
+        };
+        let suspend = Command::Suspend(PersonId(2), true);
+        assert_eq!(since(suspend.clone(), suspend.clone()), Ok(()));
+        assert_eq!(since(suspend.clone(), give.clone()), Err(Senseless("moments")));
+        assert_eq!(since(give, suspend.clone()), Err(Senseless("moments")));
+        let deletes = Command::DeletePerson(PersonId(2));
+        assert_eq!(since(deletes, suspend), Err(Senseless("states that a change starts from")));
     }
 }

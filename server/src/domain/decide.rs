@@ -126,7 +126,13 @@ fn within_code_limits(stepped: &Stepped) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn causes(portfolio: &Portfolio, command: &Command, now: Moment, seeds: Seeds) -> Result<Vec<Cause>, Refusal> {
+/// What a command comes to, of itself: what follows, and whether that may be, is not asked yet.
+pub(super) fn causes(
+    portfolio: &Portfolio,
+    command: &Command,
+    now: Moment,
+    seeds: Seeds,
+) -> Result<Vec<Cause>, Refusal> {
     use Command as C;
     match command {
         C::MakePerson(spec) => make_person(portfolio, spec, seeds),

@@ -17,6 +17,7 @@ pub mod hours;
 pub mod joining;
 pub mod permission;
 pub mod policy;
+pub mod since;
 pub mod site;
 
 #[cfg(test)]

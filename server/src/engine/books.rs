@@ -4,6 +4,7 @@ mod portfolios;
 mod rotation;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fs::{self, File, TryLockError},
     io,
@@ -33,6 +34,7 @@ use crate::{
         event::{Actor, Cause, Change},
         joining::{self, Joiner},
         permission::{self, Sight},
+        since::{self, Proviso},
         site::Site,
     },
     identity::Authority,
@@ -537,25 +539,31 @@ impl Books {
         &self.progress
     }
 
-    /// Decides a command against the books as they will be, and puts it in the next commit.
+    /// Decides a command against the books as they will be, and puts it in the next commit. What a person's command starts
+    /// from has to be there still (K12).
     pub fn decide(
         &mut self,
         portfolio: PortfolioId,
         asker: impl Into<Asker>,
         command: &Command,
         now: Moment,
-        pinned: Option<[u8; 32]>,
+        proviso: impl Into<Proviso>,
     ) -> Result<Done, Refusal> {
         let seeds = std::array::from_fn(|_| rand::Rng::next_u64(&mut self.random));
         let (asker, before) = (asker.into(), self.portfolio(portfolio)?);
-        match asker.actor {
+        let Proviso { was, pinned } = proviso.into();
+        let command = match asker.actor {
             Actor::Person(person) => {
-                permission::authorize(&Sight::of(&before, person)?.having_met(&asker.met), command)?;
+                let sight = Sight::of(&before, person)?.having_met(&asker.met);
+                since::authorize(&sight, command, was.as_ref(), now)?
             }
-            Actor::Holder(person) => permission::authorize_holder(&before, person, command)?,
-            Actor::Administrator | Actor::Clock | Actor::Lock(_) => {}
-        }
-        let decided = decide::decide(&before, command, now, seeds, pinned)?;
+            Actor::Holder(person) => {
+                permission::authorize_holder(&before, person, command)?;
+                Cow::Borrowed(command)
+            }
+            Actor::Administrator | Actor::Clock | Actor::Lock(_) => Cow::Borrowed(command),
+        };
+        let decided = decide::decide(&before, &command, now, seeds, pinned)?;
         self.enter(portfolio, &asker, decided, now)
     }
 

@@ -54,6 +54,7 @@ use crate::{
         effects::Effects,
         event::{Actor, Cause},
         joining::Joiner,
+        since::Proviso,
         site::Site,
     },
     index::publish::Published,
@@ -99,56 +100,17 @@ impl From<Actor> for Asker {
 }
 
 enum Request {
-    Command {
-        portfolio: PortfolioId,
-        asker: Asker,
-        command: Box<Command>,
-        pinned: Option<[u8; 32]>,
-        reply: Reply<Done>,
-    },
-    Carrier {
-        name: String,
-        reply: Reply<CarrierId>,
-    },
-    Reveal {
-        portfolio: PortfolioId,
-        code: CodeId,
-        reply: Reply<Digits>,
-    },
-    Show {
-        portfolio: PortfolioId,
-        asker: Asker,
-        code: CodeId,
-        reply: Reply<Shown>,
-    },
-    Refused {
-        portfolio: PortfolioId,
-        asker: Asker,
-        attempt: Attempt,
-        why: Refusal,
-        reply: Reply<()>,
-    },
-    Join {
-        portfolio: PortfolioId,
-        joiner: Joiner,
-        from: Option<SocketAddr>,
-        reply: Reply<Party>,
-    },
+    Command { portfolio: PortfolioId, asker: Asker, command: Box<Command>, proviso: Box<Proviso>, reply: Reply<Done> },
+    Carrier { name: String, reply: Reply<CarrierId> },
+    Reveal { portfolio: PortfolioId, code: CodeId, reply: Reply<Digits> },
+    Show { portfolio: PortfolioId, asker: Asker, code: CodeId, reply: Reply<Shown> },
+    Refused { portfolio: PortfolioId, asker: Asker, attempt: Attempt, why: Refusal, reply: Reply<()> },
+    Join { portfolio: PortfolioId, joiner: Joiner, from: Option<SocketAddr>, reply: Reply<Party> },
     Stop,
-    Portfolio {
-        site: Box<Site>,
-        reply: Reply<PortfolioId>,
-    },
-    CarrierStep {
-        step: CarrierStep,
-        reply: Reply<Carrier>,
-    },
-    Rotate {
-        reply: Reply<Rotated>,
-    },
-    RotateEvery {
-        micros: i64,
-    },
+    Portfolio { site: Box<Site>, reply: Reply<PortfolioId> },
+    CarrierStep { step: CarrierStep, reply: Reply<Carrier> },
+    Rotate { reply: Reply<Rotated> },
+    RotateEvery { micros: i64 },
 }
 
 /// How many commands may wait for the engine.
@@ -259,16 +221,17 @@ impl Engine {
         portfolio: PortfolioId,
         asker: impl Into<Asker>,
         command: Command,
-        pinned: Option<[u8; 32]>,
+        proviso: impl Into<Proviso>,
         reply: Reply<Done>,
     ) {
-        self.send(Request::Command { portfolio, asker: asker.into(), command: Box::new(command), pinned, reply });
+        let (asker, command, proviso) = (asker.into(), Box::new(command), Box::new(proviso.into()));
+        self.send(Request::Command { portfolio, asker, command, proviso, reply });
     }
 
     /// [`Engine::submit`] that waits for the reply. Not for threads that serve connections.
     pub fn run(&self, portfolio: PortfolioId, asker: impl Into<Asker>, command: Command) -> Result<Done, Refusal> {
         let (asker, command) = (asker.into(), Box::new(command));
-        self.wait(|reply| Request::Command { portfolio, asker, command, pinned: None, reply })
+        self.wait(|reply| Request::Command { portfolio, asker, command, proviso: Box::default(), reply })
     }
 
     /// Makes a carrier of the server (V3); the one with that name, where there is one.
@@ -479,8 +442,8 @@ impl Writer {
         }
         for request in batch {
             match request {
-                Request::Command { portfolio, asker, command, pinned, reply } => {
-                    match self.books.decide(portfolio, asker.clone(), &command, now, pinned) {
+                Request::Command { portfolio, asker, command, proviso, reply } => {
+                    match self.books.decide(portfolio, asker.clone(), &command, now, *proviso) {
                         Ok(done) => acknowledgements.push(Box::new(move |durable| reply(durable.map(|()| done)))),
                         Err(refusal) => {
                             self.note_refused(portfolio, &asker, &command, &refusal, now);

@@ -42,8 +42,9 @@ use crate::{
         effects,
         event::Actor,
         explain,
-        permission::{self, Managed, Sight},
+        permission::{Managed, Sight},
         policy,
+        since::{self, Proviso},
     },
     engine::{self, Asker, Engine, Shown},
     identity::Principal,
@@ -126,19 +127,16 @@ impl Manage {
             }
         };
         let asker = || Asker { actor: Actor::Person(person), met: self.met.by((portfolio, person)), from: who.address };
-        if let Request::Do { command, pinned, part } = request {
-            let taken_from = taken_from(&command);
-            // What is refused here, the engine puts in the audit trail.
-            let answer = self.carry_out(portfolio, asker(), command, pinned, part).await;
-            if let Answer::Done(done) = &answer {
-                let made = match done.made {
-                    Some(Made::Person(made)) => Some(made),
-                    _ => None,
-                };
-                made.into_iter().chain(taken_from).for_each(|other| self.met.note((portfolio, person), other));
+        let request = match request {
+            Request::Do { command, pinned, part } => {
+                return self.step((portfolio, person), asker(), command, pinned.into(), part).await;
             }
-            return answer;
-        }
+            Request::DoSince { was, command, pinned, part } => {
+                let proviso = Proviso { was: Some(*was), pinned };
+                return self.step((portfolio, person), asker(), *command, proviso, part).await;
+            }
+            look => look,
+        };
         if let Request::Reveal(code) = request {
             let (engine, asker) = (self.engine.clone(), asker());
             let shown = tokio::task::spawn_blocking(move || engine.show(portfolio, asker, code)).await;
@@ -150,6 +148,28 @@ impl Manage {
             let (engine, asker, why) = (self.engine.clone(), asker(), why.clone());
             // Before the answer leaves (M7).
             _ = tokio::task::spawn_blocking(move || engine.note_refused(portfolio, asker, attempt(), why)).await;
+        }
+        answer
+    }
+
+    /// Carries a command out, and notes whom its author has met by it. What is refused here, the engine puts in the audit
+    /// trail.
+    async fn step(
+        &self,
+        who: (PortfolioId, PersonId),
+        asker: Asker,
+        command: Command,
+        proviso: Proviso,
+        part: Part,
+    ) -> Answer {
+        let taken_from = taken_from(&command);
+        let answer = self.carry_out(who.0, asker, command, proviso, part).await;
+        if let Answer::Done(done) = &answer {
+            let made = match done.made {
+                Some(Made::Person(made)) => Some(made),
+                _ => None,
+            };
+            made.into_iter().chain(taken_from).for_each(|other| self.met.note(who, other));
         }
         answer
     }
@@ -233,7 +253,7 @@ impl Manage {
         portfolio: PortfolioId,
         asker: Asker,
         command: Command,
-        pinned: Option<Digest>,
+        proviso: Proviso,
         part: Part,
     ) -> Answer {
         let (send, receive) = oneshot::channel();
@@ -242,7 +262,7 @@ impl Manage {
         let engine = self.engine.clone();
         // The engine's queue may be full, which holds up whoever hands something over.
         let handed = tokio::task::spawn_blocking(move || {
-            engine.submit(portfolio, asker, command, pinned, Box::new(move |done| _ = send.send(done)));
+            engine.submit(portfolio, asker, command, proviso, Box::new(move |done| _ = send.send(done)));
         });
         let stopped = || Err(stopping());
         let done = match handed.await {
@@ -287,7 +307,7 @@ fn taken_from(command: &Command) -> Option<PersonId> {
 /// What somebody asks for, for the audit trail, should it be refused. Worked out only then.
 fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl FnOnce() -> Attempt + Send + use<> {
     let look = match request {
-        Request::Preview(..) => None,
+        Request::Preview(..) | Request::PreviewSince { .. } => None,
         Request::Property(id) | Request::Keys(id, _) | Request::Doors(id, _) | Request::Schedules(id, _) => {
             Some((Some(Made::Property(*id)), "a property"))
         }
@@ -305,10 +325,13 @@ fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl F
         Request::Tokens(_) => Some((None, "tokens")),
         Request::Mine(_) => Some((None, "a holder's own")),
         Request::Difference { property, .. } => Some((Some(Made::Property(*property)), "who gained and lost doors")),
-        Request::Overview | Request::Do { .. } | Request::Reveal(_) => Some((None, "the portfolio")),
+        Request::Overview | Request::Do { .. } | Request::DoSince { .. } | Request::Reveal(_) => {
+            Some((None, "the portfolio"))
+        }
     };
     let command = match request {
         Request::Preview(command, _) => Some((engine.directory(), command.clone())),
+        Request::PreviewSince { command, .. } => Some((engine.directory(), Command::clone(command))),
         _ => None,
     };
     move || match (look, command) {
@@ -417,7 +440,10 @@ impl<'a> Viewer<'a> {
             Request::Locks(rows) => Answer::Locks(self.locks(&rows)?),
             Request::Identities(rows) => Answer::Identities(identities::identities(&self.sight, &self.open, &rows)),
             Request::Tokens(rows) => Answer::Tokens(identities::tokens(&self.sight, &rows, now)),
-            Request::Preview(command, part) => Answer::Preview(self.preview(&command, part, now)?),
+            Request::Preview(command, part) => Answer::Preview(self.preview(&command, None, part, now)?),
+            Request::PreviewSince { was, command, part } => {
+                Answer::Preview(self.preview(&command, Some(&was), part, now)?)
+            }
             Request::Explain { person, door, by_code, at } => {
                 Answer::Explanation(self.explain(person, door, by_code, at.unwrap_or(now), now)?)
             }
@@ -426,7 +452,11 @@ impl<'a> Viewer<'a> {
             Request::Mine(_) => {
                 return Err(Refusal::NotPermitted("a holder's certificate".to_owned()));
             }
-            Request::Do { .. } | Request::Search(_) | Request::Audit(_) | Request::Reveal(_) => {
+            Request::Do { .. }
+            | Request::DoSince { .. }
+            | Request::Search(_)
+            | Request::Audit(_)
+            | Request::Reveal(_) => {
                 return Err(Refusal::Unavailable("that is answered elsewhere".to_owned()));
             }
         })
@@ -968,7 +998,7 @@ impl<'a> Viewer<'a> {
     }
 
     /// What would follow (K9), worked out exactly as the step would: ends that are due come first.
-    fn preview(&self, command: &Command, part: Part, now: Moment) -> Result<Effects, Refusal> {
+    fn preview(&self, command: &Command, was: Option<&Command>, part: Part, now: Moment) -> Result<Effects, Refusal> {
         let due = decide::due(self.portfolio, now);
         let settled = (!due.is_empty()).then(|| {
             let stepped = effects::step(self.portfolio, &due, now);
@@ -977,10 +1007,10 @@ impl<'a> Viewer<'a> {
         });
         let portfolio = settled.as_ref().unwrap_or(self.portfolio);
         let sight = Sight::of(portfolio, self.sight.me())?.having_met(&self.met);
-        permission::authorize(&sight, command)?;
+        let command = since::authorize(&sight, command, was, now)?;
         // Only a new person's identity depends on them, and nobody is shown that.
         let seeds = core::array::from_fn(|at| u64::MAX - at as u64);
-        let decided = decide::decide(portfolio, command, now, seeds, None)?;
+        let decided = decide::decide(portfolio, &command, now, seeds, None)?;
         let names = [Some(portfolio), Some(&decided.stepped.after)];
         Ok(effects_shown(decided.effects(), self.portfolio.revision, part, &names))
     }

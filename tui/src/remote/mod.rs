@@ -103,7 +103,7 @@ impl std::fmt::Display for Failure {
 
 /// Whether a request changes something: then no answer leaves open whether it did.
 fn changes(request: &Request) -> bool {
-    matches!(request, Request::Do { .. })
+    matches!(request, Request::Do { .. } | Request::DoSince { .. })
 }
 
 /// What an exchange came to.

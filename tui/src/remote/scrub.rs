@@ -134,7 +134,7 @@ impl Scrub for Refusal {
             | Refusal::NotPermitted(text)
             | Refusal::Unavailable(text) => text.scrub(),
             Refusal::TooManyCodes { door, .. } => door.scrub(),
-            Refusal::Deliveries | Refusal::MovedOn => {}
+            Refusal::Deliveries | Refusal::MovedOn | Refusal::ChangedSince => {}
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What the rules promise, from an operator's request to a lock's answer and the log's row.
 
-use keyward_protocol::{id::CarrierId, message::watch};
+use keyward_protocol::{
+    id::CarrierId,
+    message::{audit::AuditSearch, manage::PersonDetail, watch},
+};
 
 use super::{matrix::*, *};
 
@@ -180,4 +183,77 @@ async fn a_manager_shares_for_a_holder_and_the_guest_has_that_and_no_more() {
     assert_eq!(done.effects.totals.shares_ended, 2, "in the same step");
     assert_eq!((opens("sam").await, opens("canary-nobody").await), ([false, false], [false, false]));
     server.stop().await;
+}
+
+fn contact(person: &PersonDetail, change: impl FnOnce(&mut PersonSpec)) -> Command {
+    let row = &person.row;
+    let (phone, note, cards) = (person.phone.clone(), person.note.clone(), person.cards.clone());
+    let mut spec = PersonSpec { name: row.name.clone(), email: row.email.clone(), phone, note, cards };
+    change(&mut spec);
+    Command::EditPerson(row.id, spec)
+}
+
+/// What was read, and that with another phone number.
+fn phone(person: &PersonDetail, number: &str) -> (Command, Command) {
+    (contact(person, |_| {}), contact(person, |spec| spec.phone = Some(number.to_owned())))
+}
+
+// K12 M3 M7
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_edit_one_person_the_second_is_told_and_nothing_is_written_over() {
+    let (layout, server) = town().await;
+    let pm = server.as_person(id("pm")).await.unwrap();
+    let limited = server.as_person(id("limited")).await.unwrap();
+    let tracy = id("tracy");
+    let carded = contact(&pm.person(tracy).await.unwrap(), |spec| {
+        spec.cards = vec![keyward_protocol::code::Card::new(&[9]).unwrap()];
+    });
+    pm.carry_out(carded, None).await.unwrap();
+    let (first, second) = (pm.person(tracy).await.unwrap(), limited.person(tracy).await.unwrap());
+    assert_eq!((first.cards.len(), second.cards.len()), (1, 0), "cards are for Portfolio Managers");
+
+    let was = contact(&second, |_| {});
+    let note = contact(&second, |spec| spec.note = Some("by the back\ndoor".to_owned()));
+    let preview = limited.preview_since(was.clone(), note.clone(), Part::FIRST).await.unwrap();
+    let (before, phoned) = phone(&first, "555 0100");
+    let done = pm.carry_out_since(before.clone(), phoned.clone(), None).await.unwrap();
+    for refused in [
+        refusal(limited.preview_since(was.clone(), note.clone(), Part::FIRST).await),
+        refusal(limited.carry_out_since(was.clone(), note.clone(), None).await),
+        refusal(limited.carry_out_since(was.clone(), note.clone(), Some(preview.digest)).await),
+    ] {
+        assert_eq!(refused, Refusal::ChangedSince);
+    }
+    let now = limited.person(tracy).await.unwrap();
+    assert_eq!((now.revision, now.phone.as_deref(), now.note.as_deref()), (done.revision, Some("555 0100"), None));
+    let refusals = AuditSearch { refused: Some(true), by: Some(id("limited")), ..AuditSearch::newest(10) };
+    let trail = pm.search_audit(refusals).await.unwrap().rows;
+    assert_eq!(trail.len(), 2, "steps that were refused are in the trail, previews are not: {trail:?}");
+
+    // Looked at again it is done, whatever of it was read; sent once more it is still done.
+    let was = contact(&now, |_| {});
+    let note = contact(&now, |spec| spec.note = Some("by the back\ndoor".to_owned()));
+    for _ in 0..2 {
+        limited.carry_out_since(was.clone(), note.clone(), None).await.unwrap();
+    }
+    let now = pm.person(tracy).await.unwrap();
+    assert_eq!((now.phone.as_deref(), now.note.as_deref()), (Some("555 0100"), Some("by the back\ndoor")));
+    assert_eq!(now.cards, first.cards, "who doesn't see cards changes none");
+    assert_eq!(refusal(pm.carry_out_since(before, phone(&first, "1").1, None).await), Refusal::ChangedSince);
+
+    // Of two at one moment one is first.
+    let [(was, one), (same, other)] = ["555 0200", "555 0201"].map(|number| phone(&now, number));
+    let (one, other) = tokio::join!(pm.carry_out_since(was, one, None), pm.carry_out_since(same, other, None));
+    let late = if one.is_ok() { other } else { one.and(other) };
+    assert_eq!(refusal(late), Refusal::ChangedSince);
+    let there = pm.person(tracy).await.unwrap();
+    let dir = server.stop().await;
+
+    // The journal has what was done, and nothing of what it started from.
+    let server = start(&layout).await;
+    let pm = server.as_person(id("pm")).await.unwrap();
+    let replayed = pm.person(tracy).await.unwrap();
+    assert_eq!((replayed.phone, replayed.note, replayed.cards), (there.phone, there.note, there.cards));
+    server.stop().await;
+    drop(dir);
 }
