@@ -5,6 +5,7 @@ mod many;
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyModifiers};
 use jiff::{civil, tz::TimeZone};
 use keyward_protocol::{
+    entry::Command,
     id::{KeyId, PersonId, PropertyId},
     message::manage::{Answer, LockdownRow, Request, Rows},
     name::fold,
@@ -42,6 +43,8 @@ pub struct Form {
     pub button: &'static str,
     /// What is wrong with it.
     pub problem: Option<String>,
+    /// What is edited, as it was read: the command that would make it so (K12).
+    pub read: Option<Command>,
     at: usize,
 }
 
@@ -353,13 +356,20 @@ impl Form {
     /// An empty form.
     pub fn new(owner: ScreenId, act: Act, title: impl Into<String>, fields: Vec<Field>) -> Form {
         let title = title.into();
-        Form { owner, act, title, subject: Vec::new(), fields, button: "Continue", problem: None, at: 0 }
+        Form { owner, act, title, subject: Vec::new(), fields, button: "Continue", problem: None, read: None, at: 0 }
     }
 
     /// What it is about.
     #[must_use]
     pub fn about(mut self, id: u32, name: &str) -> Form {
         self.subject.push((id, name.to_owned()));
+        self
+    }
+
+    /// What is edited, as it was read.
+    #[must_use]
+    pub fn since(mut self, read: Command) -> Form {
+        self.read = Some(read);
         self
     }
 

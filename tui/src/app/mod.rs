@@ -22,6 +22,7 @@ pub mod rows;
 pub mod screen;
 pub mod server;
 mod shell;
+pub mod since;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
@@ -173,6 +174,8 @@ pub enum DialogDone {
     Submitted,
     /// It is closed, and this form is opened instead.
     Instead(Box<Form>),
+    /// It is closed, and what it came of is open again, to be looked at once more.
+    Again(Box<Dialog>),
 }
 
 /// The state of the client.
@@ -570,23 +573,37 @@ fn finish(app: &mut App, done: DialogDone) {
             app.dialogs.pop();
             return app.shell.open(Dialog::Form(form));
         }
+        DialogDone::Again(before) => {
+            if let Some(Dialog::Review(review)) = app.dialogs.pop()
+                && let Some((screen, shell)) = app.named(review.owner)
+            {
+                screen.refresh(shell);
+            }
+            return app.shell.open(*before);
+        }
         DialogDone::Submitted => app.dialogs.pop(),
     };
     match closed {
         Some(Dialog::Form(mut form)) => {
-            if let Some((screen, shell)) = app.named(form.owner)
-                && let Err(problem) = screen.submitted(&form, shell)
-            {
-                form.problem = Some(problem);
-                app.dialogs.push(Dialog::Form(form));
+            let submitted = app.named(form.owner).map(|(screen, shell)| screen.submitted(&form, shell));
+            match submitted {
+                Some(Err(problem)) => {
+                    form.problem = Some(problem);
+                    app.dialogs.push(Dialog::Form(form));
+                }
+                Some(Ok(())) => entered(&mut app.shell, Dialog::Form(form)),
+                None => {}
             }
         }
         Some(Dialog::Week(mut week)) => {
-            if let Some((screen, shell)) = app.named(week.owner)
-                && let Err(problem) = screen.week(&week, shell)
-            {
-                week.problem = Some(problem);
-                app.dialogs.push(Dialog::Week(week));
+            let drawn = app.named(week.owner).map(|(screen, shell)| screen.week(&week, shell));
+            match drawn {
+                Some(Err(problem)) => {
+                    week.problem = Some(problem);
+                    app.dialogs.push(Dialog::Week(week));
+                }
+                Some(Ok(())) => entered(&mut app.shell, Dialog::Week(week)),
+                None => {}
             }
         }
         Some(Dialog::Review(review)) => {
@@ -614,6 +631,13 @@ fn finish(app: &mut App, done: DialogDone) {
             None => {}
         },
         Some(Dialog::Help { .. } | Dialog::Server(_) | Dialog::Token(_) | Dialog::Jobs { .. }) | None => {}
+    }
+}
+
+/// The review that a form led to keeps what was entered.
+fn entered(shell: &mut Shell, dialog: Dialog) {
+    if let Some(Dialog::Review(review)) = shell.opening.last_mut() {
+        review.came_of(dialog);
     }
 }
 

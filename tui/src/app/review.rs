@@ -16,6 +16,7 @@ use super::{
     Dialog, DialogDone, ScreenId, Shell,
     cursor::{Cursor, Step as Scroll},
     form::{Form, typed},
+    since,
     token::{For, Fresh, Token},
     undo::{self, Last, Opposite},
 };
@@ -33,6 +34,8 @@ pub struct Step {
     pub what: String,
     /// What is done.
     pub command: Command,
+    /// What it starts from: the command that would make of it what was read (K12).
+    was: Option<Command>,
     effects: Option<Effects>,
     waiting: Option<Ticket>,
     before: Before,
@@ -50,7 +53,36 @@ enum Before {
 impl Step {
     /// A step that was not previewed yet.
     pub fn new(what: impl Into<String>, command: Command) -> Step {
-        Step { what: what.into(), command, effects: None, waiting: None, before: Before::Unknown }
+        Step { what: what.into(), command, was: None, effects: None, waiting: None, before: Before::Unknown }
+    }
+
+    /// A step that is refused where something is not any more what was read, where that is known.
+    #[must_use]
+    pub fn since(mut self, was: impl Into<Option<Command>>) -> Step {
+        self.was = was.into();
+        self
+    }
+
+    fn preview(&self) -> Request {
+        match self.was.clone().map(Box::new) {
+            None => Request::Preview(self.command.clone(), Part::FIRST),
+            Some(was) => Request::PreviewSince { was, command: Box::new(self.command.clone()), part: Part::FIRST },
+        }
+    }
+
+    /// The request that does it, pinned to what was read. What nobody entered a change of starts from what was there when
+    /// it was previewed.
+    fn carry_out(&self) -> Request {
+        let (command, pinned) = (self.command.clone(), self.effects.as_ref().map(|effects| effects.digest));
+        let part = Part { skip: 0, most: 0 };
+        let previewed = || match &self.before {
+            Before::Told(answer) => undo::as_it_is(&command, answer).filter(Command::tells_a_state),
+            Before::Unknown | Before::Asked(_) => None,
+        };
+        match self.was.clone().or_else(previewed).map(Box::new) {
+            None => Request::Do { command, pinned, part },
+            Some(was) => Request::DoSince { was, command: Box::new(command), pinned, part },
+        }
     }
 
     /// What takes it back, now that it is done.
@@ -184,6 +216,12 @@ pub struct Review {
     opposites: Vec<Result<Option<Opposite>, String>>,
     /// It takes back what was done last.
     undoing: bool,
+    /// Where it was entered.
+    entered: Option<Box<Dialog>>,
+    /// What a refused step is about is read again: with what it was.
+    reading: Option<(Ticket, Command)>,
+    /// How that is now, and what of it is something else.
+    reread: Option<(Command, String)>,
     kept: Option<Kept>,
     lines: Vec<Line>,
     scroll: Cursor,
@@ -217,6 +255,9 @@ impl Review {
             safe_way: None,
             opposites: Vec::new(),
             undoing: false,
+            entered: None,
+            reading: None,
+            reread: None,
             kept: None,
             lines: Vec::new(),
             scroll: Cursor::default(),
@@ -246,6 +287,11 @@ impl Review {
     pub fn undoing(mut self) -> Review {
         self.undoing = true;
         self
+    }
+
+    /// It is what was entered here.
+    pub(super) fn came_of(&mut self, dialog: Dialog) {
+        self.entered = Some(Box::new(dialog));
     }
 
     /// Whether it takes back what was done last.
@@ -340,7 +386,7 @@ impl Review {
         for step in unasked.take(PREVIEWS_AT_A_TIME.saturating_sub(waiting)) {
             let before = undo::look(&step.command).and_then(|request| shell.ask_for_dialog(request));
             step.before = before.map_or(Before::Unknown, Before::Asked);
-            step.waiting = shell.ask_for_dialog(Request::Preview(step.command.clone(), Part::FIRST));
+            step.waiting = shell.ask_for_dialog(step.preview());
             if step.waiting.is_none() {
                 self.phase = Phase::Stopped("there is no connection: nothing was changed".to_owned());
                 return;
@@ -352,6 +398,10 @@ impl Review {
     pub fn answered(&mut self, ticket: Ticket, answer: &Result<Answer, Failure>, shell: &mut Shell) -> DialogDone {
         if self.phase == Phase::Doing(ticket) {
             return self.carried_out(answer, shell);
+        }
+        if let Some((_, was)) = self.reading.take_if(|(reading, _)| *reading == ticket) {
+            self.read_again(&was, answer, shell);
+            return DialogDone::Stays;
         }
         self.take_kept(ticket, answer);
         let asks = |step: &&mut Step| matches!(step.before, Before::Asked(asked) if asked == ticket);
@@ -366,6 +416,10 @@ impl Review {
         step.waiting = None;
         match answer {
             Ok(Answer::Preview(effects)) => step.effects = Some(effects.clone()),
+            Err(Failure::Refused(Refusal::ChangedSince)) => {
+                let step = step.clone();
+                self.changed_since(&step, shell);
+            }
             Ok(_) => self.phase = Phase::Stopped("the server answers something else".to_owned()),
             Err(failure) => self.phase = Phase::Stopped(format!("{}: {failure}", step.what)),
         }
@@ -376,6 +430,22 @@ impl Review {
             }
         }
         DialogDone::Stays
+    }
+
+    /// A step would write over what somebody else changed: that is read again, and what was entered stays.
+    fn changed_since(&mut self, step: &Step, shell: &mut Shell) {
+        let before = if self.done > 0 { format!("{} done before. ", self.done) } else { String::new() };
+        self.phase = Phase::Stopped(format!("{before}{}: {}", step.what, since::CHANGED));
+        let asked = step.was.as_ref().and_then(undo::look).and_then(|request| shell.ask_for_dialog(request));
+        self.reading = asked.zip(step.was.clone());
+    }
+
+    fn read_again(&mut self, was: &Command, answer: &Result<Answer, Failure>, shell: &Shell) {
+        let now = answer.as_ref().ok().and_then(|answer| undo::as_it_is(was, answer));
+        let (Some(now), Phase::Stopped(why)) = (now, &mut self.phase) else { return };
+        let told = since::told(was, &now, shell.people_hidden);
+        why.push_str(&told);
+        self.reread = Some((now, told));
     }
 
     /// All is here: from now on it can be read.
@@ -422,6 +492,12 @@ impl Review {
                 self.ask(shell);
                 DialogDone::Stays
             }
+            Err(Failure::Refused(Refusal::ChangedSince)) => {
+                if let Some(step) = self.steps.first().cloned() {
+                    self.changed_since(&step, shell);
+                }
+                DialogDone::Stays
+            }
             other => {
                 if !matches!(other, Err(Failure::Refused(_))) {
                     let steps = Err("it is not known what became of it".to_owned());
@@ -441,10 +517,7 @@ impl Review {
     /// Does the first step that is left, pinned to what was read.
     fn carry_out(&mut self, shell: &mut Shell) {
         let Some(step) = self.steps.first() else { return };
-        let pinned = step.effects.as_ref().map(|effects| effects.digest);
-        let part = Part { skip: 0, most: 0 };
-        let request = Request::Do { command: step.command.clone(), pinned, part };
-        self.phase = match shell.ask_for_dialog(request) {
+        self.phase = match shell.ask_for_dialog(step.carry_out()) {
             Some(ticket) => Phase::Doing(ticket),
             None => Phase::Stopped("there is no connection: this was not done".to_owned()),
         };
@@ -499,7 +572,12 @@ impl Review {
         DialogDone::Stays
     }
 
-    fn left(&self) -> DialogDone {
+    fn left(&mut self) -> DialogDone {
+        if let (Some((now, told)), Some(entered)) = (self.reread.take(), self.entered.take())
+            && let Some(again) = since::again(*entered, now, &told)
+        {
+            return DialogDone::Again(Box::new(again));
+        }
         if self.done > 0 || matches!(self.phase, Phase::Stopped(_)) {
             DialogDone::Submitted
         } else {

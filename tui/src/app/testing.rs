@@ -15,7 +15,7 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{App, Effect, Event, FEED, ScreenId, Shell, testing_site as site, update};
+use super::{App, Effect, Event, FEED, ScreenId, Shell, testing_site as site, undo, update};
 use crate::{
     remote::{Failure, LinkTold, Order, Ticket, Told},
     theme::{Glyphs, Theme},
@@ -136,6 +136,11 @@ impl Client {
     /// Answers what was asked in silence.
     pub fn answer_waiting(&mut self) {
         self.silent = false;
+        self.answer_once();
+    }
+
+    /// Answers what was asked in silence; what is asked because of that waits again.
+    pub fn answer_once(&mut self) {
         for (ticket, request) in std::mem::take(&mut self.waiting) {
             let answer = self.answer(&request);
             self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
@@ -191,6 +196,7 @@ impl Client {
     pub fn done(&self) -> Vec<(&Command, bool)> {
         let done = self.asked.iter().filter_map(|request| match request {
             Request::Do { command, pinned, .. } => Some((command, pinned.is_some())),
+            Request::DoSince { command, pinned, .. } => Some((&**command, pinned.is_some())),
             _ => None,
         });
         done.collect()
@@ -282,6 +288,15 @@ impl Client {
                 Answer::Explanation(found)
             }
             Request::Preview(command, _) => Answer::Preview(effects(command)),
+            Request::PreviewSince { was, command, .. } => {
+                self.still(was, command)?;
+                Answer::Preview(effects(command))
+            }
+            Request::DoSince { was, command, pinned, part } => {
+                self.still(was, command)?;
+                let (command, pinned, part) = (Command::clone(command), *pinned, *part);
+                return self.answer(&Request::Do { command, pinned, part });
+            }
             Request::Do { command, .. } => match self.refusals.pop() {
                 Some(refusal) => return Err(refusal),
                 None if matches!(command, Command::MakeToken { .. }) && self.failures.is_some() => {
@@ -303,6 +318,14 @@ impl Client {
             },
             other => panic!("nobody plays {other:?}"),
         })
+    }
+
+    /// Refused where what is edited is not what was read, as the server does it.
+    fn still(&mut self, was: &Command, command: &Command) -> Result<(), Failure> {
+        let Some(look) = undo::look(was) else { return Ok(()) };
+        let told = self.answer(&look)?;
+        let holds = undo::stands(was, &told) || undo::stands(command, &told);
+        holds.then_some(()).ok_or(Failure::Refused(Refusal::ChangedSince))
     }
 
     /// A page of what is recorded; where to go on is how many rows were told.
@@ -484,7 +507,8 @@ fn people() -> Vec<PersonRow> {
     holders().into_iter().map(row).collect()
 }
 
-fn person_detail(person: PersonId) -> PersonDetail {
+/// Somebody with all that is known of them.
+pub fn person_detail(person: PersonId) -> PersonDetail {
     let mut row = people().into_iter().find(|row| row.id == person).unwrap_or_else(site::me);
     // Who asks, Dana, is number 1 here too.
     row.portfolio_manager |= person == PersonId(1);

@@ -9,6 +9,7 @@ mod managers;
 mod mouse;
 mod people;
 mod remembered;
+mod since;
 mod undo;
 
 use crossterm::event::{KeyCode, KeyModifiers};

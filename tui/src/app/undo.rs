@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use keyward_protocol::{
     entry::{Command, DoorRule, DoorSpec, KeySpec, Period, PersonSpec},
-    message::manage::{Answer, Done, Made, PersonDetail, Request, Rows, Totals},
+    message::manage::{Answer, Done, DoorRow, Made, PersonDetail, Request, Rows, Totals},
     name,
 };
 
@@ -146,7 +146,12 @@ impl Shell {
             None => format!("UNDO {}", last.title.strip_prefix("REDO ").unwrap_or(&last.title)),
         };
         // What was done last is taken back first.
-        let opposites = steps.into_iter().rev().map(|step| Step::new(step.what, step.command)).collect();
+        let opposite = |step: Opposite| {
+            // Whatever is done between the look and the doing is not taken back either.
+            let left = Some(step.done).filter(Command::tells_a_state);
+            Step::new(step.what, step.command).since(left)
+        };
+        let opposites = steps.into_iter().rev().map(opposite).collect();
         let mut review = Review::new(last.owner, title, opposites).undoing();
         review.about = "The opposite of what was done last. What follows is worked out anew.".to_owned();
         review.nothing = "Nobody loses anything, and no code changes: it is as it was before.";
@@ -236,13 +241,9 @@ fn lossless(totals: &Totals) -> Result<(), String> {
 }
 
 /// The command that would put what it changes as this answer tells it; `None`: the answer doesn't say.
-fn as_it_is(command: &Command, answer: &Answer) -> Option<Command> {
+pub fn as_it_is(command: &Command, answer: &Answer) -> Option<Command> {
     match (command, answer) {
-        (Command::EditDoor(door, _), Answer::Door(found)) if found.row.id == *door => {
-            let row = found.row.clone();
-            let spec = DoorSpec { name: row.name, kind: row.kind, occupied: row.occupied, labels: row.labels };
-            Some(Command::EditDoor(*door, spec))
-        }
+        (Command::EditDoor(door, _), Answer::Door(found)) if found.row.id == *door => Some(door_of(&found.row)),
         (Command::EditKey(key, _), Answer::Key(found)) if found.row.id == *key => {
             Some(Command::EditKey(*key, spec_of(found)))
         }
@@ -266,14 +267,23 @@ fn as_it_is(command: &Command, answer: &Answer) -> Option<Command> {
     }
 }
 
+/// The command that would make a door what was read of it.
+pub fn door_of(row: &DoorRow) -> Command {
+    let (name, labels) = (row.name.clone(), row.labels.clone());
+    Command::EditDoor(row.id, DoorSpec { name, kind: row.kind, occupied: row.occupied, labels })
+}
+
+/// The command that would make somebody's contact data what was read of it.
+pub fn contact_of(found: &PersonDetail) -> Command {
+    let (name, email) = (found.row.name.clone(), found.row.email.clone());
+    let (phone, note, cards) = (found.phone.clone(), found.note.clone(), found.cards.clone());
+    Command::EditPerson(found.row.id, PersonSpec { name, email, phone, note, cards })
+}
+
 fn of_person(command: &Command, found: &PersonDetail) -> Option<Command> {
     let row = &found.row;
     match command {
-        Command::EditPerson(person, _) if row.id == *person => {
-            let (name, email) = (row.name.clone(), row.email.clone());
-            let (phone, note, cards) = (found.phone.clone(), found.note.clone(), found.cards.clone());
-            Some(Command::EditPerson(*person, PersonSpec { name, email, phone, note, cards }))
-        }
+        Command::EditPerson(person, _) if row.id == *person => Some(contact_of(found)),
         Command::Suspend(person, _) if row.id == *person => Some(Command::Suspend(*person, row.suspended)),
         Command::SetPortfolioManager(person, _) if row.id == *person => {
             Some(Command::SetPortfolioManager(*person, row.portfolio_manager))
@@ -298,7 +308,7 @@ fn of_person(command: &Command, found: &PersonDetail) -> Option<Command> {
 }
 
 /// Whether things are as this command left them.
-fn stands(command: &Command, answer: &Answer) -> bool {
+pub(super) fn stands(command: &Command, answer: &Answer) -> bool {
     let now = as_it_is(command, answer);
     match (command, now) {
         // What is lifted is not there any more.

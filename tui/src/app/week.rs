@@ -2,6 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use keyward_protocol::{
+    entry::Command,
     id::ScheduleId,
     limits::WINDOWS_PER_SCHEDULE_MAX,
     schedule::{Hours, OnHolidays, Span, Window},
@@ -47,6 +48,8 @@ pub struct Week {
     pub title: String,
     /// What is wrong with it.
     pub problem: Option<String>,
+    /// The schedule as it was read: the command that would make it so (K12).
+    pub read: Option<Command>,
     name: Input,
     hours: Hours,
     text: Input,
@@ -74,6 +77,7 @@ impl Week {
             schedule,
             title,
             problem: None,
+            read: None,
             name: Input::new(name.to_owned()),
             hours,
             text: Input::default(),
@@ -84,6 +88,13 @@ impl Week {
         };
         week.write();
         week
+    }
+
+    /// The schedule as it was read.
+    #[must_use]
+    pub fn since(mut self, read: Command) -> Week {
+        self.read = Some(read);
+        self
     }
 
     /// What has the focus.

@@ -13,6 +13,7 @@ use crate::{
         form::{Field, Filled, Form, Offer, Pickable},
         review::{Review, Step},
         screen::logs::{EXPLAIN, Known, LogScreen},
+        undo::door_of,
     },
     keymap::{Act, Binding, act, letter},
 };
@@ -52,7 +53,9 @@ impl Doors {
         match (act, doors.as_slice()) {
             (NEW, _) => form(NEW, "NEW DOOR".to_owned(), door_fields(None), &[], shell),
             (EDIT, [door]) => {
-                form(EDIT, format!("EDIT {}", door.name), door_fields(Some(door)), &doors, shell);
+                let form = Form::new(ScreenId::Doors, EDIT, format!("EDIT {}", door.name), door_fields(Some(door)));
+                let form = form.about(door.id.0, &door.name).since(door_of(door));
+                shell.open(Dialog::Form(Box::new(form)));
             }
             (EDIT, _) => shell.say("doors are edited one by one: Esc takes the marks away"),
             (EXPLAIN, _) => self.explain(shell),
@@ -136,7 +139,8 @@ fn review_door(form: &Form, shell: &mut Shell) -> Result<(), String> {
         None => (Command::MakeDoor(property, spec), format!("NEW DOOR {name}"), format!("made {name}")),
         Some((door, _)) => (Command::EditDoor(DoorId(*door), spec), format!("EDIT {name}"), format!("edited {name}")),
     };
-    let review = Review::new(ScreenId::Doors, title, vec![Step::new(name, command)]);
+    let step = Step::new(name, command).since(form.read.clone());
+    let review = Review::new(ScreenId::Doors, title, vec![step]);
     open(review, RULES, "Nobody gains or loses the door.", done, shell);
     Ok(())
 }
@@ -148,7 +152,7 @@ fn review_vacancy(doors: &[DoorRow], shell: &mut Shell) {
     let occupied = !first.occupied;
     let step = |door: &DoorRow| {
         let spec = DoorSpec { name: door.name.clone(), kind: door.kind, occupied, labels: door.labels.clone() };
-        Step::new(door.name.clone(), Command::EditDoor(door.id, spec))
+        Step::new(door.name.clone(), Command::EditDoor(door.id, spec)).since(door_of(door))
     };
     let now = if occupied { "OCCUPIED" } else { "VACANT" };
     let is = if units.len() == 1 { "IS" } else { "ARE" };

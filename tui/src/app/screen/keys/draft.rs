@@ -267,7 +267,9 @@ impl Draft {
             Some(key) => (Command::EditKey(key, self.spec.clone()), "EDIT", "edited"),
         };
         let title = format!("{title} \"{name}\"");
-        let mut review = Review::new(ScreenId::Keys, title, vec![ReviewStep::new(name.clone(), command)]);
+        let was = self.base.map(|key| Command::EditKey(key, self.original.clone()));
+        let step = ReviewStep::new(name.clone(), command).since(was);
+        let mut review = Review::new(ScreenId::Keys, title, vec![step]);
         review.about = match self.base {
             None => {
                 format!("Nobody holds it yet: {} gives it.", shell.chord(ScreenId::Keys, Action::Act(super::GIVE)))

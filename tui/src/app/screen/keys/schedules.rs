@@ -96,22 +96,26 @@ impl Schedules {
             (NEW, false) => shell.open(Dialog::Week(Box::new(Week::new(ScreenId::Keys, None)))),
             (EDIT, false) => {
                 let Some(row) = self.list.selected() else { return };
-                let week = Week::new(ScreenId::Keys, Some((row.id, &row.name, &row.hours)));
+                let read = Command::EditSchedule(self.property, row.id, row.name.clone(), row.hours.clone());
+                let week = Week::new(ScreenId::Keys, Some((row.id, &row.name, &row.hours))).since(read);
                 shell.open(Dialog::Week(Box::new(week)));
             }
             (DELETE, false) => {
                 let Some(row) = self.list.selected() else { return };
                 let command = Command::DeleteSchedule(self.property, row.id);
-                let review = reviewed(format!("DELETE {}", row.name), &row.name, command, "deleted");
+                let step = ReviewStep::new(row.name.clone(), command);
+                let review = reviewed(format!("DELETE {}", row.name), step, "deleted");
                 shell.open(Dialog::Review(Box::new(review)));
             }
             (NEW, true) => self.holiday_form(None, shell),
             (EDIT, true) => self.holiday_form(self.holidays.selected(), shell),
             (DELETE, true) => {
                 let Some(day) = self.holidays.selected() else { return };
-                let rest = self.holidays.rows().iter().filter(|other| other.place != day.place);
-                let rest = rest.map(|day| day.holiday.clone()).collect();
-                self.review_holidays(format!("DELETE {}", day.holiday.name), &day.holiday.name, rest, "deleted", shell);
+                let read = self.all_holidays();
+                let rest = (1..).zip(&read).filter(|(place, _)| *place != day.place);
+                let rest = rest.map(|(_, holiday)| holiday.clone()).collect();
+                let title = format!("DELETE {}", day.holiday.name);
+                self.review_holidays(title, &day.holiday.name, (read, rest), "deleted", shell);
             }
             _ => {}
         }
@@ -129,7 +133,8 @@ impl Schedules {
             Some(day) => (EDIT, format!("EDIT {}", day.holiday.name)),
             None => (NEW, "NEW HOLIDAY".to_owned()),
         };
-        let form = Form::new(ScreenId::Keys, act, title, fields);
+        let read = Command::SetHolidays(self.property, self.all_holidays());
+        let form = Form::new(ScreenId::Keys, act, title, fields).since(read);
         let form = match day {
             Some(day) => form.about(day.place, &day.holiday.name),
             None => form,
@@ -137,17 +142,34 @@ impl Schedules {
         shell.open(Dialog::Form(Box::new(form)));
     }
 
-    fn review_holidays(&self, title: String, name: &str, all: Vec<Holiday>, done: &str, shell: &mut Shell) {
-        let review = reviewed(title, name, Command::SetHolidays(self.property, all), done);
+    /// In the order that the server has them in: they are set all at once.
+    fn all_holidays(&self) -> Vec<Holiday> {
+        let mut days: Vec<&Day> = self.holidays.rows().iter().collect();
+        days.sort_by_key(|day| day.place);
+        days.into_iter().map(|day| day.holiday.clone()).collect()
+    }
+
+    /// From these holidays to those.
+    fn review_holidays(
+        &self,
+        title: String,
+        name: &str,
+        (read, all): (Vec<Holiday>, Vec<Holiday>),
+        done: &str,
+        shell: &mut Shell,
+    ) {
+        let [was, command] = [read, all].map(|holidays| Command::SetHolidays(self.property, holidays));
+        let review = reviewed(title, ReviewStep::new(name, command).since(was), done);
         shell.open(Dialog::Review(Box::new(review)));
     }
 }
 
-fn reviewed(title: String, name: &str, command: Command, done: &str) -> Review {
-    let mut review = Review::new(ScreenId::Keys, title, vec![ReviewStep::new(name, command)]);
+fn reviewed(title: String, step: ReviewStep, done: &str) -> Review {
+    let afterwards = format!("{done} {}", step.what);
+    let mut review = Review::new(ScreenId::Keys, title, vec![step]);
     review.about = "It acts at once for every Key that uses it.".to_owned();
     review.nothing = "No Key, code or share is lost; the hours change.";
-    review.afterwards = format!("{done} {name}");
+    review.afterwards = afterwards;
     review
 }
 
@@ -257,13 +279,16 @@ impl Screen for Schedules {
         }
         let holiday = Holiday { name: name.clone(), from, to };
         let edited = form.subject.first().map(|(place, _)| *place);
-        let kept = self.holidays.rows().iter().filter(|day| Some(day.place) != edited).map(|day| day.holiday.clone());
+        let Some(Command::SetHolidays(_, read)) = form.read.clone() else {
+            return Err("the holidays were not here: begin anew".to_owned());
+        };
+        let kept = (1..).zip(&read).filter(|(place, _)| Some(*place) != edited).map(|(_, holiday)| holiday.clone());
         let all = kept.chain([holiday]).collect();
         let (title, done) = match edited {
             Some(_) => (format!("EDIT {name}"), "edited"),
             None => (format!("NEW HOLIDAY {name}"), "made"),
         };
-        self.review_holidays(title, &name, all, done, shell);
+        self.review_holidays(title, &name, (read, all), done, shell);
         Ok(())
     }
 
@@ -279,7 +304,7 @@ impl Screen for Schedules {
                 (Command::EditSchedule(self.property, id, name.clone(), hours), title, "edited")
             }
         };
-        let mut review = reviewed(title, &name, command, done);
+        let mut review = reviewed(title, ReviewStep::new(name, command).since(week.read.clone()), done);
         if week.schedule.is_none() {
             (review.about, review.nothing) = ("No Key uses it yet.".to_owned(), "Nobody gains or loses anything.");
         }

@@ -18,6 +18,7 @@ use crate::{
         review::{Review, Step},
         screen::logs::{EXPLAIN, Known, LogScreen},
         token::For,
+        undo::contact_of,
     },
     keymap::{Act, Action, Binding, act, letter},
 };
@@ -194,7 +195,7 @@ impl People {
             let shows = shell.chord(ScreenId::People, Action::HidePeople);
             return shell.say(format!("people are hidden: {shows} shows them again"));
         }
-        let form = Form::new(ScreenId::People, EDIT, title, contact_fields(Some(facts)));
+        let form = Form::new(ScreenId::People, EDIT, title, contact_fields(Some(facts))).since(contact_of(facts));
         shell.open(Dialog::Form(Box::new(form.about(facts.row.id.0, &facts.row.name))));
     }
 
@@ -208,15 +209,17 @@ impl People {
         let (command, title, done) = match person {
             None => (Command::MakePerson(spec), "NEW PERSON", "made"),
             Some(person) => {
-                // Cards are kept as they are: they are not in the form.
-                let facts =
-                    self.detail().and_then(|detail| detail.facts.as_ref()).filter(|facts| facts.row.id == person);
-                let cards = facts.ok_or("the person's contact data is not here any more: begin anew")?.cards.clone();
+                // Cards are kept as they were read: they are not in the form.
+                let Some(Command::EditPerson(_, read)) = &form.read else {
+                    return Err("the person's contact data was not here: begin anew".to_owned());
+                };
+                let cards = read.cards.clone();
                 (Command::EditPerson(person, PersonSpec { cards, ..spec }), "EDIT", "edited")
             }
         };
         let who = whom(&[(person.unwrap_or_default(), name.clone())], shell);
-        let review = Review::new(ScreenId::People, format!("{title}: {who}"), vec![Step::new(name, command)]);
+        let step = Step::new(name, command).since(form.read.clone());
+        let review = Review::new(ScreenId::People, format!("{title}: {who}"), vec![step]);
         open(review, "", "No Key, code or share changes.", format!("{done} {who}"), shell);
         Ok(())
     }
