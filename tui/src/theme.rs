@@ -107,6 +107,8 @@ pub struct Glyphs {
     pub cut: char,
     /// Stands for a character that can't be shown.
     pub replaced: char,
+    /// For the end of a line within a text that has several.
+    pub line_break: char,
     /// Heights of a bar, lowest first. Nothing is a space.
     pub bars: &'static [&'static str],
     /// Whether characters outside ASCII can be shown.
@@ -126,6 +128,7 @@ impl Glyphs {
         sorted: "v",
         cut: '~',
         replaced: '?',
+        line_break: '|',
         bars: &[".", ":", "|"],
         unicode: false,
     };
@@ -142,6 +145,7 @@ impl Glyphs {
         sorted: "▾",
         cut: '…',
         replaced: '\u{FFFD}',
+        line_break: '↵',
         bars: &["▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
         unicode: true,
     };

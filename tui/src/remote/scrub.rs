@@ -20,9 +20,18 @@ pub trait Scrub {
 
 impl Scrub for String {
     fn scrub(&mut self) {
-        if self.chars().any(name::is_unsafe) {
-            *self = self.chars().map(|c| if name::is_unsafe(c) { '\u{FFFD}' } else { c }).collect();
-        }
+        replace(self, name::is_unsafe);
+    }
+}
+
+/// Scrubs a text that may have several lines. Where one is drawn, the end of a line is a sign.
+fn scrub_lines(text: &mut String) {
+    replace(text, |c| name::is_unsafe(c) && c != '\n');
+}
+
+fn replace(text: &mut String, bad: impl Fn(char) -> bool) {
+    if text.chars().any(&bad) {
+        *text = text.chars().map(|c| if bad(c) { '\u{FFFD}' } else { c }).collect();
     }
 }
 
@@ -73,7 +82,6 @@ scrubbed! {
     HolderRow: name, email, guests;
     GuestRow: host_name, guest_name;
     PersonRow: name, email;
-    PersonDetail: row, phone, note, holds, guest_of, codes;
     HeldRow: name, guests;
     CodeRow: name;
     DoorRow: name, labels;
@@ -102,6 +110,17 @@ scrubbed! {
     History: names;
     LiveBatch: names;
     Names: people, doors, keys, carriers;
+}
+
+impl Scrub for PersonDetail {
+    fn scrub(&mut self) {
+        self.row.scrub();
+        // These may have several lines, and are sent back as they came: an edit leaves what it doesn't mean.
+        self.phone.iter_mut().chain(&mut self.note).for_each(scrub_lines);
+        self.holds.scrub();
+        self.guest_of.scrub();
+        self.codes.scrub();
+    }
 }
 
 impl Scrub for DoorCodes {
@@ -183,9 +202,10 @@ impl Scrub for Answer {
 
 #[cfg(test)]
 mod tests {
-    use keyward_protocol::id::KeyId;
+    use keyward_protocol::id::{KeyId, PersonId};
 
     use super::*;
+    use crate::app::testing;
 
     #[test]
     fn what_could_steer_a_terminal_is_replaced_wherever_a_name_stands() {
@@ -205,6 +225,10 @@ mod tests {
         let Answer::Keys(list) = answer else { panic!("it is still the Keys") };
         assert_eq!(list.rows[0].name, "a\u{FFFD}[2J\u{FFFD}b\u{FFFD}");
         assert_eq!(list.rows[0].hours.as_deref(), Some("a\u{FFFD}[2J\u{FFFD}b\u{FFFD}"));
+        let mut person = Answer::Person(PersonDetail { note: Some(hostile()), ..testing::person_detail(PersonId(1)) });
+        person.scrub();
+        let Answer::Person(person) = person else { panic!("it is still the person") };
+        assert_eq!(person.note.as_deref(), Some("a\u{FFFD}[2J\u{FFFD}b\n"), "a note may have lines, and no more");
         let mut refused = Answer::Refused(Refusal::Invalid(hostile()));
         refused.scrub();
         assert_eq!(refused, Answer::Refused(Refusal::Invalid("a\u{FFFD}[2J\u{FFFD}b\u{FFFD}".to_owned())));

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthChar;
 use crate::theme::Glyphs;
 
 /// The text as it may be drawn, in at most `columns` columns: what could steer the terminal or turn the text around
-/// is replaced, and what is cut ends in a sign. Names are cleaned where they enter; this is for all that were not.
+/// is replaced, the end of a line has a sign, and what is cut ends in one. Names are cleaned where they enter; this is for all that were not.
 pub fn fit(text: &str, columns: usize, glyphs: &Glyphs) -> String {
     let mut fitted = String::new();
     let mut used = 0;
@@ -52,6 +52,9 @@ pub fn width(text: &str, glyphs: &Glyphs) -> usize {
 }
 
 fn shown(c: char, glyphs: &Glyphs) -> char {
+    if c == '\n' {
+        return glyphs.line_break;
+    }
     let replaced = name::is_unsafe(c) || shows_nothing(c) || (!glyphs.unicode && !c.is_ascii());
     if replaced { glyphs.replaced } else { c }
 }
@@ -125,7 +128,7 @@ mod tests {
     #[test]
     fn what_could_disturb_the_terminal_is_replaced_one_sign_a_character() {
         let hostile = "a\u{1b}[31mb\u{202e}c\u{9b}d\u{2066}e\nf";
-        assert_eq!(fit(hostile, 40, &Glyphs::ASCII), "a?[31mb?c?d?e?f");
+        assert_eq!(fit(hostile, 40, &Glyphs::ASCII), "a?[31mb?c?d?e|f");
         assert_eq!(fit("Café 東", 40, &Glyphs::ASCII), "Caf? ?");
         assert_eq!(fit("Café 東\u{200f}", 40, &Glyphs::UNICODE), "Café 東\u{fffd}");
     }

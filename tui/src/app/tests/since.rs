@@ -1,7 +1,7 @@
 //! Two who edit one thing (K12): the second is told, what they entered stays, and nothing is written over.
 
 use keyward_protocol::{
-    entry::{DoorSpec, Holiday},
+    entry::{DoorSpec, Holiday, PersonSpec},
     time::Date,
 };
 
@@ -205,4 +205,24 @@ fn what_changed_while_it_was_read_is_not_done_though_nobody_entered_it() {
         _ => false,
     });
     assert!(sent, "{:?}", client.asked.last());
+}
+
+// K12
+#[test]
+fn a_note_of_several_lines_is_drawn_harmlessly_and_sent_back_as_it_came() {
+    let noted = |name: &str| match phoned("+1 212 555 0147") {
+        Command::EditPerson(person, spec) => {
+            let note = Some("by the back door\nafter six".to_owned());
+            Command::EditPerson(person, PersonSpec { note, name: name.to_owned(), ..spec })
+        }
+        other => panic!("{other:?} is no contact data"),
+    };
+    let mut client = after("");
+    client.edited.push(noted("Tracy"));
+    client.chords("2eB\t\t\t");
+    told(&client, "by the back door|after six");
+    client.chords("\t\n");
+    client.later(1_000);
+    client.chords("\n");
+    assert_eq!(client.done(), [(&noted("TracyB"), true)], "{}", client.drawn());
 }
