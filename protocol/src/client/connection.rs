@@ -10,7 +10,10 @@ use quinn::{
     ClientConfig, Endpoint, IdleTimeout, RecvStream, SendStream, TransportConfig, VarInt,
     crypto::rustls::QuicClientConfig,
 };
-use tokio::{sync::Mutex, time::timeout};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep, timeout},
+};
 
 use super::{
     BatchAnswer, CheckAnswer, CheckStream, ClientError, ClientIdentity, IdentityError, client_tls, shared::Shared,
@@ -26,7 +29,7 @@ use crate::{
 /// A connection on which nothing is heard for so long is gone.
 const IDLE: Duration = Duration::from_secs(30);
 /// Well inside [`IDLE`], so that a quiet lock stays connected.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+pub(super) const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// What the server may have in flight to us.
 const STREAM_WINDOW_BYTES: u32 = 2 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
@@ -58,7 +61,19 @@ impl Connection {
         identity: &ClientIdentity,
         deadline: Duration,
     ) -> Result<Connection, ClientError> {
-        let (quic, endpoint) = dial(address, client_tls(identity)?, &identity.server_name(), deadline).await?;
+        Connection::connect_hearing(address, identity, deadline, KEEP_ALIVE).await
+    }
+
+    /// Connects, and has the server say something at least every `hear_every`: for who wants to know soon that it is gone
+    /// without a word, by [`Connection::until_silent`].
+    pub async fn connect_hearing(
+        address: SocketAddr,
+        identity: &ClientIdentity,
+        deadline: Duration,
+        hear_every: Duration,
+    ) -> Result<Connection, ClientError> {
+        let (tls, name) = (client_tls(identity)?, identity.server_name());
+        let (quic, endpoint) = dial(address, tls, &name, deadline, hear_every).await?;
         Ok(Connection { quic, _endpoint: endpoint, checks: Arc::default(), deadline })
     }
 
@@ -139,6 +154,19 @@ impl Connection {
         self.quic.closed().await.into()
     }
 
+    /// Resolves when nothing at all was heard of the server for so long, acknowledgements neither: a server that takes long
+    /// for an answer is heard all the same.
+    pub async fn until_silent(&self, longest: Duration) {
+        let heard = || self.quic.stats().udp_rx.datagrams;
+        let (mut last, mut since) = (heard(), Instant::now());
+        while since.elapsed() < longest {
+            sleep(longest / 8).await;
+            if heard() != last {
+                (last, since) = (heard(), Instant::now());
+            }
+        }
+    }
+
     /// How long a packet and its acknowledgement take at present, as QUIC measures it.
     pub fn round_trip(&self) -> Duration {
         self.quic.rtt()
@@ -215,11 +243,12 @@ pub(super) async fn dial(
     tls: rustls::ClientConfig,
     name: &str,
     deadline: Duration,
+    keep_alive: Duration,
 ) -> Result<(quinn::Connection, Endpoint), ClientError> {
     let crypto = QuicClientConfig::try_from(tls);
     let crypto = crypto.map_err(|error| IdentityError::Certificate(error.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(crypto));
-    config.transport_config(Arc::new(transport()));
+    config.transport_config(Arc::new(transport(keep_alive)));
     let local = match address {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         SocketAddr::V6(_) => SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)),
@@ -247,7 +276,7 @@ pub(super) async fn read_payload(receive: &mut RecvStream, bytes_max: usize) -> 
     Ok(payload)
 }
 
-fn transport() -> TransportConfig {
+fn transport(keep_alive: Duration) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(0))
@@ -255,7 +284,7 @@ fn transport() -> TransportConfig {
         .stream_receive_window(STREAM_WINDOW_BYTES.into())
         .receive_window(CONNECTION_WINDOW_BYTES.into())
         .max_idle_timeout(Some(IdleTimeout::try_from(IDLE).expect("30 s fit QUIC's idle timeout")))
-        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_interval(Some(keep_alive))
         .datagram_receive_buffer_size(None);
     transport
 }

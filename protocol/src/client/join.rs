@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ClientError, ClientIdentity, IdentityError,
-    connection::{dial, read_payload},
+    connection::{KEEP_ALIVE, dial, read_payload},
     tls::trusted,
 };
 use crate::{
@@ -161,7 +161,7 @@ async fn exchange(
     ask: impl Fn(&[u8; CHALLENGE_BYTES]) -> Result<JoinRequest, JoinError>,
 ) -> Result<Certified, JoinError> {
     // The endpoint is what the connection lives by.
-    let (quic, _endpoint) = dial(address, tls, name, deadline).await?;
+    let (quic, _endpoint) = dial(address, tls, name, deadline, KEEP_ALIVE).await?;
     let exchange = async {
         let (mut send, mut receive) = quic.open_bi().await.map_err(ClientError::from)?;
         let challenge = challenged(&mut send, &mut receive).await?;

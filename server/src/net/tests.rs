@@ -649,3 +649,56 @@ async fn who_begins_a_frame_must_finish_it() {
     trickle.await.unwrap();
     server.stop().await;
 }
+
+/// Carries datagrams between a client and the server until it is ended: then neither hears of the other any more, and
+/// nobody is told.
+async fn relay(server: SocketAddr) -> (SocketAddr, JoinHandle<()>) {
+    let [front, back] = [bind().await, bind().await];
+    back.connect(server).await.unwrap();
+    let address = front.local_addr().unwrap();
+    let carrying = tokio::spawn(async move {
+        let (mut there, mut here) = ([0; 2_048], [0; 2_048]);
+        let mut client = None;
+        loop {
+            tokio::select! {
+                came = front.recv_from(&mut there) => {
+                    let (length, from) = came.unwrap();
+                    client = Some(from);
+                    back.send(&there[..length]).await.unwrap();
+                }
+                came = back.recv(&mut here) => {
+                    let length = came.unwrap();
+                    front.send_to(&here[..length], client.unwrap()).await.unwrap();
+                }
+            }
+        }
+    });
+    (address, carrying)
+}
+
+async fn bind() -> tokio::net::UdpSocket {
+    tokio::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_takes_long_is_heard_and_one_that_is_gone_without_a_word_is_not() {
+    const SILENCE: Duration = Duration::from_millis(1_500);
+    let (open, gate) = oneshot::channel();
+    let server = Server::start_with(Some(gate), Limits::default());
+    let (address, carrying) = relay(server.address).await;
+    let identity = identity(&server.authority, lock(5));
+    let hear_every = Duration::from_millis(100);
+    let connection = Connection::connect_hearing(address, &identity, PATIENCE, hear_every).await.unwrap();
+    let asking = tokio::spawn({
+        let connection = connection.clone();
+        async move { connection.check(DoorId(5), Credential::Mobile(1)).await.outcome }
+    });
+    let silent = timeout(3 * SILENCE, connection.until_silent(SILENCE)).await;
+    assert!(silent.is_err(), "the answer is waited for, and the server is there");
+    open.send(Settled::Answer).unwrap();
+    assert_eq!(asking.await.unwrap(), Outcome::Granted);
+    carrying.abort();
+    timeout(PATIENCE, connection.until_silent(SILENCE)).await.expect("it is noticed");
+    assert!(connection.closed().is_none(), "before QUIC gives it up");
+    server.stop().await;
+}

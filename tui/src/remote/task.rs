@@ -17,7 +17,7 @@ use tokio::{
     net::lookup_host,
     sync::{Semaphore, mpsc},
     task::{AbortHandle, JoinSet},
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 use super::{Failure, LinkTold, Order, Scrub, Told, WatchId, backoff, changes, outcome};
@@ -27,10 +27,11 @@ use crate::{app::token::Fresh, servers::Known};
 const DEADLINE: Duration = Duration::from_secs(15);
 /// How often the round trip is told.
 const ROUND_TRIP_EVERY: Duration = Duration::from_secs(2);
-/// How often the server is asked whether it is there.
-const PROBE_EVERY: Duration = Duration::from_secs(2);
-/// A server that answers nothing for so long is given up. One that was killed says nothing, and QUIC would wait 30 s for it.
-const SILENCE_MAX: Duration = Duration::from_secs(5);
+/// A server that is there is heard so often, however long it takes for an answer.
+const HEAR_EVERY: Duration = Duration::from_secs(1);
+/// A server of which nothing is heard for so long is given up. One that was killed says nothing, and QUIC would wait 30 s
+/// for it. Several packets in a row may be lost on the way.
+const SILENCE_MAX: Duration = Duration::from_secs(6);
 /// How often it is looked at whether the certificate should be renewed: hours before it runs out.
 const RENEWAL_LOOKED_AT_EVERY: Duration = Duration::from_secs(60);
 /// So many requests are in flight at a time; a server allows 64 streams, and live views need some.
@@ -142,13 +143,13 @@ impl Owner {
                 tasks.spawn(keep_watching(connection.clone(), *watch, subscribe.clone(), self.told.clone())),
             );
         }
-        let mut silent = pin!(until_silent(connection));
+        let mut silent = pin!(connection.until_silent(SILENCE_MAX));
         let ended = loop {
             let order = tokio::select! {
                 order = orders.recv() => order,
                 error = connection.until_closed() => break Ended::Lost(error.to_string()),
                 () = &mut silent => {
-                    break Ended::Lost(format!("the server has answered nothing for {} s", SILENCE_MAX.as_secs()));
+                    break Ended::Lost(format!("nothing was heard of the server for {} s", SILENCE_MAX.as_secs()));
                 }
                 _ = round_trip.tick() => {
                     let up = Told::Link(LinkTold::Up(connection.round_trip()));
@@ -270,17 +271,10 @@ async fn renew(server: &mut Known) -> Result<(), JoinError> {
 }
 
 async fn greet(socket: std::net::SocketAddr, server: &Known) -> Result<Connection, ClientError> {
-    let connection = Connection::connect(socket, &server.identity, DEADLINE).await?;
+    let connection = Connection::connect_hearing(socket, &server.identity, DEADLINE, HEAR_EVERY).await?;
     match connection.ask_for(&Request::Overview).await {
         Err(ManageError::Connection(error)) => Err(error),
         _ => Ok(connection),
-    }
-}
-
-/// Returns when the server has answered nothing for too long.
-async fn until_silent(connection: &Connection) {
-    while timeout(SILENCE_MAX, connection.ask_for(&Request::Overview)).await.is_ok() {
-        sleep(PROBE_EVERY).await;
     }
 }
 
