@@ -10,6 +10,8 @@ mod lasting;
 mod leaving;
 #[path = "terminal/looks.rs"]
 mod looks;
+#[path = "terminal/read_only.rs"]
+mod read_only;
 mod serving;
 #[path = "terminal/settings.rs"]
 mod settings;

@@ -9,7 +9,7 @@ use std::{
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{
-    app::{App, Shell},
+    app::{App, ReadOnly, Shell},
     config::Config,
     login,
     remote::Remote,
@@ -30,6 +30,9 @@ struct Arguments {
     /// The characters that lines and bars are drawn with.
     #[arg(long, value_enum)]
     glyphs: Option<GlyphChoice>,
+    /// Look, and change nothing: every command that would change something is refused.
+    #[arg(long)]
+    read_only: bool,
     #[command(subcommand)]
     command: Option<Commands>,
 }
@@ -103,6 +106,9 @@ pub struct DemoOptions {
     /// The characters that lines and bars are drawn with.
     #[arg(long, value_enum, default_value_t)]
     pub glyphs: GlyphChoice,
+    /// Look, and change nothing: every command that would change something is refused.
+    #[arg(long)]
+    pub read_only: bool,
 }
 
 /// Which characters lines and bars are drawn with.
@@ -128,6 +134,13 @@ impl GlyphChoice {
     }
 }
 
+/// What is wanted of this one start, beside the settings.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    glyphs: Option<GlyphChoice>,
+    read_only: bool,
+}
+
 /// Runs the command that the process was called with and says how it ended.
 pub fn run() -> ExitCode {
     match run_command(Arguments::parse()) {
@@ -140,10 +153,14 @@ pub fn run() -> ExitCode {
 }
 
 fn run_command(arguments: Arguments) -> Result<(), String> {
-    let glyphs = arguments.glyphs;
+    let wanted = Wanted { glyphs: arguments.glyphs, read_only: arguments.read_only };
     match arguments.command {
         #[cfg(feature = "demo")]
-        Some(Commands::Demo(options)) => crate::demo::run(&options),
+        Some(Commands::Demo(mut options)) => {
+            // It counts wherever it is written: nobody is to take it for said who wrote it before the command.
+            options.read_only |= wanted.read_only;
+            crate::demo::run(&options)
+        }
         Some(Commands::Login { token, name, address }) => login::run(&token, name.as_deref(), address),
         Some(Commands::Server(command)) => servers(&command),
         Some(Commands::Settings) => {
@@ -152,9 +169,9 @@ fn run_command(arguments: Arguments) -> Result<(), String> {
         }
         Some(Commands::Open { identity, address }) => {
             let known = Known::in_directory(&identity, &address).map_err(|error| error.to_string())?;
-            open(known, &Config::read(&Places::of_user()?.config)?, glyphs)
+            open(known, &Config::read(&Places::of_user()?.config)?, wanted)
         }
-        None => open_current(arguments.server.as_deref(), glyphs),
+        None => open_current(arguments.server.as_deref(), wanted),
     }
 }
 
@@ -191,7 +208,7 @@ fn servers(command: &ServerCommands) -> Result<(), String> {
 }
 
 /// Opens the server that is named, else the current one; without any, says what to do next.
-fn open_current(named: Option<&str>, glyphs: Option<GlyphChoice>) -> Result<(), String> {
+fn open_current(named: Option<&str>, wanted: Wanted) -> Result<(), String> {
     let places = Places::of_user()?;
     let config = Config::read(&places.config)?;
     let servers = Servers::new(&places);
@@ -201,12 +218,12 @@ fn open_current(named: Option<&str>, glyphs: Option<GlyphChoice>) -> Result<(), 
         None => servers.current(config.server.as_deref()).map_err(told)?.map(|name| name.to_string()),
     };
     match name {
-        Some(name) => open(servers.get(&name).map_err(told)?, &config, glyphs),
+        Some(name) => open(servers.get(&name).map_err(told)?, &config, wanted),
         None if !servers.names().map_err(told)?.is_empty() => {
             Err("several servers are known: name one with --server, or `keyward server use NAME`".to_owned())
         }
         None if io::stdout().is_terminal() => {
-            let app = App::welcome(shell("no server", &config, glyphs));
+            let app = App::welcome(shell("no server", &config, wanted));
             terminal::show(app, None, ScreenOptions::default()).map_err(unusable)
         }
         None => {
@@ -216,11 +233,11 @@ fn open_current(named: Option<&str>, glyphs: Option<GlyphChoice>) -> Result<(), 
     }
 }
 
-fn open(known: Known, config: &Config, glyphs: Option<GlyphChoice>) -> Result<(), String> {
+fn open(known: Known, config: &Config, wanted: Wanted) -> Result<(), String> {
     if !io::stdout().is_terminal() {
         return Err("there is no terminal to show the client on".to_owned());
     }
-    let (app, state) = remembering(App::new(shell(&known.name, config, glyphs)), &known.name, config)?;
+    let (app, state) = remembering(App::new(shell(&known.name, config, wanted)), &known.name, config)?;
     let connected = Remote::start(known).map_err(|error| format!("the connection can't be started: {error}"))?;
     terminal::show(app, Some(connected), ScreenOptions { state, ..ScreenOptions::default() }).map_err(unusable)
 }
@@ -242,9 +259,13 @@ fn remembering(app: App, server: &str, config: &Config) -> Result<(App, Option<S
 }
 
 /// What all screens share, as the user has set it.
-fn shell(server: &str, config: &Config, glyphs: Option<GlyphChoice>) -> Shell {
-    let mut shell = Shell::new(server, config.theme.theme(theme_from_env()), glyphs.unwrap_or(config.glyphs).glyphs());
+fn shell(server: &str, config: &Config, wanted: Wanted) -> Shell {
+    let mut shell =
+        Shell::new(server, config.theme.theme(theme_from_env()), wanted.glyphs.unwrap_or(config.glyphs).glyphs());
     config.apply(&mut shell);
+    if wanted.read_only {
+        shell.read_only = ReadOnly::Flag;
+    }
     shell
 }
 

@@ -8,7 +8,7 @@ use toml::{
 };
 
 use crate::{
-    app::Shell,
+    app::{ReadOnly, Shell},
     cli::GlyphChoice,
     keymap::{Chord, Command, Keymap},
     servers::told,
@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// The settings that there are, with what each may be.
-const SETTINGS: [(&str, &[&str]); 9] = [
+const SETTINGS: [(&str, &[&str]); 10] = [
     ("server", &[]),
     ("glyphs", &["auto", "ascii", "unicode"]),
     ("theme", &["auto", "colours", "plain"]),
     ("hide-people", &[]),
     ("time-zone", &["property", "utc"]),
     ("mouse", &[]),
+    ("read-only", &[]),
     ("remember", &[]),
     ("columns", &[]),
     ("chords", &[]),
@@ -44,6 +45,8 @@ pub struct Config {
     pub utc: bool,
     /// Whether clicks and the wheel count from the beginning.
     pub mouse: bool,
+    /// Whether nothing can be changed from here.
+    pub read_only: bool,
     /// Whether how the screens are is remembered until the next start.
     pub remember: bool,
     /// The chords, where they are others than ours.
@@ -61,6 +64,7 @@ impl Default for Config {
             hide_people: false,
             utc: false,
             mouse: false,
+            read_only: false,
             remember: true,
             keymap: Keymap::default(),
             columns: Columns::default(),
@@ -122,6 +126,7 @@ impl Config {
             "hide-people" => self.hide_people = truth(word, value).map_err(at)?,
             "time-zone" => self.utc = one_of(word, value).map_err(at)? == "utc",
             "mouse" => self.mouse = truth(word, value).map_err(at)?,
+            "read-only" => self.read_only = truth(word, value).map_err(at)?,
             "remember" => self.remember = truth(word, value).map_err(at)?,
             "columns" => {
                 let table = value.get_ref().as_table();
@@ -172,6 +177,7 @@ impl Config {
     /// Sets what all screens share, the characters aside.
     pub fn apply(&self, shell: &mut Shell) {
         (shell.people_hidden, shell.utc, shell.mouse) = (self.hide_people, self.utc, self.mouse);
+        shell.read_only = if self.read_only { ReadOnly::Settings } else { ReadOnly::Off };
         (shell.keymap, shell.columns) = (self.keymap.clone(), self.columns.clone());
     }
 
@@ -202,10 +208,11 @@ impl Config {
         };
         let zone = if self.utc { "utc" } else { "property" };
         let mut written = format!(
-            "{server}glyphs = \"{glyphs}\"\ntheme = \"{}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nmouse = {}\nremember = {}\n\n# Those that go first when room is short stay the same.\n[columns]\n",
+            "{server}glyphs = \"{glyphs}\"\ntheme = \"{}\"\nhide-people = {}\ntime-zone = \"{zone}\"\nmouse = {}\nread-only = {}\nremember = {}\n\n# Those that go first when room is short stay the same.\n[columns]\n",
             self.theme.name(),
             self.hide_people,
             self.mouse,
+            self.read_only,
             self.remember
         );
         for list in lists() {
@@ -287,10 +294,10 @@ mod tests {
     #[test]
     fn settings_are_read_and_unknown_ones_are_told_with_what_may_be_meant() {
         let read = Config::parse(
-            "server = \"prod\"\nglyphs = \"ascii\"\ntheme = \"plain\"\nhide-people = true\ntime-zone = \"utc\"\nmouse = true\nremember = false",
+            "server = \"prod\"\nglyphs = \"ascii\"\ntheme = \"plain\"\nhide-people = true\ntime-zone = \"utc\"\nmouse = true\nread-only = true\nremember = false",
         );
         let (glyphs, theme) = (GlyphChoice::Ascii, ThemeChoice::Plain);
-        let (hide_people, utc, mouse, remember) = (true, true, true, false);
+        let (hide_people, utc, mouse, read_only, remember) = (true, true, true, true, false);
         let all = Config {
             server: Some("prod".into()),
             glyphs,
@@ -298,6 +305,7 @@ mod tests {
             hide_people,
             utc,
             mouse,
+            read_only,
             remember,
             ..Config::default()
         };
@@ -308,7 +316,7 @@ mod tests {
             ("\nglyphs = \"asci\"", "line 2: there is no value of `glyphs` `asci`: did you mean `ascii`?"),
             (
                 "zzz = 1",
-                "line 1: there is no setting `zzz`: there are server, glyphs, theme, hide-people, time-zone, mouse, remember, columns, chords",
+                "line 1: there is no setting `zzz`: there are server, glyphs, theme, hide-people, time-zone, mouse, read-only, remember, columns, chords",
             ),
             ("# ours\n\nserver = 7", "line 3: `server` is a text: write it in quotes"),
             ("hide-people = \"yes\"", "line 1: `hide-people` is true or false"),

@@ -10,7 +10,7 @@ pub use self::{
     chord::{Chord, ctrl, letter, plain},
     user::{Bound, Command, Keymap, asked},
 };
-use crate::app::ScreenId;
+use crate::app::{ScreenId, screen::tables};
 
 /// What one screen alone can do: a word, which is also how the palette finds it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,6 +63,8 @@ pub enum Action {
     Server,
     /// Let the mouse count, or no more.
     Mouse,
+    /// Change nothing from now on, or again.
+    ReadOnly,
     /// Connect anew now.
     Reconnect,
     /// The screen to the left.
@@ -100,9 +102,16 @@ pub struct Binding {
     pub hint: Option<&'static str>,
     /// The sentence in the help and the palette.
     pub help: &'static str,
+    /// Whether it leads to a change, or to an entry in the audit trail: read-only there is none.
+    pub writes: bool,
 }
 
 impl Binding {
+    /// The same row, of something that leads to a change.
+    const fn writing(self) -> Binding {
+        Binding { writes: true, ..self }
+    }
+
     /// What the settings call it: `give`, `new-key`.
     pub fn name(&self) -> String {
         match self.action {
@@ -128,6 +137,7 @@ impl Binding {
             Action::Jobs => "jobs".to_owned(),
             Action::Server => "server".to_owned(),
             Action::Mouse => "mouse".to_owned(),
+            Action::ReadOnly => "read-only".to_owned(),
             Action::Reconnect => "reconnect".to_owned(),
             Action::Left => "screen-left".to_owned(),
             Action::Right => "screen-right".to_owned(),
@@ -151,7 +161,18 @@ pub const fn act(
     hint: Option<&'static str>,
     help: &'static str,
 ) -> Binding {
-    Binding { chords, shown, action: Action::Act(act), hint, help }
+    Binding { chords, shown, action: Action::Act(act), hint, help, writes: false }
+}
+
+/// A row for something of a screen's own that leads to a change.
+pub const fn write(
+    chords: &'static [Chord],
+    shown: &'static str,
+    act: Act,
+    hint: Option<&'static str>,
+    help: &'static str,
+) -> Binding {
+    self::act(chords, shown, act, hint, help).writing()
 }
 
 const fn row(
@@ -161,7 +182,7 @@ const fn row(
     hint: Option<&'static str>,
     help: &'static str,
 ) -> Binding {
-    Binding { chords, shown, action, hint, help }
+    Binding { chords, shown, action, hint, help, writes: false }
 }
 
 /// What every screen has. Order: hints from left to right, help from top to bottom. A screen's own table comes before.
@@ -179,7 +200,7 @@ pub const GLOBAL: &[Binding] = &[
     row(&[letter('p')], "p", Action::Property, Some("property"), "choose the property"),
     row(&[letter('y')], "y", Action::Copy, None, "copy the row through the terminal"),
     row(&[letter('w')], "w", Action::Save, None, "write what is shown to a file"),
-    row(&[letter('u')], "u", Action::Undo, None, "undo the last change by its opposite, if nothing was lost"),
+    row(&[letter('u')], "u", Action::Undo, None, "undo the last change by its opposite, if nothing was lost").writing(),
     row(&[letter('P')], "P", Action::HidePeople, None, "hide people and codes, or show them again"),
     row(&[letter('t')], "t", Action::Zone, None, "times in the property's zone, or in UTC"),
     row(&[letter('R')], "R", Action::Reconnect, None, "connect anew now"),
@@ -202,9 +223,16 @@ pub const GLOBAL: &[Binding] = &[
     row(&[], ":server", Action::Server, None, "server: how it is, and doors at which wrong codes ran out"),
     row(&[], ":jobs", Action::Jobs, None, "jobs: the exports of this run"),
     row(&[], ":mouse", Action::Mouse, None, "mouse: clicks select and the wheel scrolls, or no more"),
+    row(&[], ":read-only", Action::ReadOnly, None, "read-only: nothing can be changed from here, or again"),
     row(&[ctrl('l')], "Ctrl-l", Action::Repaint, None, "draw everything anew"),
     row(&[ctrl('c')], "Ctrl-c", Action::Interrupt, None, "twice: quit from anywhere"),
 ];
+
+/// Whether what the screen has under this name leads to a change, by the tables.
+pub fn writes(screen: ScreenId, action: Action) -> bool {
+    let own = tables(screen).iter().flat_map(|table| table.iter());
+    own.chain(GLOBAL).any(|row| row.writes && row.action == action)
+}
 
 /// The tables as one: a screen's own rows, each with `true`, then those of every screen whose chords it has not taken.
 /// Rows that `fits` refuses don't exist.
@@ -235,7 +263,7 @@ mod tests {
 
     #[test]
     fn chords_are_shown_as_they_are() {
-        let own = ScreenId::ALL.into_iter().flat_map(|screen| crate::app::screen::tables(screen).iter());
+        let own = ScreenId::ALL.into_iter().flat_map(|screen| tables(screen).iter());
         for row in own.flat_map(|table| table.iter()).chain(GLOBAL) {
             let chords: Vec<String> = row.chords.iter().map(|chord| chord.shown()).collect();
             let is_chord = |word: &str| chords.iter().any(|chord| chord == word);

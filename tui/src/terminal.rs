@@ -100,6 +100,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
     let (width, height) = terminal::size()?;
     let (remote, told) = connected.unzip();
     let mut outside = Outside { remote, told };
+    outside.read_only(app.shell.read_only.is_on());
     let mut pace = Pace::default();
     let mut files = Files::in_directory(".");
     let mut happened = vec![Event::Tick(now()), resized(width, height)];
@@ -116,6 +117,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
                     Effect::Order(order) => happened.extend(outside.order(order)),
                     Effect::Copy(text) => held.copy(&text)?,
                     Effect::Mouse(on) => held.mouse(on)?,
+                    Effect::ReadOnly(on) => outside.read_only(on),
                     Effect::Save { name, text } => happened.push(Event::Saved(saved(&name, &text))),
                     Effect::Keep(text) => {
                         let outcome = options.state.as_ref().map_or(Ok(()), |file| file.write(&text));
@@ -223,6 +225,10 @@ struct Outside {
 }
 
 impl Outside {
+    fn read_only(&self, on: bool) {
+        self.remote.iter().for_each(|remote| remote.read_only(on));
+    }
+
     /// Hands an order on; what can't be asked is answered at once.
     fn order(&self, order: Order) -> Option<Event> {
         let refused = match &self.remote {

@@ -16,6 +16,7 @@ pub mod log_filter;
 mod log_rows;
 pub mod palette;
 mod rates;
+mod read_only;
 pub mod remembered;
 pub mod review;
 pub mod rows;
@@ -42,6 +43,7 @@ pub use self::{
     feed::{Feed, Named},
     log_rows::{LogRow, Logs, ROWS_MAX},
     rates::{BAR_SECONDS, BARS_A_MINUTE, BARS_MAX, Rates},
+    read_only::ReadOnly,
     screen::{SCREENS, Screen, ScreenId},
     shell::{Asker, FEED, Link, Notice, Shell},
 };
@@ -121,6 +123,8 @@ pub enum Effect {
     Order(Order),
     /// Let the terminal tell what is done with the mouse, or no more.
     Mouse(bool),
+    /// Let no change out to the server, or again.
+    ReadOnly(bool),
     /// Hand a text to the terminal's clipboard.
     Copy(String),
     /// Write a file whose name begins like this.
@@ -266,6 +270,16 @@ impl App {
             Action::NextPart => self.screen().has_parts(),
             action => !self.screen().lacks(action),
         })
+    }
+
+    /// Why this can't be done here now: the one place that says what is dimmed, and what is refused.
+    pub fn forbidden(&self, action: Action) -> Option<String> {
+        let screen = self.screen();
+        let action = match screen.enters() {
+            Some(act) if action == Action::Open => Action::Act(act),
+            _ => action,
+        };
+        self.shell.refused(self.screen_id(), action).or_else(|| screen.forbidden(action, &self.shell))
     }
 
     fn split(&mut self) -> (&mut dyn Screen, &mut Shell) {
@@ -681,7 +695,7 @@ fn filter(app: &mut App, needle: &str) {
 }
 
 fn act(app: &mut App, action: Action) -> Option<Effect> {
-    if let Some(reason) = app.screen().forbidden(action, &app.shell) {
+    if let Some(reason) = app.forbidden(action) {
         app.shell.warn(reason);
         return Some(Effect::Draw);
     }
@@ -718,6 +732,7 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
                 false => "the mouse is the terminal's again",
             });
         }
+        Action::ReadOnly => app.shell.toggle_read_only(),
         Action::Property => {
             let palette = Palette::new("PROPERTY", palette::properties(app));
             app.shell.open(Dialog::Palette(Box::new(palette)));

@@ -31,6 +31,8 @@ pub struct Choice {
     pub note: String,
     /// What it is called by, where it may be told more: `explain tracy garage`.
     pub called: Option<&'static str>,
+    /// Why it can't be done now.
+    pub forbidden: Option<String>,
     /// What it does.
     pub what: Chosen,
 }
@@ -126,6 +128,7 @@ pub(super) fn commands(app: &App) -> Vec<Choice> {
     let useful = bindings.iter().filter(|bound| !matches!(bound.row.action, Action::Palette | Action::Interrupt));
     let action = |bound: &Bound<'_>| Choice {
         text: bound.row.help.to_owned(),
+        forbidden: app.forbidden(bound.row.action),
         word: bound.row.hint.unwrap_or_default(),
         note: bound.shown.to_owned(),
         called: bound.row.shown.strip_prefix(':'),
@@ -142,6 +145,7 @@ pub(super) fn properties(app: &App) -> Vec<Choice> {
         word: "",
         note: "property".to_owned(),
         called: None,
+        forbidden: None,
         what: Chosen::Property(row.id),
     };
     rows.map(choice).collect()
@@ -160,6 +164,7 @@ mod tests {
             word: if id == 2 { "screen" } else { "" },
             note: String::new(),
             called: None,
+            forbidden: None,
             what: Chosen::Property(PropertyId(id)),
         };
         let choices =

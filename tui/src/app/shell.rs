@@ -16,6 +16,7 @@ use keyward_protocol::{
 use super::{
     Dialog, Effect, Feed, ScreenId,
     jobs::{JobId, Jobs},
+    read_only::ReadOnly,
     review::Review,
     token::For,
     undo::Undo,
@@ -105,6 +106,8 @@ pub struct Shell {
     pub utc: bool,
     /// Clicks and the wheel count.
     pub mouse: bool,
+    /// Nothing is to be changed from here.
+    pub read_only: ReadOnly,
     /// People's names and codes are hidden.
     pub people_hidden: bool,
     /// The live log.
@@ -149,6 +152,7 @@ impl Shell {
             wanted_property: None,
             utc: false,
             mouse: false,
+            read_only: ReadOnly::default(),
             people_hidden: false,
             feed: Feed::default(),
             keymap: Keymap::default(),
@@ -230,13 +234,20 @@ impl Shell {
         std::mem::take(&mut self.effects)
     }
 
-    /// Opens a dialog over the screen.
+    /// Opens a dialog over the screen; none that is a part of a change while nothing is to be changed.
     pub fn open(&mut self, dialog: Dialog) {
-        self.opening.push(dialog);
+        match self.refused_dialog(&dialog) {
+            Some(why) => self.warn(why),
+            None => self.opening.push(dialog),
+        }
     }
 
     /// Opens a review that ends with a token being made, once there is one.
     pub fn open_with_token(&mut self, review: Review, of: For) {
+        if self.read_only.is_on() {
+            // It is opened once there is a token; nothing is made up for a review that won't be.
+            return self.open(Dialog::Review(Box::new(review)));
+        }
         self.token_for = Some((Box::new(review), of));
         self.effects.push(Effect::Order(Order::NewToken));
     }

@@ -8,6 +8,7 @@ mod logs;
 mod managers;
 mod mouse;
 mod people;
+mod read_only;
 mod remembered;
 mod since;
 mod undo;

@@ -27,7 +27,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use crate::{
-    app::{App, ScreenId, Shell},
+    app::{App, ReadOnly, ScreenId, Shell},
     cli::DemoOptions,
     remote::Remote,
     servers::Known,
@@ -143,7 +143,9 @@ async fn show(inside: &Inside, kept: &Path, options: &DemoOptions) -> Result<(),
     let identity = operator(inside, kept).await?;
     let known = Known { name: "demo".to_owned(), addresses: vec![inside.address.to_string()], identity, kept: None };
     let connected = Remote::start(known).map_err(|error| format!("the connection can't be started: {error}"))?;
-    let app = App::new(Shell::new("demo", theme_from_env(), options.glyphs.glyphs())).at(ScreenId::Logs);
+    let mut shell = Shell::new("demo", theme_from_env(), options.glyphs.glyphs());
+    shell.read_only = if options.read_only { ReadOnly::Flag } else { ReadOnly::Off };
+    let app = App::new(shell).at(ScreenId::Logs);
     let options = ScreenOptions { ends_after: options.seconds.map(Duration::from_secs), ..ScreenOptions::default() };
     let shown = tokio::task::spawn_blocking(move || terminal::show(app, Some(connected), options)).await;
     shown.map_err(|error| error.to_string())?.map_err(|error| format!("the terminal can't be used: {error}"))

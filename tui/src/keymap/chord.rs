@@ -62,6 +62,12 @@ impl Chord {
         Some(Chord { code, ctrl })
     }
 
+    /// What the terminal tells when it is pressed.
+    #[cfg(test)]
+    pub fn key(self) -> KeyEvent {
+        KeyEvent::new(self.code, if self.ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE })
+    }
+
     /// Reads a chord as the settings have it: `g`, `G`, `ctrl-g`, `space`, `f5`. Only a single character is told apart
     /// by its case, so a reader of chords that ignores case would not do.
     ///

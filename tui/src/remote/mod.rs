@@ -7,7 +7,15 @@ pub mod backoff;
 mod scrub;
 mod task;
 
-use std::{io, thread, time::Duration};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use keyward_protocol::{
     client::{ClientError, ManageError},
@@ -79,6 +87,8 @@ pub enum LinkTold {
 pub enum Failure {
     /// Nothing was sent, and so nothing was changed.
     NotConnected,
+    /// Nothing was sent: nothing is to be changed from here.
+    ReadOnly,
     /// A question had no whole answer.
     Lost(String),
     /// A change had no whole answer: whether it was made is not known.
@@ -93,6 +103,7 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Failure::NotConnected => f.write_str("not connected: nothing was changed"),
+            Failure::ReadOnly => f.write_str("read-only: nothing was changed"),
             Failure::Lost(why) => write!(f, "no answer: {why}"),
             Failure::Unknown(why) => write!(f, "unknown whether it was done, look before doing it again ({why})"),
             Failure::Refused(refusal) => write!(f, "{refusal}"),
@@ -104,6 +115,12 @@ impl std::fmt::Display for Failure {
 /// Whether a request changes something: then no answer leaves open whether it did.
 fn changes(request: &Request) -> bool {
     matches!(request, Request::Do { .. } | Request::DoSince { .. })
+}
+
+/// Whether a request is refused read-only: it changes something, or the audit trail has it before it is answered. What
+/// holders may ask is not for operators, and some of it changes something.
+fn leaves_a_trace(request: &Request) -> bool {
+    changes(request) || matches!(request, Request::Reveal(_) | Request::Mine(_))
 }
 
 /// What an exchange came to.
@@ -134,6 +151,7 @@ fn outcome(changes: bool, exchanged: Result<Answer, ManageError>) -> Result<Answ
 #[derive(Debug)]
 pub struct Remote {
     orders: mpsc::Sender<Order>,
+    read_only: Arc<AtomicBool>,
 }
 
 impl Remote {
@@ -146,9 +164,16 @@ impl Remote {
         let (orders, taken) = mpsc::channel(ORDERS_MAX);
         let (told, heard) = mpsc::channel(TOLD_MAX);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let work = move || runtime.block_on(task::run(server, taken, told));
+        let read_only = Arc::new(AtomicBool::new(false));
+        let kept = Arc::clone(&read_only);
+        let work = move || runtime.block_on(task::run(server, taken, told, kept));
         thread::Builder::new().name("remote".to_owned()).spawn(work)?;
-        Ok((Remote { orders }, heard))
+        Ok((Remote { orders, read_only }, heard))
+    }
+
+    /// Lets no change out from now on, not even one that was ordered and waits; or again.
+    pub fn read_only(&self, on: bool) {
+        self.read_only.store(on, Ordering::SeqCst);
     }
 
     /// Gives an order, without waiting. One that finds no room is handed back.
@@ -164,6 +189,23 @@ impl Remote {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_changes_something_or_is_in_the_trail_before_its_answer_is_held_back_read_only() {
+        use keyward_protocol::{
+            entry::Command,
+            id::{CodeId, PersonId},
+            message::{manage::Part, mine::Mine},
+        };
+        let command = || Command::Suspend(PersonId(1), true);
+        let done = Request::Do { command: command(), pinned: None, part: Part::FIRST };
+        for request in [done, Request::Reveal(CodeId(1)), Request::Mine(Mine::Access)] {
+            assert!(leaves_a_trace(&request), "{request:?}");
+        }
+        for request in [Request::Preview(command(), Part::FIRST), Request::Overview, Request::Alerts] {
+            assert!(!leaves_a_trace(&request), "{request:?}");
+        }
+    }
 
     #[test]
     fn a_question_is_lost_and_a_change_is_unknown_unless_the_server_said_no() {

@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     future::Future,
     pin::pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -20,7 +23,7 @@ use tokio::{
     time::sleep,
 };
 
-use super::{Failure, LinkTold, Order, Scrub, Told, WatchId, backoff, changes, outcome};
+use super::{Failure, LinkTold, Order, Scrub, Told, WatchId, backoff, changes, leaves_a_trace, outcome};
 use crate::{app::token::Fresh, servers::Known};
 
 /// How long connecting, and each answer, may take.
@@ -59,8 +62,13 @@ enum Waited<T> {
 }
 
 /// Serves the screen until it is gone.
-pub async fn run(mut server: Known, mut orders: mpsc::Receiver<Order>, told: mpsc::Sender<Told>) {
-    let mut owner = Owner { told, watches: BTreeMap::new() };
+pub async fn run(
+    mut server: Known,
+    mut orders: mpsc::Receiver<Order>,
+    told: mpsc::Sender<Told>,
+    read_only: Arc<AtomicBool>,
+) {
+    let mut owner = Owner { told, watches: BTreeMap::new(), read_only };
     let mut failures = 0;
     while owner.tell(LinkTold::Connecting).await {
         let why = match owner.meanwhile(&mut orders, connect(&mut server)).await {
@@ -89,6 +97,8 @@ struct Owner {
     told: mpsc::Sender<Told>,
     /// What is watched, over every connection.
     watches: BTreeMap<WatchId, Subscribe>,
+    /// No change goes out.
+    read_only: Arc<AtomicBool>,
 }
 
 impl Owner {
@@ -172,9 +182,14 @@ impl Owner {
                 Some(Order::Reconnect) => break Ended::Reconnect,
                 Some(Order::Ask(ticket, request)) => {
                     let (connection, told, room) = (connection.clone(), self.told.clone(), Arc::clone(&room));
+                    let read_only = Arc::clone(&self.read_only);
                     tasks.spawn(async move {
                         let _room = room.acquire().await;
-                        let answer = outcome(changes(&request), connection.ask_for(&request).await);
+                        // Asked last of all: what waited for room is held back, too.
+                        let answer = match leaves_a_trace(&request) && read_only.load(Ordering::SeqCst) {
+                            true => Err(Failure::ReadOnly),
+                            false => outcome(changes(&request), connection.ask_for(&request).await),
+                        };
                         _ = told.send(Told::Answer(ticket, Box::new(answer))).await;
                     });
                 }

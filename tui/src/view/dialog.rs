@@ -109,14 +109,18 @@ fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
         painter.put_right(left + inner.saturating_sub(1), band.y, &format!(" {rest} more "), painter.theme.quiet);
     }
     for (bound, line) in bindings.iter().skip(top).zip(0..height) {
-        let forbidden = app.screen().forbidden(bound.row.action, &app.shell);
-        let style = if forbidden.is_some() { painter.theme.quiet } else { painter.theme.text };
-        let text = match forbidden {
-            Some(reason) => format!("{} ({reason})", bound.row.help),
-            None => bound.row.help.to_owned(),
-        };
+        let forbidden = app.forbidden(bound.row.action);
+        let (text, style) = explained(bound.row.help, forbidden.as_deref(), painter.theme);
         painter.put(left + 1, first + line, 8, bound.shown, painter.theme.strong);
         painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
+    }
+}
+
+/// What a command does; where it can't be done now, dimmed with the reason.
+fn explained(help: &str, forbidden: Option<&str>, theme: Theme) -> (String, Style) {
+    match forbidden {
+        Some(reason) => (format!("{help} ({reason})"), theme.quiet),
+        None => (help.to_owned(), theme.text),
     }
 }
 
@@ -248,7 +252,8 @@ fn palette(palette: &Palette, band: Band, painter: &mut Painter<'_>) {
     for (choice, line) in palette.matching().skip(top).zip(1..height) {
         let y = first + line;
         let end = left + inner.saturating_sub(1);
-        painter.put(left + 1, y, inner.saturating_sub(12), &choice.text, painter.theme.text);
+        let (text, style) = explained(&choice.text, choice.forbidden.as_deref(), painter.theme);
+        painter.put(left + 1, y, inner.saturating_sub(12), &text, style);
         painter.put_right(end, y, &choice.note, painter.theme.quiet);
         if usize::from(line) == palette.at() + 1 - top {
             painter.put(left, y, 1, painter.glyphs.cursor, painter.theme.strong);

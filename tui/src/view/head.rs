@@ -50,6 +50,10 @@ fn identity(shell: &Shell, painter: &Painter<'_>) -> Vec<Word> {
     let mut words = vec![Word { text: "keyward".into(), style: theme.strong, rank: 5 }];
     let mut word = |text: &str, style, rank| words.push(Word { text: text.into(), style, rank });
     word(&shell.server, theme.text, 3);
+    if shell.read_only.is_on() {
+        // Stays in every width: before the link, which would go first.
+        word("[READ-ONLY]", theme.alert, 0);
+    }
     word(&link, style, 0);
     if let Some(overview) = &shell.overview {
         word(&format!("rev {}", overview.revision), theme.text, 4);
@@ -230,7 +234,7 @@ fn hints(app: &App, painter: &Painter<'_>) -> Vec<Word> {
             Action::Quit if !app.screen().is_deep() => "quit",
             _ => hint,
         };
-        let dimmed = app.screen().forbidden(action, &app.shell).is_some();
+        let dimmed = app.forbidden(action).is_some();
         // The ways out and to help survive longest.
         let rank = if matches!(action, Action::Help | Action::Quit) { 0 } else { rank + 1 };
         // Without a chord there is nothing to hint at: the palette has it.

@@ -21,7 +21,7 @@ use crate::{
         review::{Review, Step as ReviewStep},
         token::{For, LENGTHS},
     },
-    keymap::{Act, Action, Binding, act, letter, plain},
+    keymap::{Act, Action, Binding, act, letter, plain, write},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -40,22 +40,22 @@ const CHOOSE: Act = Act("choose");
 const SAVE: Act = Act("save");
 
 const ROW_ENROL: Binding =
-    act(&[letter('n')], "n", ENROL, Some("enrol"), "register a lock, and make the token that it joins with");
+    write(&[letter('n')], "n", ENROL, Some("enrol"), "register a lock, and make the token that it joins with");
 
 const ROW_PART: Binding =
     act(&[plain(KeyCode::Tab)], "Tab", PART, Some("locks, tokens"), "the tokens that were not used, or the locks");
 
 const BINDINGS: &[Binding] = &[
     ROW_ENROL,
-    act(&[letter('T')], "T", TOKEN, Some("token"), "a token that the lock joins with anew, shown once"),
-    act(&[letter('d')], "d", DISABLE, Some("disable"), "refuse the lock at once, or take it again"),
+    write(&[letter('T')], "T", TOKEN, Some("token"), "a token that the lock joins with anew, shown once"),
+    write(&[letter('d')], "d", DISABLE, Some("disable"), "refuse the lock at once, or take it again"),
     ROW_PART,
 ];
 const TOKEN_BINDINGS: &[Binding] =
-    &[ROW_ENROL, act(&[letter('r')], "r", REVOKE, Some("revoke"), "nobody joins with the token any more"), ROW_PART];
+    &[ROW_ENROL, write(&[letter('r')], "r", REVOKE, Some("revoke"), "nobody joins with the token any more"), ROW_PART];
 const DOOR_BINDINGS: &[Binding] = &[
-    act(&[letter(' ')], "Space", CHOOSE, Some("choose"), "choose the door, or leave it out"),
-    act(&[letter('s')], "s", SAVE, Some("save"), "register the lock with the doors chosen"),
+    write(&[letter(' ')], "Space", CHOOSE, Some("choose"), "choose the door, or leave it out"),
+    write(&[letter('s')], "s", SAVE, Some("save"), "register the lock with the doors chosen"),
 ];
 
 /// Every table of its chords.

@@ -24,7 +24,7 @@ use crate::{
         review::{Review, Step as ReviewStep},
         token::{For, LENGTHS},
     },
-    keymap::{Act, Action, Binding, act, letter, plain},
+    keymap::{Act, Action, Binding, act, letter, plain, write},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -46,11 +46,11 @@ pub const TOKEN: Act = Act("token");
 const DISABLE: Act = Act("disable");
 
 const ROW_ADD: Binding =
-    act(&[letter('a')], "a", ADD, Some("add property"), "give a level in a property: Full, Limited or Specific");
+    write(&[letter('a')], "a", ADD, Some("add property"), "give a level in a property: Full, Limited or Specific");
 const ROW_PORTFOLIO: Binding =
-    act(&[letter('M')], "M", PORTFOLIO, None, "make them a Portfolio Manager, or no longer one");
+    write(&[letter('M')], "M", PORTFOLIO, None, "make them a Portfolio Manager, or no longer one");
 const ROW_TOKEN: Binding =
-    act(&[letter('n')], "n", TOKEN, Some("token"), "a token that their client joins with, shown once");
+    write(&[letter('n')], "n", TOKEN, Some("token"), "a token that their client joins with, shown once");
 
 const BINDINGS: &[Binding] = &[ROW_ADD, ROW_TOKEN, ROW_PORTFOLIO];
 const ROW_PART: Binding =
@@ -58,19 +58,25 @@ const ROW_PART: Binding =
 const CARD_BINDINGS: &[Binding] = &[
     ROW_PART,
     ROW_ADD,
-    act(&[letter('c')], "c", LEVEL, Some("change level"), "another level in the property under the cursor, or none"),
+    write(&[letter('c')], "c", LEVEL, Some("change level"), "another level in the property under the cursor, or none"),
     ROW_TOKEN,
     ROW_PORTFOLIO,
 ];
 const MACHINE_BINDINGS: &[Binding] = &[
     act(&[plain(KeyCode::Tab)], "Tab", PART, Some("levels"), "their levels, or the machines of theirs that joined"),
-    act(&[letter('d')], "d", DISABLE, Some("disable"), "refuse the machine under the cursor at once, or take it again"),
+    write(
+        &[letter('d')],
+        "d",
+        DISABLE,
+        Some("disable"),
+        "refuse the machine under the cursor at once, or take it again",
+    ),
     ROW_TOKEN,
     ROW_PORTFOLIO,
 ];
 const KEY_BINDINGS: &[Binding] = &[
-    act(&[letter(' ')], "Space", CHOOSE, Some("choose"), "choose the Key, or leave it out"),
-    act(
+    write(&[letter(' ')], "Space", CHOOSE, Some("choose"), "choose the Key, or leave it out"),
+    write(
         &[letter('s')],
         "s",
         SAVE,
@@ -680,6 +686,11 @@ impl Screen for Managers {
         }
     }
 
+    fn enters(&self) -> Option<Act> {
+        let card = self.card.as_ref()?;
+        (card.choosing.is_none() && card.part == Part::Levels).then_some(LEVEL)
+    }
+
     fn lacks(&self, action: Action) -> bool {
         match (action, self.card.as_ref().map(|card| card.choosing.is_some())) {
             (Action::Range | Action::Mark, _) => true,
@@ -702,10 +713,7 @@ impl Screen for Managers {
             (Action::Act(SAVE), _) => self.save(shell),
             (Action::Act(LEVEL), _) => self.level_form(shell),
             (Action::Open, Some(card)) if card.choosing.is_none() && card.part == Part::Levels => {
-                match self.forbidden(Action::Act(LEVEL), shell) {
-                    Some(why) => shell.warn(why),
-                    None => self.level_form(shell),
-                }
+                self.level_form(shell);
             }
             (Action::Act(UNDO), Some(card)) => {
                 if let Some(choosing) = &mut card.choosing {

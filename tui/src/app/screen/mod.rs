@@ -17,7 +17,7 @@ use keyward_protocol::message::{manage::Answer, watch::LiveBatch};
 
 use super::{Shell, Step, form::Form, remembered::Kept, week::Week};
 use crate::{
-    keymap::{Action, Binding},
+    keymap::{Act, Action, Binding},
     remote::{Failure, Ticket, WatchId},
     view::{layout::Layout, layout::Wants, painter::Painter},
 };
@@ -164,6 +164,11 @@ pub trait Screen: fmt::Debug + Send {
 
     /// Why this can't be done here now: it is dimmed, and doing it anyway says why.
     fn forbidden(&self, _action: Action, _shell: &Shell) -> Option<String> {
+        None
+    }
+
+    /// Which of its acts Enter comes to here, where it does not open what it is on.
+    fn enters(&self) -> Option<Act> {
         None
     }
 

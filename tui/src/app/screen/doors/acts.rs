@@ -15,7 +15,7 @@ use crate::{
         screen::logs::{EXPLAIN, Known, LogScreen},
         undo::door_of,
     },
-    keymap::{Act, Binding, act, letter},
+    keymap::{Act, Binding, act, letter, write},
 };
 
 pub const NEW: Act = Act("new door");
@@ -27,14 +27,14 @@ pub const LIFT: Act = Act("lift lockdown");
 pub const WHEN: Act = Act("when");
 
 pub const BINDINGS: &[Binding] = &[
-    act(&[letter('e')], "e", EDIT, Some("edit"), "edit name, kind, labels and vacancy; what follows is shown first"),
-    act(&[letter('o')], "o", VACANCY, Some("vacancy"), "the unit is occupied now, or vacant"),
-    act(&[letter('n')], "n", NEW, Some("new"), "a new door"),
+    write(&[letter('e')], "e", EDIT, Some("edit"), "edit name, kind, labels and vacancy; what follows is shown first"),
+    write(&[letter('o')], "o", VACANCY, Some("vacancy"), "the unit is occupied now, or vacant"),
+    write(&[letter('n')], "n", NEW, Some("new"), "a new door"),
     act(&[letter('x')], "x", EXPLAIN, Some("explain"), "why somebody can or can't open the door"),
     act(&[letter('T')], "T", WHEN, None, "who can open it at another moment"),
-    act(&[letter('L')], "L", LOCK_DOWN, None, "lock doors or the whole property down, but for some Keys"),
-    act(&[letter('U')], "U", LIFT, None, "lift a lockdown"),
-    act(&[letter('D')], "D", REMOVE, None, "remove the door"),
+    write(&[letter('L')], "L", LOCK_DOWN, None, "lock doors or the whole property down, but for some Keys"),
+    write(&[letter('U')], "U", LIFT, None, "lift a lockdown"),
+    write(&[letter('D')], "D", REMOVE, None, "remove the door"),
 ];
 
 const RULES: &str = "Keys with rules follow: they may gain the door, or lose it.";

@@ -9,7 +9,7 @@ use crate::{
         review::{Review, Step},
         screen::holding::{GIVE, MOVE, REVOKE},
     },
-    keymap::{Act, Binding, act, letter},
+    keymap::{Act, Binding, act, letter, write},
 };
 
 pub const NEW: Act = Act("new Key");
@@ -21,16 +21,16 @@ pub const DELIVERIES: Act = Act("deliveries");
 pub const MATRIX: Act = Act("matrix");
 
 pub const BINDINGS: &[Binding] = &[
-    act(&[letter('g')], "g", GIVE, Some("give"), "give the Key to somebody"),
-    act(&[letter('r')], "r", REVOKE, Some("revoke"), "revoke the Key; what would follow is shown first"),
-    act(&[letter('m')], "m", MOVE, Some("move"), "move holders to another Key, codes kept where both have the door"),
-    act(&[letter('e')], "e", EDIT, Some("edit"), "edit doors, rules and hours; what would follow is shown first"),
-    act(&[letter('n')], "n", NEW, Some("new"), "a new Key"),
-    act(&[letter('d')], "d", DUPLICATE, None, "a new Key that begins as a copy of this one"),
-    act(&[letter('D')], "D", DELETE, None, "delete the Key, which revokes it from everyone"),
+    write(&[letter('g')], "g", GIVE, Some("give"), "give the Key to somebody"),
+    write(&[letter('r')], "r", REVOKE, Some("revoke"), "revoke the Key; what would follow is shown first"),
+    write(&[letter('m')], "m", MOVE, Some("move"), "move holders to another Key, codes kept where both have the door"),
+    write(&[letter('e')], "e", EDIT, Some("edit"), "edit doors, rules and hours; what would follow is shown first"),
+    write(&[letter('n')], "n", NEW, Some("new"), "a new Key"),
+    write(&[letter('d')], "d", DUPLICATE, None, "a new Key that begins as a copy of this one"),
+    write(&[letter('D')], "D", DELETE, None, "delete the Key, which revokes it from everyone"),
     act(&[letter('S')], "S", SCHEDULES, None, "the named schedules, and the holidays"),
     act(&[letter('v')], "v", MATRIX, None, "people and doors against each other"),
-    act(&[letter('O')], "O", DELIVERIES, None, "opt in to automated deliveries, or out"),
+    write(&[letter('O')], "O", DELIVERIES, None, "opt in to automated deliveries, or out"),
 ];
 
 impl Keys {

@@ -16,7 +16,7 @@ use crate::{
         list::{List, Row, SortKey},
         review::{Review, Step as ReviewStep},
     },
-    keymap::{Act, Action, Binding, act, letter},
+    keymap::{Act, Action, Binding, act, letter, write},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -39,13 +39,13 @@ pub const SAVE: Act = Act("save Key");
 
 /// The draft's own chords.
 pub const BINDINGS: &[Binding] = &[
-    act(&[letter('a')], "a", ADD, Some("add doors"), "add doors, all with the same hours"),
-    act(&[letter('A')], "A", RULE, Some("add rule"), "add doors by what they are: kind, vacancy, labels"),
-    act(&[letter('e')], "e", CHANGE, Some("hours"), "the hours of what is marked; a rule as a whole"),
-    act(&[letter('x')], "x", TAKE_OUT, Some("take out"), "take out what is marked"),
-    act(&[letter('N')], "N", NAME, Some("name"), "name, and whether givings may share it unless told otherwise"),
+    write(&[letter('a')], "a", ADD, Some("add doors"), "add doors, all with the same hours"),
+    write(&[letter('A')], "A", RULE, Some("add rule"), "add doors by what they are: kind, vacancy, labels"),
+    write(&[letter('e')], "e", CHANGE, Some("hours"), "the hours of what is marked; a rule as a whole"),
+    write(&[letter('x')], "x", TAKE_OUT, Some("take out"), "take out what is marked"),
+    write(&[letter('N')], "N", NAME, Some("name"), "name, and whether givings may share it unless told otherwise"),
     act(&[letter('u')], "u", UNDO, None, "undo the last change of the draft"),
-    act(&[letter('s')], "s", SAVE, Some("save"), "save it; what would follow is shown first"),
+    write(&[letter('s')], "s", SAVE, Some("save"), "save it; what would follow is shown first"),
 ];
 
 const OVERTAKEN: &str = "somebody else changed the Key since: leave the draft and begin anew";
@@ -494,6 +494,10 @@ impl Screen for Draft {
             }
             _ => None,
         }
+    }
+
+    fn enters(&self) -> Option<Act> {
+        Some(CHANGE)
     }
 
     fn act(&mut self, action: Action, shell: &mut Shell) {

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     app::{LogRow, Named, form::Form, list::List, remembered::Kept, week::Week},
-    keymap::{Action, Binding},
+    keymap::{Act, Action, Binding},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -400,6 +400,10 @@ impl Screen for Keys {
             _ if matches!(act, EDIT | DUPLICATE | DELETE) => full,
             _ => None,
         }
+    }
+
+    fn enters(&self) -> Option<Act> {
+        self.over.as_ref().and_then(|over| over.enters())
     }
 
     fn act(&mut self, action: Action, shell: &mut Shell) {

@@ -16,7 +16,7 @@ use crate::{
         review::{Review, Step as ReviewStep},
         week::Week,
     },
-    keymap::{Act, Action, Binding, act, letter},
+    keymap::{Act, Action, Binding, letter, write},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -32,9 +32,9 @@ const DELETE: Act = Act("delete schedule");
 
 /// Their own chords.
 pub const BINDINGS: &[Binding] = &[
-    act(&[letter('n')], "n", NEW, Some("new"), "a new schedule, or a new holiday"),
-    act(&[letter('e')], "e", EDIT, Some("edit"), "edit it; what would follow is shown first"),
-    act(&[letter('D')], "D", DELETE, Some("delete"), "delete it; a schedule that a Key uses stays"),
+    write(&[letter('n')], "n", NEW, Some("new"), "a new schedule, or a new holiday"),
+    write(&[letter('e')], "e", EDIT, Some("edit"), "edit it; what would follow is shown first"),
+    write(&[letter('D')], "D", DELETE, Some("delete"), "delete it; a schedule that a Key uses stays"),
 ];
 
 /// A list with the week of what is under the cursor.
@@ -254,6 +254,10 @@ impl Screen for Schedules {
             }
             _ => None,
         }
+    }
+
+    fn enters(&self) -> Option<Act> {
+        Some(EDIT)
     }
 
     fn act(&mut self, action: Action, shell: &mut Shell) {

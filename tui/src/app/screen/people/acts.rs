@@ -20,7 +20,7 @@ use crate::{
         token::For,
         undo::contact_of,
     },
-    keymap::{Act, Action, Binding, act, letter},
+    keymap::{Act, Action, Binding, act, letter, write},
 };
 
 pub const FIND: Act = Act("give by email");
@@ -37,20 +37,20 @@ pub const TOKEN: Act = Act("token");
 pub const EVERYBODY: Act = Act("everybody");
 
 pub const BINDINGS: &[Binding] = &[
-    act(&[letter('g')], "g", GIVE, Some("give"), "give a Key, or change how one is held"),
-    act(&[letter('r')], "r", REVOKE, Some("revoke"), "revoke a Key; what would follow is shown first"),
-    act(&[letter('m')], "m", MOVE, Some("move"), "move to another Key, codes kept where both have the door"),
-    act(&[letter('n')], "n", NEW, Some("new"), "a new person"),
-    act(&[letter('e')], "e", EDIT, None, "edit name, email, phone and note"),
+    write(&[letter('g')], "g", GIVE, Some("give"), "give a Key, or change how one is held"),
+    write(&[letter('r')], "r", REVOKE, Some("revoke"), "revoke a Key; what would follow is shown first"),
+    write(&[letter('m')], "m", MOVE, Some("move"), "move to another Key, codes kept where both have the door"),
+    write(&[letter('n')], "n", NEW, Some("new"), "a new person"),
+    write(&[letter('e')], "e", EDIT, None, "edit name, email, phone and note"),
     act(&[letter('x')], "x", EXPLAIN, Some("explain"), "why the person can or can't open a door"),
-    act(&[letter('f')], "f", FIND, None, "find somebody by the exact email and give a first Key"),
-    act(&[letter('i')], "i", SHARE, None, "let a guest in: share a Key for who holds it"),
-    act(&[letter('E')], "E", END_SHARE, None, "end a share"),
-    act(&[letter('c')], "c", CODE, None, "show a door code until the next chord; the audit trail has it"),
-    act(&[letter('S')], "S", SUSPEND, None, "suspend, or resume who is suspended"),
-    act(&[letter('M')], "M", RENEW, None, "another mobile identity; the one before opens nothing any more"),
-    act(&[letter('T')], "T", TOKEN, None, "a token for the person's app, shown once"),
-    act(&[letter('D')], "D", DELETE, None, "delete the person, and revoke everything"),
+    write(&[letter('f')], "f", FIND, None, "find somebody by the exact email and give a first Key"),
+    write(&[letter('i')], "i", SHARE, None, "let a guest in: share a Key for who holds it"),
+    write(&[letter('E')], "E", END_SHARE, None, "end a share"),
+    write(&[letter('c')], "c", CODE, None, "show a door code until the next chord; the audit trail has it"),
+    write(&[letter('S')], "S", SUSPEND, None, "suspend, or resume who is suspended"),
+    write(&[letter('M')], "M", RENEW, None, "another mobile identity; the one before opens nothing any more"),
+    write(&[letter('T')], "T", TOKEN, None, "a token for the person's app, shown once"),
+    write(&[letter('D')], "D", DELETE, None, "delete the person, and revoke everything"),
     act(&[letter('a')], "a", EVERYBODY, None, "everybody of the portfolio, or who holds something here"),
 ];
 
