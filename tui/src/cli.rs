@@ -245,8 +245,17 @@ fn open(known: Known, config: &Config, wanted: Wanted) -> Result<(), String> {
 /// The client as it was the last time, and where it is written how it is; where the user wants that, and the server has a
 /// name to remember it under.
 fn remembering(app: App, server: &str, config: &Config) -> Result<(App, Option<StateFile>), String> {
-    let Some(name) = ServerName::parse(server).ok().filter(|_| config.remember) else { return Ok((app, None)) };
+    let Ok(name) = ServerName::parse(server) else { return Ok((app, None)) };
     let file = StateFile::of(&Places::of_user()?, &name);
+    file.sweep();
+    if !config.remember {
+        // What is not to be remembered is not kept from before, either.
+        let mut app = app;
+        if let Err(why) = file.forget() {
+            app.shell.warn(format!("what was remembered stays: {why}"));
+        }
+        return Ok((app, None));
+    }
     Ok(match file.read() {
         Found::Nothing => (app.remembering(None), Some(file)),
         Found::Remembered(read) => (app.remembering(Some(*read)), Some(file)),

@@ -5,12 +5,16 @@ use std::{
     io::{self, Read},
     path::{Path, PathBuf},
     process,
+    time::Duration,
 };
 
 use crate::{
     app::remembered::{BYTES_MAX, Remembered, Unread},
     servers::{Places, ServerName, write_private},
 };
+
+/// Writing takes a moment: what is not whole after this time never will be.
+const LEFT_AFTER: Duration = Duration::from_secs(60);
 
 /// The file of one server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -71,6 +75,38 @@ impl StateFile {
             _ = fs::remove_file(&next);
             told(error)
         })
+    }
+
+    /// Writes it anew. Where that fails while people are hidden, what stands there is taken away: it may name somebody.
+    ///
+    /// # Errors
+    ///
+    /// The disk refuses; the message says whether something stays that should not.
+    pub fn keep(&self, text: &str, people_hidden: bool) -> Result<(), String> {
+        let Err(why) = self.write(text) else { return Ok(()) };
+        if !people_hidden {
+            return Err(why);
+        }
+        Err(match self.forget() {
+            Ok(()) => format!("{why}; what was remembered is gone"),
+            Err(_) => format!("{why}; what stands there may name people: remove it"),
+        })
+    }
+
+    /// Takes away what clients left here that were killed as they wrote.
+    pub fn sweep(&self) {
+        let directory = self.path.parent().unwrap_or(Path::new("."));
+        let stem = self.path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let rest = name.to_str().and_then(|name| name.strip_prefix(stem)?.strip_prefix('.')?.strip_suffix(".next"));
+            let ours = rest.is_some_and(|pid| !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit()));
+            let age = entry.metadata().and_then(|of| of.modified()).ok().and_then(|then| then.elapsed().ok());
+            // Another client may be writing this moment.
+            if ours && age.is_some_and(|age| age >= LEFT_AFTER) {
+                _ = fs::remove_file(entry.path());
+            }
+        }
     }
 
     /// Takes it away, where it is there.
@@ -142,6 +178,42 @@ mod tests {
         }
         fs::write(home.path().join("s/screens/prod.toml"), b"version = 1 # \xff").unwrap();
         assert!(matches!(file.read(), Found::Unread(_, true)));
+    }
+
+    #[test]
+    fn what_may_name_somebody_is_gone_when_people_are_hidden_and_nothing_can_be_written() {
+        let home = tempfile::tempdir().unwrap();
+        let file = file(home.path());
+        let directory = home.path().join("s/screens");
+        let next = directory.join(format!("prod.{}.next", process::id()));
+        file.write(TEXT).unwrap();
+        // What can't be removed stands where it would be written first.
+        fs::create_dir_all(next.join("in the way")).unwrap();
+        assert!(!file.keep(TEXT, false).unwrap_err().contains("gone"));
+        assert!(matches!(file.read(), Found::Remembered(_)), "it names nobody who is hidden");
+        assert!(file.keep(TEXT, true).unwrap_err().contains("what was remembered is gone"));
+        assert_eq!(file.read(), Found::Nothing);
+        fs::create_dir_all(directory.join("prod.toml/kept")).unwrap();
+        assert!(file.keep(TEXT, true).unwrap_err().contains("may name people: remove it"));
+    }
+
+    #[test]
+    fn what_a_killed_client_left_is_swept_away_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let file = file(home.path());
+        file.write(TEXT).unwrap();
+        let directory = home.path().join("s/screens");
+        let names = ["prod.17.next", "prod.18.next", "prod.x.next", "prod..next", "prod.2.19.next", "prodding.20.next"];
+        for name in names {
+            let left = File::create(directory.join(name)).unwrap();
+            if name != "prod.18.next" {
+                left.set_modified(std::time::SystemTime::now() - LEFT_AFTER).unwrap();
+            }
+        }
+        file.sweep();
+        let there = |name: &&str| directory.join(name).exists();
+        assert_eq!(names.iter().filter(|name| !there(name)).collect::<Vec<_>>(), [&"prod.17.next"]);
+        assert!(matches!(file.read(), Found::Remembered(_)));
     }
 
     #[test]

@@ -120,7 +120,8 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
                     Effect::ReadOnly(on) => outside.read_only(on),
                     Effect::Save { name, text } => happened.push(Event::Saved(saved(&name, &text))),
                     Effect::Keep(text) => {
-                        let outcome = options.state.as_ref().map_or(Ok(()), |file| file.write(&text));
+                        let outcome =
+                            options.state.as_ref().map_or(Ok(()), |file| file.keep(&text, app.shell.people_hidden));
                         happened.extend(outcome.err().map(Event::NotKept));
                     }
                     Effect::Write(job, writing) => {

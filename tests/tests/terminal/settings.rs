@@ -154,6 +154,29 @@ async fn a_change_is_taken_back_and_the_next_start_goes_on_where_this_one_ended(
     serving.terminate();
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_to_be_remembered_any_more_is_taken_away_and_so_is_what_a_killed_client_left() {
+    let (_dir, site) = site_of(SITE);
+    let (serving, home) = joined(&site);
+    let state = home.join("XDG_STATE_HOME/keyward/screens");
+    let mut terminal = opened(home);
+    terminal.until_it_says("Key A");
+    terminal.press("2/Tracy\r");
+    terminal.until_it_says("filter: Tracy");
+    terminal.press("q");
+    told_until_the_end(terminal);
+    assert!(fs::read_to_string(state.join("row-house.toml")).unwrap().contains("Tracy"));
+    let left = fs::File::create(state.join("row-house.1.next")).unwrap();
+    left.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(3_600)).unwrap();
+    set(home, "remember = false\n");
+    let mut terminal = opened(home);
+    terminal.until_it_says("Key A");
+    terminal.press("q");
+    told_until_the_end(terminal);
+    assert_eq!(fs::read_dir(&state).unwrap().count(), 0);
+    serving.terminate();
+}
+
 // K3 K11 U8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_lockdowns_and_suspensions_are_taken_back_as_the_server_had_them() {

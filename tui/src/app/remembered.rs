@@ -123,6 +123,8 @@ fn begins_with_date(word: &str) -> bool {
 pub struct Memory {
     /// Whether anything is written at all.
     on: bool,
+    /// It could not be written: it is tried again only to take names away.
+    failed: bool,
     /// What was remembered and is not back yet: the property has to be known first.
     pending: Option<Remembered>,
     /// What was written last.
@@ -150,7 +152,7 @@ impl App {
             read.people_hidden = self.shell.people_hidden;
             read.hide();
         }
-        self.memory = Memory { on: true, pending: read, written, hidden, since: None };
+        self.memory = Memory { on: true, failed: false, pending: read, written, hidden, since: None };
         self
     }
 
@@ -196,21 +198,27 @@ impl App {
         let (now, hidden) = (self.shell.now, self.shell.people_hidden);
         let memory = &mut self.memory;
         let waited = |since: Moment| now.map_or(0, |now| now.as_micros().saturating_sub(since.as_micros()));
-        let due =
-            at_the_end || hidden != memory.hidden || memory.since.is_some_and(|since| waited(since) >= EVERY_MICROS);
-        if !memory.on || !due {
+        // Hiding people is not given up: what was written before may name them.
+        let hides = hidden && !memory.hidden;
+        let due = hides
+            || at_the_end
+            || hidden != memory.hidden
+            || memory.since.is_some_and(|since| waited(since) >= EVERY_MICROS);
+        if !memory.on || !due || (memory.failed && !hides) {
+            // Shown again after a failure: the next time that they are hidden counts.
+            memory.hidden &= !memory.failed || hidden;
             memory.since = memory.since.or(now);
             return None;
         }
         (memory.hidden, memory.since) = (hidden, now);
         let text = self.remembered().written();
         let same = std::mem::replace(&mut self.memory.written, text.clone()) == text;
-        (!same).then_some(Effect::Keep(text))
+        (!same || self.memory.failed).then_some(Effect::Keep(text))
     }
 
     /// It can't be written: that is told once.
     pub(super) fn not_kept(&mut self, why: &str) {
-        self.memory.on = false;
+        self.memory.failed = true;
         self.shell.warn(format!("how the screens are is not remembered: {why}"));
     }
 }

@@ -123,6 +123,14 @@ fn it_is_written_now_and_then_where_it_changed_and_at_the_end() {
     client.press("3");
     client.later(61_000);
     assert_eq!(left(&mut client), "", "it is not tried for ever");
+    // But what was written before may name somebody, and goes whenever people are hidden.
+    for _ in 0..2 {
+        client.press("P");
+        assert!(kept(&mut client).concat().contains("people-hidden = true"));
+        client.press("P");
+    }
+    client.later(61_000);
+    assert_eq!(left(&mut client), "");
     // Where nobody wants it nothing is written at all.
     let mut client = Client::new(Glyphs::ASCII, 80, 24);
     client.press("2P");
