@@ -34,6 +34,8 @@ pub mod token;
 pub mod undo;
 pub mod week;
 
+use std::collections::BTreeMap;
+
 use crossterm::event::{Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use keyward_protocol::{message::manage::Answer, time::Moment};
 use tui_input::{Input, backend::crossterm::EventHandler};
@@ -197,6 +199,8 @@ pub struct App {
     /// No server is known: what to do about it is all there is to show.
     welcome: bool,
     memory: Memory,
+    /// By screen, the filter that was made while people are hidden: whoever looks has seen it.
+    told_filters: BTreeMap<ScreenId, String>,
 }
 
 impl App {
@@ -213,6 +217,7 @@ impl App {
             interrupted: false,
             welcome: false,
             memory: Memory::default(),
+            told_filters: BTreeMap::new(),
         }
     }
 
@@ -280,6 +285,24 @@ impl App {
             _ => action,
         };
         self.shell.refused(self.screen_id(), action).or_else(|| screen.forbidden(action, &self.shell))
+    }
+
+    /// What the open screen is filtered by, as it may be drawn: a filter from before people were hidden may name one.
+    pub fn told_filter(&self) -> &str {
+        if self.is_filter_told() { self.screen().filtered() } else { view::HIDDEN }
+    }
+
+    fn is_filter_told(&self) -> bool {
+        let filtered = self.screen().filtered();
+        let told = || self.told_filters.get(&self.screen_id()).is_some_and(|told| told == filtered);
+        !self.shell.people_hidden || filtered.is_empty() || told()
+    }
+
+    /// The filter is made from what is seen.
+    fn tell_filter(&mut self) {
+        if self.shell.people_hidden {
+            self.told_filters.insert(self.screen_id(), self.screen().filtered().to_owned());
+        }
     }
 
     fn split(&mut self) -> (&mut dyn Screen, &mut Shell) {
@@ -676,6 +699,7 @@ fn filter_key(app: &mut App, key: KeyEvent) -> bool {
     }
     let needle = input.value().to_owned();
     filter(app, &needle);
+    app.tell_filter();
     true
 }
 
@@ -745,11 +769,17 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
                 show(app, *id);
             }
         }
-        Action::Filter => app.typing = Some(Input::new(app.screen().filtered().to_owned())),
+        Action::Filter => {
+            // What may name somebody is not drawn to be typed on, either; it stays until something is typed.
+            let known = app.is_filter_told();
+            app.typing = Some(Input::new(if known { app.screen().filtered().to_owned() } else { String::new() }));
+        }
         Action::HidePeople => {
             app.shell.people_hidden = !app.shell.people_hidden;
-            let needle = app.screen().filtered().to_owned();
-            filter(app, &needle);
+            app.told_filters.clear();
+            for screen in &mut app.screens {
+                screen.refilter(&mut app.shell);
+            }
         }
         Action::Zone => app.shell.utc = !app.shell.utc,
         Action::Reconnect => app.shell.effect(Effect::Order(Order::Reconnect)),
@@ -775,8 +805,12 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         // Seen to before.
         Action::Interrupt => {}
         Action::Act(_) | Action::Open | Action::NextPart | Action::Mark | Action::Range | Action::Sort => {
+            let told = app.is_filter_told();
             let (screen, shell) = app.split();
             screen.act(action, shell);
+            if told {
+                app.tell_filter();
+            }
         }
     }
     Some(Effect::Draw)

@@ -2,6 +2,7 @@
 
 mod audit;
 mod doors;
+mod hidden;
 mod keys;
 mod locks;
 mod logs;

@@ -202,7 +202,7 @@ fn status(app: &App, painter: &Painter<'_>, width: u16) -> Vec<Word> {
         word(format!("{} marked", grouped(app.screen().marked() as u64)), theme.strong, 1);
     }
     if !app.screen().filtered().is_empty() {
-        word(format!("filter: {}", app.screen().filtered()), theme.strong, 2);
+        word(format!("filter: {}", app.told_filter()), theme.strong, 2);
     }
     if shell.people_hidden {
         word("people hidden".into(), theme.quiet, 4);

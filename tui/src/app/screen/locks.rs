@@ -438,6 +438,10 @@ impl Screen for Locks {
         self.tokens.filter(if shell.people_hidden { "" } else { needle }, height);
     }
 
+    fn refilter(&mut self, shell: &mut Shell) {
+        self.tokens.filter(if shell.people_hidden { "" } else { &self.needle }, height(shell));
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: self.locks.sort(), filter: self.needle.clone() }
     }

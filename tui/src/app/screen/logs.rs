@@ -540,6 +540,10 @@ impl Screen for LogScreen {
         self.explain.is_none() && !self.open
     }
 
+    fn refilter(&mut self, shell: &mut Shell) {
+        self.want(self.needle.clone(), shell);
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: None, filter: self.needle.clone() }
     }

@@ -824,6 +824,10 @@ impl Screen for Managers {
         }
     }
 
+    fn refilter(&mut self, shell: &mut Shell) {
+        self.list.filter(if shell.people_hidden { "" } else { &self.needle }, height(shell));
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: self.list.sort(), filter: self.needle.clone() }
     }

@@ -211,6 +211,12 @@ pub trait Screen: fmt::Debug + Send {
     /// Filters it from now on.
     fn filter(&mut self, needle: &str, shell: &mut Shell);
 
+    /// People were hidden or are shown again: everything that finds people is filtered anew, also what lies under a page.
+    fn refilter(&mut self, shell: &mut Shell) {
+        let needle = self.filtered().to_owned();
+        self.filter(&needle, shell);
+    }
+
     /// How its list is sorted and filtered, to be remembered until the next start.
     fn kept(&self) -> Kept {
         Kept::default()

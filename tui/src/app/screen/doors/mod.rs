@@ -353,6 +353,13 @@ impl Screen for Doors {
         }
     }
 
+    fn refilter(&mut self, shell: &mut Shell) {
+        // The list itself finds nobody.
+        if let Some(page) = &mut self.page {
+            page.filter(&page.needle.clone(), shell.people_hidden, page_height(shell));
+        }
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: self.list.sort(), filter: self.needle.clone() }
     }

@@ -490,6 +490,16 @@ impl Screen for Keys {
         self.over.as_ref().is_none_or(|over| over.has_rows())
     }
 
+    fn refilter(&mut self, shell: &mut Shell) {
+        if let Some(over) = &mut self.over {
+            over.refilter(shell);
+        }
+        // The list itself finds nobody.
+        if let Some(page) = &mut self.page {
+            page.people.filter(if shell.people_hidden { "" } else { &page.needle }, page_height(shell));
+        }
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: self.list.sort(), filter: self.needle.clone() }
     }

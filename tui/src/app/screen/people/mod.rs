@@ -361,6 +361,13 @@ impl Screen for People {
         }
     }
 
+    fn refilter(&mut self, shell: &mut Shell) {
+        self.list.filter(if shell.people_hidden { "" } else { &self.needle }, height(shell));
+        if let Some(page) = &mut self.page {
+            page.filter(&page.needle.clone(), shell.people_hidden, page_height(shell));
+        }
+    }
+
     fn kept(&self) -> Kept {
         Kept { sort: self.list.sort(), filter: self.needle.clone() }
     }
