@@ -421,7 +421,7 @@ impl Review {
                 self.changed_since(&step, shell);
             }
             Ok(_) => self.phase = Phase::Stopped("the server answers something else".to_owned()),
-            Err(failure) => self.phase = Phase::Stopped(format!("{}: {failure}", step.what)),
+            Err(failure) => self.phase = Phase::Stopped(format!("{}{failure}", at(&step.what, shell))),
         }
         if self.phase == Phase::Asking {
             self.ask(shell);
@@ -459,7 +459,7 @@ impl Review {
     }
 
     fn carried_out(&mut self, answer: &Result<Answer, Failure>, shell: &mut Shell) -> DialogDone {
-        let what = self.steps.first().map(|step| step.what.clone()).unwrap_or_default();
+        let what = self.steps.first().map(|step| at(&step.what, shell)).unwrap_or_default();
         match answer {
             Ok(Answer::Done(done)) => {
                 let step = self.steps.remove(0);
@@ -508,7 +508,7 @@ impl Review {
                     Ok(_) => "the server answers something else: look whether it was done".to_owned(),
                 };
                 let before = if self.done > 0 { format!("{} done before. ", self.done) } else { String::new() };
-                self.phase = Phase::Stopped(format!("{before}{what}: {why}"));
+                self.phase = Phase::Stopped(format!("{before}{what}{why}"));
                 DialogDone::Stays
             }
         }
@@ -630,6 +630,12 @@ fn grave(command: &Command) -> Option<&'static str> {
         Command::SetDeliveries(_, false) => Some("OPT OUT"),
         _ => None,
     }
+}
+
+/// At which step something stopped, before why it did. It is mostly somebody's name, which is not said while people are
+/// hidden.
+fn at(what: &str, shell: &Shell) -> String {
+    if shell.people_hidden { String::new() } else { format!("{what}: ") }
 }
 
 fn token_step(party: Party, fresh: &Fresh, of: &For) -> Step {

@@ -1,6 +1,7 @@
 //! What is said of people while they are hidden.
 
 use super::*;
+use crate::remote::Failure;
 
 /// Every screen after a filter that names Tracy was typed on it, also under a page; then people are hidden on this one.
 fn hidden_on(screen: char) -> Client {
@@ -60,4 +61,28 @@ fn a_filter_that_is_made_while_people_are_hidden_is_shown() {
     client.tell(batch());
     client.chords("4/main\nP=");
     assert!(client.drawn().contains("filter: (hidden)"), "{}", client.drawn());
+}
+
+#[test]
+fn a_review_that_stopped_says_why_and_not_whom_it_is_about() {
+    for (hidden, chords) in [(false, "2"), (true, "2P")] {
+        let mut client = Client::new(Glyphs::ASCII, 120, 40);
+        client.tell(batch());
+        client.chords(chords);
+        client.refusals.push(Failure::Unknown("no answer in time".into()));
+        client.chords("S\n");
+        let drawn = client.drawn();
+        assert!(drawn.contains("unknown whether it was done"), "{drawn}");
+        assert_eq!(drawn.contains("Tracy: unknown"), !hidden, "{drawn}");
+        assert!(!hidden || !drawn.contains("Tracy"), "{drawn}");
+        // Neither does one whose preview is refused.
+        let mut client = Client::new(Glyphs::ASCII, 120, 40);
+        client.chords(chords);
+        client.silent = true;
+        client.chords("S");
+        client.fail_waiting(&Failure::Lost("no answer in time".into()));
+        let drawn = client.drawn();
+        assert!(drawn.contains("no answer: no answer in time"), "{drawn}");
+        assert_eq!(drawn.contains("Tracy: no answer"), !hidden, "{drawn}");
+    }
 }
