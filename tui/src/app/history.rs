@@ -71,6 +71,8 @@ pub struct Past {
     newer: End,
     empty: u32,
     searched_to: Option<Moment>,
+    /// How many rows came, wanted or not.
+    read: u64,
     damaged: u64,
     cursor: Cursor,
     marks: BTreeSet<i64>,
@@ -91,6 +93,7 @@ impl Past {
             newer: End::Open(None),
             empty: 0,
             searched_to: None,
+            read: 0,
             damaged: 0,
             cursor: Cursor::default(),
             marks: BTreeSet::new(),
@@ -225,6 +228,7 @@ impl Past {
         let rows: Vec<LogRow> = rows.filter(|row| self.filter.matches(row, self.people_hidden)).collect();
         let end = history.next.clone().map_or(End::Over, |next| End::Open(Some(next)));
         self.damaged += history.damaged;
+        self.read += history.rows.len() as u64;
         self.empty = if rows.is_empty() { self.empty + 1 } else { 0 };
         let at = if self.rows.is_empty() && forwards { 0 } else { self.cursor.at() };
         if forwards {
@@ -333,6 +337,21 @@ impl Past {
     /// Whether none is.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
+    }
+
+    /// The rows that are here, oldest first.
+    pub fn rows(&self) -> impl Iterator<Item = &LogRow> {
+        self.rows.iter()
+    }
+
+    /// How many rows were read to find them.
+    pub fn read(&self) -> u64 {
+        self.read
+    }
+
+    /// Whether all that is recorded was read.
+    pub fn is_whole(&self) -> bool {
+        self.damaged == 0 && [&self.older, &self.newer].into_iter().all(|end| matches!(end, End::Over))
     }
 
     /// What is said where there is no row.

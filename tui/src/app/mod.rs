@@ -9,6 +9,7 @@ pub mod export;
 mod feed;
 pub mod form;
 pub mod grid;
+pub mod histogram;
 pub mod history;
 pub mod jobs;
 pub mod list;

@@ -10,6 +10,7 @@ use ratatui::{
 mod audit;
 mod doors;
 mod gallery;
+mod histogram;
 mod keys;
 mod locks;
 mod logs;

@@ -14,6 +14,7 @@ use crate::{
         explain::Explain,
         export::Format,
         form::{Field, Filled, Form, Offer, Pickable},
+        histogram::{self, By, Counted, Histogram},
         history::Past,
         jobs::What,
         log_filter::{self, LogFilter},
@@ -40,6 +41,9 @@ const SAME_DOOR: Act = Act("same door");
 const SAME_PERSON: Act = Act("same person");
 const MARK: Act = Act("mark");
 const EXPORT: Act = Act("export");
+const HISTOGRAM: Act = Act("histogram");
+const COUNT_BY: Act = Act("count by");
+const ONLY: Act = Act("only these");
 const WHO: Act = Act("who");
 const OTHER_TIME: Act = Act("other time");
 
@@ -55,6 +59,9 @@ const ROW_MARK: Binding = act(&[letter('m')], "m", MARK, None, "mark the line, t
 const ROW_EXPORT: Binding =
     act(&[letter('X')], "X", EXPORT, Some("export"), "write the lines to a file: CSV or JSON Lines");
 
+const ROW_HISTOGRAM: Binding =
+    act(&[letter('i')], "i", HISTOGRAM, None, "what was denied in bars: by reason, by door, by person, by hour");
+
 const LIVE_BINDINGS: &[Binding] = &[
     act(&[letter(' ')], "Space", PAUSE, Some("pause"), "stop the live log, or follow it again"),
     ROW_EXPLAIN,
@@ -65,6 +72,7 @@ const LIVE_BINDINGS: &[Binding] = &[
     ROW_SAME_PERSON,
     ROW_EXPORT,
     ROW_MARK,
+    ROW_HISTOGRAM,
 ];
 const PAST_BINDINGS: &[Binding] = &[
     act(&[letter(' ')], "Space", LIVE, Some("live"), "back to the live log"),
@@ -76,6 +84,12 @@ const PAST_BINDINGS: &[Binding] = &[
     ROW_SAME_PERSON,
     ROW_EXPORT,
     ROW_MARK,
+    ROW_HISTOGRAM,
+];
+const HISTOGRAM_BINDINGS: &[Binding] = &[
+    act(&[plain(KeyCode::Enter)], "Enter", ONLY, Some("only these"), "the rows of the bar under the cursor alone"),
+    act(&[plain(KeyCode::Tab)], "Tab", COUNT_BY, Some("count by another"), "count by door, person, hour, reason again"),
+    act(&[letter('i')], "i", HISTOGRAM, Some("rows"), "the rows again"),
 ];
 const EXPLAIN_BINDINGS: &[Binding] = &[
     act(&[plain(KeyCode::Tab)], "Tab", WHO, Some("who can open it"), "who can open the door then, or why again"),
@@ -83,7 +97,7 @@ const EXPLAIN_BINDINGS: &[Binding] = &[
 ];
 
 /// Every table of its chords.
-pub const TABLES: &[&[Binding]] = &[LIVE_BINDINGS, PAST_BINDINGS, EXPLAIN_BINDINGS];
+pub const TABLES: &[&[Binding]] = &[LIVE_BINDINGS, PAST_BINDINGS, EXPLAIN_BINDINGS, HISTOGRAM_BINDINGS];
 
 /// The server is asked so long after the last letter of a filter.
 const SETTLES_MICROS: i64 = 300_000;
@@ -99,6 +113,7 @@ pub struct LogScreen {
     /// Nothing is asked before this.
     quiet_until: Option<Moment>,
     explain: Option<Explain>,
+    histogram: Option<Histogram>,
     /// How many live rows are marked; [`Screen::unmark`] is heard of by the shell's rows in [`Screen::ask`].
     live_marks: usize,
     unmarked: bool,
@@ -113,6 +128,21 @@ impl LogScreen {
     /// What is explained.
     pub fn explained(&self) -> Option<&Explain> {
         self.explain.as_ref()
+    }
+
+    /// What was denied, in bars.
+    pub fn histogram(&self) -> Option<&Histogram> {
+        self.histogram.as_ref()
+    }
+
+    /// What those bars count: of people nothing while they are hidden.
+    pub fn counted(&self, shell: &Shell) -> Counted {
+        match (&self.histogram, &self.past) {
+            (None, _) => Counted::default(),
+            (Some(open), _) if open.by == By::Person && shell.people_hidden => Counted::default(),
+            (Some(open), Some(past)) => histogram::counted(past.rows(), open.by, shell.zone()),
+            (Some(open), None) => histogram::counted(shell.feed.logs.wanted_from(0), open.by, shell.zone()),
+        }
     }
 
     /// The log as it was recorded, where that is shown.
@@ -157,6 +187,30 @@ impl LogScreen {
             false => format!("{} {term}", self.needle),
         };
         self.want(needle.trim().replace("  ", " "), shell);
+    }
+
+    /// Wants the rows of the bar under the cursor alone, and shows them.
+    fn narrow(&mut self, shell: &mut Shell) {
+        let counted = self.counted(shell);
+        let bar = self.histogram.as_ref().and_then(|open| open.selected(&counted.bars));
+        let Some(term) = bar.and_then(|bar| bar.term.clone()) else { return };
+        let mut needle = self.needle.clone();
+        for term in ["deny", &term] {
+            if !needle.contains(term) {
+                needle = format!("{needle} {term}").trim().to_owned();
+            }
+        }
+        self.histogram = None;
+        self.want(needle, shell);
+    }
+
+    fn on_histogram(&mut self, action: Action, shell: &mut Shell) {
+        match (action, &mut self.histogram) {
+            (Action::Act(ONLY), _) => self.narrow(shell),
+            (Action::Act(COUNT_BY), Some(open)) => open.turn(),
+            (Action::Act(HISTOGRAM), open) => *open = None,
+            _ => {}
+        }
     }
 
     fn jump(&mut self, at: Option<Moment>, shell: &mut Shell) {
@@ -315,6 +369,7 @@ impl Screen for LogScreen {
     fn bindings(&self) -> &'static [Binding] {
         match (&self.explain, &self.past) {
             (Some(_), _) => EXPLAIN_BINDINGS,
+            _ if self.histogram.is_some() => HISTOGRAM_BINDINGS,
             (None, Some(_)) => PAST_BINDINGS,
             (None, None) => LIVE_BINDINGS,
         }
@@ -323,6 +378,7 @@ impl Screen for LogScreen {
     fn crumbs(&self) -> Vec<String> {
         let page = match (&self.explain, &self.past) {
             (Some(_), _) => "explain",
+            _ if self.histogram.is_some() => "histogram",
             _ if self.open => "row",
             (None, Some(_)) => "history",
             (None, None) => "live",
@@ -331,7 +387,7 @@ impl Screen for LogScreen {
     }
 
     fn is_deep(&self) -> bool {
-        self.explain.is_some() || self.open || self.past.is_some()
+        self.explain.is_some() || self.histogram.is_some() || self.open || self.past.is_some()
     }
 
     fn summary(&self, shell: &Shell) -> Vec<String> {
@@ -435,19 +491,31 @@ impl Screen for LogScreen {
             Action::Act(EXPLAIN) => row().map_or_else(Some, |row| Explain::of(row).is_none().then(nobody)),
             Action::Act(SAME_PERSON) => row().map_or_else(Some, |row| row.people().0.is_none().then(nobody)),
             Action::Act(SAME_DOOR | MARK) => row().err(),
+            Action::Act(ONLY) => {
+                let counted = self.counted(shell);
+                match self.histogram.as_ref().and_then(|open| open.selected(&counted.bars)) {
+                    None => Some("there is no bar here".to_owned()),
+                    Some(bar) => bar.term.is_none().then(|| "no filter finds these alone".to_owned()),
+                }
+            }
             _ => None,
         }
     }
 
     fn lacks(&self, action: Action) -> bool {
         let read = matches!(action, Action::Open | Action::Filter | Action::Mark);
-        matches!(action, Action::Range | Action::Sort) || (self.explain.is_some() && read)
+        matches!(action, Action::Range | Action::Sort)
+            || (self.explain.is_some() && read)
+            || (self.histogram.is_some() && matches!(action, Action::Open | Action::Mark))
     }
 
     fn act(&mut self, action: Action, shell: &mut Shell) {
         let height = self.height(shell);
         if self.explain.is_some() {
             return self.on_explain(action, shell);
+        }
+        if self.histogram.is_some() {
+            return self.on_histogram(action, shell);
         }
         let row = self.selected(shell).cloned();
         match (action, row) {
@@ -461,6 +529,7 @@ impl Screen for LogScreen {
                 shell.open(Dialog::Form(Box::new(form)));
             }
             (Action::Act(EXPORT), _) => self.export_form(shell),
+            (Action::Act(HISTOGRAM), _) => (self.histogram, self.open) = (Some(Histogram::default()), false),
             (Action::Act(NEXT_DENIED), _) => self.seek(true, shell),
             (Action::Act(LAST_DENIED), _) => self.seek(false, shell),
             (Action::Act(MARK), _) => {
@@ -507,6 +576,11 @@ impl Screen for LogScreen {
             let lines = view::screen::explain::lines(explain, shell).len();
             return explain.step(step, lines, page);
         }
+        if self.histogram.is_some() {
+            let counted = self.counted(shell);
+            let rows = view::screen::histogram::rows(page);
+            return self.histogram.iter_mut().for_each(|open| open.step(step, &counted.bars, rows));
+        }
         match &mut self.past {
             Some(past) => past.step(step, height),
             None => shell.feed.logs.step(step, height),
@@ -537,7 +611,7 @@ impl Screen for LogScreen {
     }
 
     fn has_rows(&self) -> bool {
-        self.explain.is_none() && !self.open
+        self.explain.is_none() && self.histogram.is_none() && !self.open
     }
 
     fn refilter(&mut self, shell: &mut Shell) {
@@ -549,7 +623,10 @@ impl Screen for LogScreen {
     }
 
     fn back(&mut self, _: &mut Shell) -> bool {
-        self.explain.take().is_some() || std::mem::take(&mut self.open) || self.past.take().is_some()
+        self.explain.take().is_some()
+            || self.histogram.take().is_some()
+            || std::mem::take(&mut self.open)
+            || self.past.take().is_some()
     }
 
     fn unmark(&mut self) -> bool {
@@ -570,6 +647,10 @@ impl Screen for LogScreen {
         if let Some(explain) = &self.explain {
             return Some(view::screen::explain::copied(explain, shell));
         }
+        if let Some(open) = &self.histogram {
+            let counted = self.counted(shell);
+            return open.selected(&counted.bars).map(|bar| format!("{} {} denied", bar.name, bar.count));
+        }
         let marked = self.marked_rows(shell);
         let rows = if marked.is_empty() { self.selected(shell).into_iter().collect() } else { marked };
         let line = |row: &LogRow| {
@@ -583,7 +664,7 @@ impl Screen for LogScreen {
 }
 
 /// The term for this door: its name, which is the property's only one, where it can be written.
-fn door_term(row: &LogRow) -> String {
+pub fn door_term(row: &LogRow) -> String {
     match row.door.contains('"') || row.door == row.of.door.to_string() {
         true => format!("door:#{}", row.of.door.0),
         false => format!("door:\"{}\"", row.door),

@@ -345,3 +345,70 @@ fn moments_in_titles_are_of_the_zone_that_is_chosen() {
         assert!(client.drawn().contains(utc) && !client.drawn().contains(zone), "{chords:?}\n{}", client.drawn());
     }
 }
+
+#[test]
+fn enter_on_a_bar_filters_by_it_and_shows_the_rows() {
+    let cases = [
+        ("4i\n", "deny reason:outside_schedule", 1),
+        ("4ij\n", "deny reason:unknown_credential", 1),
+        ("4i\t\n", "deny door:\"Main entrance\"", 2),
+        ("4i\t\t\n", "deny person:#2", 1),
+        ("4i\t\t\t\n", "deny from:2026-11-20T11:00:00-05:00 until:2026-11-20T12:00:00-05:00", 2),
+        // What it was filtered by before still counts, and nothing stands twice.
+        ("4/deny main\ni\n", "deny main reason:outside_schedule", 1),
+        ("4T\n\ni\t\t\n", "deny person:#2", 1),
+    ];
+    for (chords, filter, rows) in cases {
+        let mut client = client();
+        client.tell(batch());
+        client.chords(chords);
+        assert_eq!(client.app.screen().filtered(), filter, "{chords:?}\n{}", client.drawn());
+        client.later(1_000);
+        let drawn = client.drawn();
+        assert!(!drawn.contains("DENIED by") && drawn.matches(" DENY ").count() == rows + 1, "{chords:?}\n{drawn}");
+        // Back goes to the rows as they were, bars don't come back.
+        client.chords("\x1b");
+        assert_eq!(client.app.screen().filtered(), "", "{chords:?}");
+    }
+}
+
+#[test]
+fn bars_that_no_filter_finds_are_refused_and_the_histogram_is_left_as_a_page_is() {
+    let mut client = client();
+    client.tell(batch());
+    client.chords("4i\t\tj\n");
+    assert!(client.drawn().contains("no filter finds these alone"), "{}", client.drawn());
+    client.press("y");
+    assert!(client.effects.contains(&Effect::Copy("nobody who is known 1 denied".into())));
+    client.press("P");
+    client.key(KeyCode::Enter);
+    assert!(client.drawn().contains("there is no bar here"), "{}", client.drawn());
+    client.press("q");
+    assert!(client.drawn().contains("Logs > live"), "{}", client.drawn());
+    // Nothing was denied: nothing is divided by that.
+    client.chords("/allow\ni");
+    assert!(client.drawn().contains("Nothing was denied among these rows."), "{}", client.drawn());
+    client.chords("\n");
+    assert!(client.drawn().contains("there is no bar here"), "{}", client.drawn());
+}
+
+#[test]
+fn a_histogram_says_of_how_many_rows_it_is() {
+    let mut client = recorded(500);
+    jump(&mut client, "");
+    client.press("i");
+    let drawn = client.drawn();
+    assert!(drawn.contains("denied, of the 100 rows read; more may be recorded"), "{drawn}");
+    let mut client = recorded(20);
+    jump(&mut client, "");
+    // The filter leaves some of what is read.
+    client.chords("/deny\n");
+    client.later(1_000);
+    client.press("i");
+    let drawn = client.drawn();
+    assert!(drawn.contains("all there is"), "{drawn}");
+    let mut client = recorded(0);
+    client.press("i");
+    let drawn = client.drawn();
+    assert!(drawn.contains("2 denied, of 4 rows kept; 3 dropped uncounted; denials are not sampled"), "{drawn}");
+}

@@ -23,8 +23,12 @@ const PLACES: [(ScreenId, usize, &str); 16] = [
     (ScreenId::Locks, 0, "6"),
 ];
 /// The same for places that differ by what is listed.
-const MORE: [(ScreenId, usize, &str); 3] =
-    [(ScreenId::Locks, 1, "6\t"), (ScreenId::Locks, 2, "6nGarage 2\n\n>\n\n\n"), (ScreenId::Audit, 0, "7")];
+const MORE: [(ScreenId, usize, &str); 4] = [
+    (ScreenId::Logs, 3, "4i"),
+    (ScreenId::Locks, 1, "6\t"),
+    (ScreenId::Locks, 2, "6nGarage 2\n\n>\n\n\n"),
+    (ScreenId::Audit, 0, "7"),
+];
 
 fn places() -> impl Iterator<Item = (ScreenId, usize, &'static str)> {
     PLACES.into_iter().chain(MORE)

@@ -19,6 +19,10 @@ pub fn render(screen: &LogScreen, shell: &Shell, layout: &Layout, painter: &mut 
         return super::explain::render(explain, shell, layout.overlay(), painter);
     }
     let facts = screen.selected(shell).map(|row| facts_of(shell, row)).unwrap_or_default();
+    if let Some(open) = screen.histogram() {
+        let (counted, band) = (screen.counted(shell), layout.overlay());
+        return super::histogram::render(open, &counted, screen.past(), shell, band, painter);
+    }
     if screen.is_open() {
         return facts::panel("ROW", facts, layout.overlay(), painter);
     }

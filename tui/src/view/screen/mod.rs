@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod doors;
 pub mod explain;
+pub mod histogram;
 pub mod keys;
 pub mod locks;
 pub mod logs;

@@ -39,6 +39,12 @@ const PAGE: &[(&str, &str, &str)] = &[
         "4",
     ),
     (
+        "What was denied",
+        "`i` on the log, live or recorded: denials in bars, by reason, by door, by person, by hour (`Tab`), with what they are \
+         counted of. `Enter` on a bar filters the log by it.",
+        "4i",
+    ),
+    (
         "Managers",
         "Screen 5: who may do what. A contact card has the levels, property by property, and the machines that joined.",
         "5",
