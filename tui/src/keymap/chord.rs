@@ -116,12 +116,6 @@ impl Chord {
         if self.ctrl { format!("{ctrl}{key}") } else { key }
     }
 
-    /// What the terminal tells when it is pressed.
-    #[cfg(test)]
-    pub fn key(self) -> KeyEvent {
-        KeyEvent::new(self.code, if self.ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE })
-    }
-
     /// Whether a form would take it for a character that is typed.
     pub fn is_text(self) -> bool {
         !self.ctrl && matches!(self.code, KeyCode::Char(_))

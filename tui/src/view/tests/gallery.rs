@@ -10,19 +10,22 @@ use ratatui::{buffer::Cell, style::Style};
 
 use super::*;
 use crate::{
-    app::{App, Dialog, Event, Shell, testing},
+    app::{App, Dialog, Event, ReadOnly, Shell, testing, undo::contact_of},
     keymap::{Action, Chord},
     remote::{Failure, LinkTold, Told},
     view::{drawn, render},
 };
-use keyward_protocol::entry::Level;
+use keyward_protocol::{
+    entry::{Command, Level},
+    id::PersonId,
+};
 
 /// Pictures that stand in one file.
 struct Group {
     file: &'static str,
     /// What there is before the chords.
     begin: fn(&mut Client),
-    /// The [chords](testing::key) to each picture; before `~` half a second goes by, since reviews are deaf at first.
+    /// The [chords](testing::key) to each picture; `~` lets half a second go by, since reviews are deaf at first.
     chords: &'static [&'static str],
 }
 
@@ -56,6 +59,8 @@ const GALLERY: &[Group] = &[
         "explain",
         &["4EEx", "4EEx\t", "4EExT", "4EExj", "4x", "4xP", ":explain lee garage 18:00\n", EXPLAINED, EXPLAINED_NOW],
     ),
+    usual("histogram", &["4i", "4i\t", "4i\t\tj", "4i\t\t\t", "4i\n"]),
+    Group { file: "histogram-of-history", begin: recorded, chords: &["4T\n\ni", "4T\n\n/allow\ni"] },
     usual("exports", &["4EmX", "4X\n\n\n:jobs\n", ":jobs\n"]),
     usual("server", &[":server\n"]),
     usual("managers", &["5", "5j", "5P"]),
@@ -73,6 +78,8 @@ const GALLERY: &[Group] = &[
     Group { file: "lost", begin: lost, chords: &["", "\n", "4", "g", ":server\n"] },
     Group { file: "refused", begin: refusing, chords: &["2S~\n", "\nr~DELETE 1\n"] },
     Group { file: "overtaken", begin: overtaken, chords: &["2S~\n"] },
+    usual("two-editors", &["2e&\t\t\t\tdoor\t\n", "2e\t\t\t\tdoor\t\n&~\n"]),
+    Group { file: "read-only", begin: read_only, chords: &["", "?", "g", "2S", "3", "4", ":revoke"] },
     Group { file: "asking", begin: waiting, chords: &["2", "\n", "2S", "7"] },
     Group { file: "doing", begin: connected, chords: &["2S~!\n"] },
     Group { file: "nothing-configured", begin: welcome, chords: &["", "?"] },
@@ -117,6 +124,11 @@ fn overtaken(client: &mut Client) {
     client.refusals.push(testing::moved_on());
 }
 
+fn read_only(client: &mut Client) {
+    client.app.shell.read_only = ReadOnly::Flag;
+    connected(client);
+}
+
 fn waiting(client: &mut Client) {
     connected(client);
     client.silent = true;
@@ -135,6 +147,14 @@ fn shown(group: &Group, chords: &str, (width, height): (u16, u16)) -> Client {
     for c in chords.chars() {
         match c {
             '~' => client.later(500),
+            // A colleague enters another phone number of Tracy's.
+            '&' => {
+                let Command::EditPerson(person, mut spec) = contact_of(&testing::person_detail(PersonId(1))) else {
+                    unreachable!("contact data is entered by no other command")
+                };
+                spec.phone = Some("555 0100".to_owned());
+                client.edited.push(Command::EditPerson(person, spec));
+            }
             // From here on nothing is answered.
             '!' => client.silent = true,
             '\x03' => client.tell(Event::Key(crossterm::event::KeyEvent::new(
