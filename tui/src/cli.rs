@@ -161,6 +161,10 @@ fn run_command(arguments: Arguments) -> Result<(), String> {
             options.read_only |= wanted.read_only;
             crate::demo::run(&options)
         }
+        // Joining registers a key there: who says that nothing is to be changed means that, too.
+        Some(Commands::Login { .. }) if wanted.read_only => {
+            Err("joining a server changes something there: leave --read-only out".to_owned())
+        }
         Some(Commands::Login { token, name, address }) => login::run(&token, name.as_deref(), address),
         Some(Commands::Server(command)) => servers(&command),
         Some(Commands::Settings) => {

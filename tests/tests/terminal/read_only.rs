@@ -13,7 +13,10 @@ use keyward_protocol::{
     },
 };
 
-use crate::harness::{Terminal, boss, site, tracy};
+use crate::{
+    harness::{Terminal, boss, keyward, site, tracy},
+    serving::text,
+};
 
 // C8
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -84,4 +87,11 @@ async fn the_connection_lets_no_change_out_whatever_the_screen_orders() {
     assert!(asked(Request::Person(me)).await.is_ok(), "it is looked at as before");
     remote.read_only(false);
     assert!(matches!(asked(change()).await, Ok(Answer::Done(_))));
+}
+
+#[test]
+fn nobody_joins_a_server_read_only() {
+    let home = tempfile::tempdir().unwrap();
+    let output = keyward(home.path(), &["--read-only", "login", "kwj1.token"]);
+    assert!(!output.status.success() && text(&output.stderr).contains("leave --read-only out"), "{output:?}");
 }
