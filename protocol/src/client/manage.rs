@@ -203,14 +203,14 @@ impl Connection {
         ask!(self, Request::Do { command, pinned, part: Part::FIRST }, Answer::Done)
     }
 
-    /// [`ManageClient::preview`] of a change to something as it was read: `was` is the command that would make of it what was
+    /// [`Connection::preview`] of a change to something as it was read: `was` is the command that would make of it what was
     /// read. Refused with [`Refusal::ChangedSince`](crate::entry::Refusal::ChangedSince) where it is something else by now (K12).
     pub async fn preview_since(&self, was: Command, command: Command, part: Part) -> Result<Effects, ManageError> {
         let (was, command) = (Box::new(was), Box::new(command));
         ask!(self, Request::PreviewSince { was, command, part }, Answer::Preview)
     }
 
-    /// [`ManageClient::carry_out`] of a change to something as it was read, refused like [`ManageClient::preview_since`].
+    /// [`Connection::carry_out`] of a change to something as it was read, refused like [`Connection::preview_since`].
     pub async fn carry_out_since(
         &self,
         was: Command,

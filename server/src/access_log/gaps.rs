@@ -28,15 +28,13 @@ use keyward_protocol::time::Moment;
 
 use super::bytes::{Fields, Put};
 use super::catalog::Times;
-use super::segment::{Chunk, Damage, Lineage, Met, SegmentHeader, Walk};
+use super::segment::{Chunk, Damage, Lineage, Met, NUMBER_MAX, SegmentHeader, Walk};
 use super::with_next;
 use crate::format::{self, Beginning, NewerFormat, PREAMBLE_BYTES, begin, preamble};
 
 const MAGIC: [u8; 8] = *b"kwloggap";
 const VERSION: u32 = 1;
 const ENTRY_BYTES: usize = 48;
-/// No record has a number as great as this.
-const NUMBER_MAX: u64 = 1 << 62;
 const HEAD_BYTES: usize = PREAMBLE_BYTES + 8;
 
 /// Records that can't be read any more, and that a repair told so.

@@ -495,9 +495,9 @@ impl Found {
         self.last = Some((segment, inspection));
     }
 
-    /// Whether the last segment may be appended to. A damaged one is left as it is.
+    /// Whether the last segment may be appended to. A damaged one is left as it is; what is wrong elsewhere is no reason.
     fn can_go_on(&self, inspection: &Inspection, lineage: &Lineage) -> bool {
-        self.report.damage.is_empty()
+        inspection.damage.is_empty()
             && self.report.next_sequence == inspection.kept.next
             && inspection.header.as_ref().is_some_and(|header| header.lineage == *lineage)
     }

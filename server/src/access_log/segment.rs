@@ -45,6 +45,9 @@ pub(super) const CHUNK_HEADER_BYTES: usize = 96;
 /// The most records of a chunk: a search reads a chunk whole.
 pub(super) const CHUNK_RECORDS_MAX: usize = 4_096;
 
+/// No record has a number as great as this.
+pub(super) const NUMBER_MAX: u64 = 1 << 62;
+
 const SEGMENT_MAGIC: [u8; 8] = *b"kwacclog";
 const CHUNK_MARKER: [u8; 4] = *b"kwc:";
 const STEP: u64 = RECORD_BYTES as u64;
@@ -76,7 +79,8 @@ pub(super) fn file_name(first: u64) -> String {
 /// The first record of the segment with this name; `None` for any other file.
 pub(super) fn parse_file_name(path: &Path) -> Option<u64> {
     let first = u64::from_str_radix(path.file_stem()?.to_str()?, 16).ok()?;
-    (path.file_name()?.to_str()? == file_name(first)).then_some(first)
+    let is_one = (1..NUMBER_MAX).contains(&first) && path.file_name()?.to_str()? == file_name(first);
+    is_one.then_some(first)
 }
 
 /// How many records a segment of so many bytes holds at most.
@@ -467,7 +471,15 @@ mod tests {
     #[test]
     fn names_are_read_back() {
         assert_eq!(parse_file_name(Path::new("/x/00000000000000ff.kwl")), Some(255));
-        for other in ["ff.kwl", "00000000000000FF.kwl", "00000000000000ff.aside-1", "+0000000000000ff.kwl", "kwl"] {
+        for other in [
+            "0000000000000000.kwl",
+            "4000000000000000.kwl",
+            "ff.kwl",
+            "00000000000000FF.kwl",
+            "00000000000000ff.aside-1",
+            "+0000000000000ff.kwl",
+            "kwl",
+        ] {
             assert_eq!(parse_file_name(Path::new(other)), None, "{other}");
         }
     }

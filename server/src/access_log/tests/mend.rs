@@ -235,6 +235,13 @@ fn segments_that_are_gone_are_missed_by_every_search_that_comes_past() {
         assert_eq!(log.totals(None, &Span::Sequences(13..16)).unwrap().damage, []);
         log.shutdown().unwrap();
         drop(log);
+        // What is wrong elsewhere is no reason to leave the last segment.
+        let files = list(directory.path()).unwrap();
+        let (log, _) = open(directory.path());
+        put(&log, mine([record(1, 1_600, 16)]));
+        log.shutdown().unwrap();
+        assert_eq!(list(directory.path()).unwrap(), files);
+        drop(log);
         let mended = mend(directory.path()).unwrap();
         assert_eq!(mended.lost.iter().map(|gap| (gap.first, gap.end)).collect::<Vec<_>>(), [(gone, gone + 6)]);
         assert_eq!(open(directory.path()).1.damage, []);
