@@ -86,6 +86,9 @@ pub struct App {
     memory: Memory,
     /// By screen, the filter that was made while people are hidden: whoever looks has seen it.
     told_filters: BTreeMap<ScreenId, String>,
+    /// What was typed into the palette and done, the oldest first. It may name people: it is kept in memory alone, and
+    /// forgotten when they are hidden.
+    commands: Vec<String>,
 }
 
 impl App {
@@ -103,6 +106,7 @@ impl App {
             welcome: false,
             memory: Memory::default(),
             told_filters: BTreeMap::new(),
+            commands: Vec::new(),
         }
     }
 
@@ -132,6 +136,18 @@ impl App {
     /// The dialog on top.
     pub fn dialog(&self) -> Option<&Dialog> {
         self.dialogs.last()
+    }
+
+    /// Knows a command again that was typed, once and as the newest.
+    fn remember_command(&mut self, typed: &str) {
+        let typed = typed.trim();
+        if typed.is_empty() {
+            return;
+        }
+        self.commands.retain(|before| before != typed);
+        self.commands.push(typed.to_owned());
+        let more = self.commands.len().saturating_sub(palette::HISTORY_MAX);
+        self.commands.drain(..more);
     }
 
     /// What is typed into the filter, while it is.
@@ -537,7 +553,7 @@ fn finish(app: &mut App, done: DialogDone) {
                 screen.refresh(shell);
             }
         }
-        Some(Dialog::Palette(palette)) => match palette.chosen() {
+        Some(Dialog::Palette(palette)) => match palette.chosen().inspect(|_| app.remember_command(palette.typed())) {
             Some(Chosen::Action(Action::Explain)) => {
                 screen::logs::LogScreen::ask_explain(&mut app.shell, palette.rest())
             }
@@ -629,7 +645,7 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         Action::Server => app.shell.open(Dialog::Server(Box::default())),
         Action::Jobs => app.shell.open(Dialog::Jobs { top: 0 }),
         Action::Palette => {
-            let palette = Palette::new("COMMAND", palette::commands(app));
+            let palette = Palette::new("COMMAND", palette::commands(app)).with_history(&app.commands);
             app.shell.open(Dialog::Palette(Box::new(palette)));
         }
         Action::Undo => app.shell.undo_last(),
@@ -662,6 +678,7 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         Action::HidePeople => {
             app.shell.people_hidden = !app.shell.people_hidden;
             app.told_filters.clear();
+            app.commands.clear();
             for screen in &mut app.screens {
                 screen.refilter(&mut app.shell);
             }

@@ -413,3 +413,26 @@ fn what_is_said_of_a_chord_names_the_users() {
         assert!(client.drawn().contains(said), "{settings} {chords}\n{}", client.drawn());
     }
 }
+
+#[test]
+fn commands_are_called_by_their_words_and_known_again_until_people_are_hidden() {
+    let typed = |client: &Client| match client.app.dialog() {
+        Some(Dialog::Palette(palette)) => palette.typed().to_owned(),
+        other => panic!("{other:?} is open"),
+    };
+    let mut client = Client::new(Glyphs::ASCII, 80, 24);
+    client.chords(":people\n");
+    assert_eq!(client.app.screen_id(), ScreenId::People);
+    client.chords(":explain tracy\n\x1b:explain lee\n\x1b:explain tracy\n\x1b");
+    client.chords(":^");
+    assert_eq!(typed(&client), "explain tracy");
+    client.chords("^^");
+    assert_eq!(typed(&client), "people", "each is known once");
+    client.chords("\x1b:P\x1b");
+    client.chords("P:^");
+    assert_eq!(typed(&client), "", "what may name somebody is forgotten");
+    client.chords("\x1b");
+    client.effects.clear();
+    client.chords(":q\n");
+    assert!(client.effects.contains(&Effect::Quit), "{:?}", client.effects);
+}

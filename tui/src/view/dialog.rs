@@ -82,7 +82,7 @@ pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
         Dialog::Help { .. } | Dialog::Jobs { .. } => &["Esc close", "Up Down scroll"],
         Dialog::Server(_) => &["Esc close"],
         Dialog::Token(_) => &["y copy", "Esc close, for good"],
-        Dialog::Palette(_) => &["Esc close", "Enter do it", "Up Down choose"],
+        Dialog::Palette(_) => &["Esc close", "Enter do it", "Tab complete", "Up Down choose"],
         Dialog::Week(week) if week.focus() == crate::app::week::Focus::Grid => {
             &["Esc cancel", "Space open or shut", "Tab next", "arrows move", "d like the day above"]
         }
@@ -243,7 +243,8 @@ fn palette(palette: &Palette, band: Band, painter: &mut Painter<'_>) {
     if height == 0 {
         return;
     }
-    head::input(": ", palette.typed(), "", left + 1, first, painter);
+    let said = if palette.recalls() { "Up: what was done before" } else { "" };
+    head::input(": ", palette.typed(), said, left + 1, first, painter);
     let rows = usize::from(height.saturating_sub(1));
     let top = (palette.at() + 1).saturating_sub(rows);
     if palette.matching().next().is_none() && rows > 0 {
