@@ -118,7 +118,7 @@ pub fn show(mut app: App, connected: Option<Connected>, options: ScreenOptions) 
                     Effect::Copy(text) => held.copy(&text)?,
                     Effect::Mouse(on) => held.mouse(on)?,
                     Effect::ReadOnly(on) => outside.read_only(on),
-                    Effect::Save { name, text } => happened.push(Event::Saved(saved(&name, &text))),
+                    Effect::Save { name, ending, text } => happened.push(Event::Saved(saved(&name, ending, &text))),
                     Effect::Keep(text) => {
                         let outcome =
                             options.state.as_ref().map_or(Ok(()), |file| file.keep(&text, app.shell.people_hidden));
@@ -169,8 +169,8 @@ fn until_stopped() -> io::Result<Arc<AtomicBool>> {
 }
 
 /// Writes a new file in the current directory; says where.
-fn saved(name: &str, text: &str) -> Result<String, String> {
-    let file = format!("keyward-{name}-{}.txt", now().as_micros());
+fn saved(name: &str, ending: &str, text: &str) -> Result<String, String> {
+    let file = format!("keyward-{name}-{}.{ending}", now().as_micros());
     let told = |error: io::Error| format!("`{file}`: {error}");
     let mut options = File::options();
     let mut made = options.create_new(true).write(true).mode(0o600).open(&file).map_err(told)?;

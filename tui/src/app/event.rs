@@ -76,6 +76,8 @@ pub enum Effect {
     Save {
         /// The beginning of its name.
         name: String,
+        /// And its ending, without the dot.
+        ending: &'static str,
         /// What it holds.
         text: String,
     },

@@ -3,7 +3,7 @@
 use keyward_protocol::{
     id::{DoorId, PersonId},
     message::{
-        manage::{Answer, Explanation, Request, Rows, WhoCan},
+        manage::{Answer, Explanation, NamedKey, Request, Rows, WhoCan},
         watch::Shown,
     },
     time::Moment,
@@ -113,6 +113,18 @@ impl Explain {
     #[must_use]
     pub fn at(&self, at: Option<Moment>) -> Explain {
         Explain::new(self.person.clone(), self.door.clone(), self.by_code, at)
+    }
+
+    /// What is told for the moment that is asked about.
+    pub fn told(&self) -> Option<&Explanation> {
+        if self.at.is_some() { self.then.here() } else { self.now.here() }.map(AsRef::as_ref)
+    }
+
+    /// The Key that decides, or the first that is told where none does.
+    pub fn key(&self) -> Option<&NamedKey> {
+        let held = &self.told()?.held;
+        let decides = held.iter().filter(|row| row.refuses.is_none()).find_map(|row| row.key.as_ref());
+        decides.or_else(|| held.iter().find_map(|row| row.key.as_ref()))
     }
 
     /// Asks for what is missing: `ask` sends a request where that can be done.

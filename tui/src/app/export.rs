@@ -1,9 +1,17 @@
-//! Rows of the access log as lines of a file: CSV or JSON Lines.
+//! Rows of the access log as lines of a file, CSV or JSON Lines, and an explanation as JSON.
 
 use jiff::tz::TimeZone;
+use keyward_protocol::{
+    decision::Reason,
+    message::manage::{Explanation, StandingRow},
+    time::Moment,
+};
 use serde_json::json;
 
-use super::LogRow;
+use super::{
+    LogRow, Shell,
+    explain::{Asked, Explain},
+};
 use crate::view::HIDDEN;
 
 /// How rows are written down.
@@ -61,6 +69,64 @@ impl Format {
             }
         }
     }
+}
+
+/// An explanation as JSON: who and what was asked about, what was recorded, what comes of it by the rules at that moment and
+/// now, and what would have opened the door. `null` stands for what is not known.
+pub fn explanation(explain: &Explain, shell: &Shell) -> String {
+    let zone = shell.zone();
+    let name = |text: &str| if shell.people_hidden { HIDDEN.to_owned() } else { text.to_owned() };
+    let at = |moment: Option<Moment>| moment.map(|moment| moment.rfc3339(zone));
+    let reason = |denied: Option<Reason>| denied.map(|reason| reason.to_string());
+    let standing = |row: &StandingRow| {
+        json!({
+            "key": row.key.as_ref().map(|key| &key.name),
+            "key_id": row.key.as_ref().map(|key| key.id.0),
+            "shared_by": row.host.as_ref().map(|(_, host)| name(host)),
+            "schedules": row.openings.iter().map(|opening| &opening.schedule).collect::<Vec<_>>(),
+            "from": at(row.from),
+            "until": at(row.until),
+            "excepted_from_lockdown": row.excepted,
+            "refuses": reason(row.refuses),
+        })
+    };
+    let told = |asked: &Asked<Box<Explanation>>| {
+        asked.here().map(|told| {
+            json!({
+                "at": told.at.rfc3339(zone),
+                "revision": told.revision,
+                "result": if told.denied.is_none() { "allow" } else { "deny" },
+                "reason": reason(told.denied),
+                "suspended": told.suspended,
+                "no_code": told.no_code,
+                "lockdowns": told.lockdowns.len(),
+                "keys": told.held.iter().map(standing).collect::<Vec<_>>(),
+                "changes_at": at(told.flips_at),
+                "would_have_opened": told.would_open.iter().map(|key| &key.name).collect::<Vec<_>>(),
+            })
+        })
+    };
+    let recorded = explain.row.as_ref().map(|row| {
+        json!({
+            "at": row.at.rfc3339(zone),
+            "revision": row.of.revision,
+            "result": if row.granted { "allow" } else { "deny" },
+            "reason": reason(row.reason),
+        })
+    });
+    let all = json!({
+        "keyward_explanation": 1,
+        "person": name(&explain.person.1),
+        "person_id": explain.person.0.0,
+        "door": explain.door.1,
+        "door_id": explain.door.0.0,
+        "by_code": explain.by_code,
+        "asked_about": at(explain.at),
+        "recorded": recorded,
+        "then": told(&explain.then),
+        "now": told(&explain.now),
+    });
+    format!("{all:#}\n")
 }
 
 fn cells(row: &LogRow, zone: &TimeZone, people_hidden: bool) -> [String; 13] {

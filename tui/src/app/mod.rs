@@ -272,8 +272,14 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
 
 /// Opens the dialogs and the screen that were asked for, and lets what is open ask for what it needs.
 fn follow_up(app: &mut App) {
-    if let Some(id) = app.shell.going.take() {
+    if let Some((id, name)) = app.shell.going.take() {
         show(app, id);
+        let (screen, shell) = app.split();
+        if let Some(name) = name
+            && !screen.find(&name, shell)
+        {
+            shell.warn("something is open here that would be lost: save or leave it first");
+        }
     }
     for mut dialog in std::mem::take(&mut app.shell.opening) {
         match &mut dialog {
@@ -695,8 +701,11 @@ fn act(app: &mut App, action: Action) -> Option<Effect> {
         },
         Action::Save => {
             let name = app.screen_id().name().to_lowercase();
-            let text = view::text(app);
-            app.shell.effect(Effect::Save { name, text });
+            let (text, ending) = match app.screen().saved(&app.shell) {
+                Some(json) => (json, "json"),
+                None => (view::text(app), "txt"),
+            };
+            app.shell.effect(Effect::Save { name, ending, text });
         }
         Action::Up => step(app, Step::Up),
         Action::Down => step(app, Step::Down),

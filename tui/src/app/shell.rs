@@ -131,7 +131,7 @@ pub struct Shell {
     /// Dialogs to be opened, and closed, by whoever asked for it.
     pub(super) opening: Vec<Dialog>,
     /// Another screen to be shown.
-    pub(super) going: Option<ScreenId>,
+    pub(super) going: Option<(ScreenId, Option<String>)>,
     /// A review that waits for a token.
     pub(super) token_for: Option<(Box<Review>, For)>,
 }
@@ -254,7 +254,12 @@ impl Shell {
 
     /// Shows another screen.
     pub fn go(&mut self, screen: ScreenId) {
-        self.going = Some(screen);
+        self.going = Some((screen, None));
+    }
+
+    /// Shows another screen at what has this name in its list.
+    pub fn go_to(&mut self, screen: ScreenId, name: &str) {
+        self.going = Some((screen, Some(name.to_owned())));
     }
 
     /// Says something at the foot of the screen.

@@ -401,10 +401,10 @@ fn what_is_said_of_a_chord_names_the_users() {
         ("hide-people = 'ctrl-p'", "2c", "open the person and go to a code (Tab)"),
         ("next-part = 'f2'", "2c", "open the person and go to a code (F2)"),
         ("next-part = []", "3T", "go to who can open it (:next-part)"),
-        ("hide-people = 'K'", "K2e", "people are hidden: K shows them again"),
+        ("hide-people = 'Q'", "Q2e", "people are hidden: Q shows them again"),
         ("keys.save-key = 'ctrl-s'", "jjje", "acts for all who hold it; Ctrl-s saves it"),
         ("keys.save-key = 'ctrl-s'\nkeys.undo = []", "jjjexq", "once more leaves it, Ctrl-s saves it"),
-        ("hide-people = 'K'", "7KX", "the chained lines hold as they are: K shows them"),
+        ("hide-people = 'Q'", "7QX", "the chained lines hold as they are: Q shows them"),
     ];
     for (settings, chords, said) in cases {
         let mut client = with_chords(settings);

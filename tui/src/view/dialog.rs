@@ -384,7 +384,7 @@ fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
     let room = inner.saturating_sub(1);
     let theme = painter.theme;
     let totals = self::totals(review);
-    let wrapped = text::wrapped(&totals, usize::from(room), &painter.glyphs);
+    let wrapped = text::wrap(&totals, usize::from(room), &painter.glyphs);
     let (begin, list_rows) = review_list(height, wrapped.len());
     let mut say = |line: u16, text: &str, style| {
         if line < height {
@@ -451,7 +451,7 @@ fn confirms_above_end(height: u16) -> u16 {
 
 /// How many lines of a review's list are seen in so many rows and columns.
 pub fn review_rows(review: &Review, width: u16, height: u16, glyphs: &Glyphs) -> u16 {
-    review_list(height, text::wrapped(&totals(review), usize::from(width), glyphs).len()).1
+    review_list(height, text::wrap(&totals(review), usize::from(width), glyphs).len()).1
 }
 
 fn totals(review: &Review) -> String {

@@ -71,12 +71,13 @@ impl<'a> Painter<'a> {
 
     /// Puts the text from (x, y) on, broken between words, in at most `(width, rows)`.
     pub fn put_wrapped(&mut self, (x, y): (u16, u16), (width, rows): (u16, u16), text: &str, style: Style) {
-        let lines = text::wrapped(text, usize::from(width), &self.glyphs);
+        let lines = text::wrap(text, usize::from(width), &self.glyphs);
         for (line, row) in lines.iter().zip(0..rows) {
             // The last that has room says that there is more.
             let is_cut = row + 1 == rows && lines.len() > usize::from(rows);
-            let rest = is_cut.then(|| lines.get(usize::from(row)..).unwrap_or_default().join(" "));
-            self.put(x, y + row, width, rest.as_deref().unwrap_or(line), style);
+            let rest = is_cut.then(|| lines.get(usize::from(row)..).unwrap_or_default().concat());
+            // The space that a line was parted at may stand beyond its end.
+            self.put(x, y + row, width, rest.as_deref().unwrap_or(line).trim_end(), style);
         }
     }
 

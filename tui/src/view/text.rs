@@ -30,22 +30,6 @@ pub fn fit(text: &str, columns: usize, glyphs: &Glyphs) -> String {
     fitted
 }
 
-/// The text in lines of at most `columns` columns, broken between words where that is possible; at least one line.
-pub fn wrapped(text: &str, columns: usize, glyphs: &Glyphs) -> Vec<String> {
-    let (mut lines, mut line) = (Vec::new(), String::new());
-    for word in text.split(' ') {
-        let (used, more) = (width(&line, glyphs), width(word, glyphs));
-        if line.is_empty() || used + 1 + more <= columns {
-            line.push_str(if line.is_empty() { "" } else { " " });
-        } else {
-            lines.push(std::mem::take(&mut line));
-        }
-        line.push_str(word);
-    }
-    lines.push(line);
-    lines
-}
-
 /// How many columns the text takes when it is drawn.
 pub fn width(text: &str, glyphs: &Glyphs) -> usize {
     text.chars().map(|c| shown(c, glyphs).width().unwrap_or(0)).sum()
@@ -142,17 +126,6 @@ mod tests {
         }
         // Marks are part of what they stand on.
         assert_eq!(width("e\u{301}", &Glyphs::UNICODE), 1);
-    }
-
-    #[test]
-    fn text_is_broken_between_words_and_a_word_that_is_too_long_stands_alone() {
-        let wrapped = |text: &str, columns| super::wrapped(text, columns, &Glyphs::UNICODE);
-        assert_eq!(wrapped("nobody loses anything", 13), ["nobody loses", "anything"]);
-        assert_eq!(wrapped("nobody loses anything", 12), ["nobody loses", "anything"]);
-        assert_eq!(wrapped("nobody loses anything", 11), ["nobody", "loses", "anything"]);
-        assert_eq!(wrapped("東京 都", 6), ["東京", "都"]);
-        assert_eq!(wrapped("incomprehensibilities are long", 5), ["incomprehensibilities", "are", "long"]);
-        assert_eq!((wrapped("", 5), wrapped("a b", 0)), (vec![String::new()], vec!["a".to_owned(), "b".to_owned()]));
     }
 
     #[test]

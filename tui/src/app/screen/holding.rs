@@ -10,7 +10,7 @@ use super::{ScreenId, Shell};
 use crate::{
     app::{
         Dialog,
-        form::{Field, Form, Pickable},
+        form::{Field, Filled, Form, Offer, Pickable},
         review::{Review, Step},
     },
     keymap::Act,
@@ -60,7 +60,17 @@ pub struct Holding {
 impl Holding {
     /// Gives the Key to the people.
     pub fn give(&self, shell: &mut Shell) {
+        self.give_rather(None, shell);
+    }
+
+    /// The same, where the Key is still to be chosen with this one chosen until another is.
+    pub fn give_rather(&self, key: Option<Offer>, shell: &mut Shell) {
         let mut fields = self.missing("Person", Pickable::People, Pickable::Keys(self.property, None));
+        if let (None, Some(offer)) = (&self.key, key) {
+            // The Key is the last of what is missing.
+            let field = fields.pop().map(|field| field.with(Filled::Offer(offer)));
+            fields.extend(field);
+        }
         fields.extend(terms(self.key.as_ref().and_then(|key| key.may_share)));
         let title = match (&self.key, self.people.as_slice()) {
             (Some(key), _) => format!("GIVE \"{}\"", key.name),

@@ -7,12 +7,15 @@ use keyward_protocol::{
     time::Moment,
 };
 
-use super::{Screen, ScreenId, Shell, Step};
+use super::{
+    Screen, ScreenId, Shell, Step,
+    holding::{GIVE, Holding},
+};
 use crate::{
     app::{
         Dialog, LogRow,
         explain::Explain,
-        export::Format,
+        export::{self, Format},
         form::{Field, Filled, Form, Offer, Pickable},
         histogram::{self, By, Counted, Histogram},
         history::Past,
@@ -20,7 +23,7 @@ use crate::{
         log_filter::{self, LogFilter},
         remembered::Kept,
     },
-    keymap::{Act, Action, Binding, act, letter, plain},
+    keymap::{Act, Action, Binding, act, letter, plain, write},
     remote::{Failure, Ticket},
     view::{
         self,
@@ -46,6 +49,8 @@ const COUNT_BY: Act = Act("count by");
 const ONLY: Act = Act("only these");
 const WHO: Act = Act("who");
 const OTHER_TIME: Act = Act("other time");
+const PERSON: Act = Act("person");
+const KEY: Act = Act("key");
 
 const ROW_JUMP: Binding = act(&[letter('T')], "T", JUMP, Some("history"), "the log as it was recorded, around a time");
 const ROW_EXPLAIN: Binding =
@@ -94,6 +99,15 @@ const HISTOGRAM_BINDINGS: &[Binding] = &[
 const EXPLAIN_BINDINGS: &[Binding] = &[
     act(&[plain(KeyCode::Tab)], "Tab", WHO, Some("who can open it"), "who can open the door then, or why again"),
     act(&[letter('T')], "T", OTHER_TIME, Some("another time"), "the same at another time"),
+    write(
+        &[letter('g')],
+        "g",
+        GIVE,
+        Some("give"),
+        "give this person a Key; one that would have opened is chosen first",
+    ),
+    act(&[letter('o')], "o", PERSON, Some("person"), "this person, among the people"),
+    act(&[letter('K')], "K", KEY, Some("Key"), "the Key that decides, among the Keys"),
 ];
 
 /// Every table of its chords.
@@ -310,6 +324,22 @@ impl LogScreen {
     fn on_explain(&mut self, action: Action, shell: &mut Shell) {
         match (action, &mut self.explain) {
             (Action::Act(WHO), Some(explain)) => explain.turn(),
+            (Action::Act(GIVE), Some(explain)) => {
+                let Some(property) = shell.property else { return };
+                let people = vec![explain.person.clone()];
+                let rather = explain.told().and_then(|told| told.would_open.first()).map(|key| Offer {
+                    id: key.id.0,
+                    name: key.name.clone(),
+                    note: String::new(),
+                });
+                Holding { owner: ScreenId::People, property, key: None, people }.give_rather(rather, shell);
+            }
+            (Action::Act(PERSON), Some(explain)) => shell.go_to(ScreenId::People, &explain.person.1),
+            (Action::Act(KEY), Some(explain)) => {
+                if let Some(key) = explain.key() {
+                    shell.go_to(ScreenId::Keys, &key.name);
+                }
+            }
             (Action::Act(OTHER_TIME), _) => {
                 let fields = vec![Field::line("When", "now; or 2026-12-01 08:00")];
                 let mut form = Form::new(ScreenId::Logs, OTHER_TIME, "EXPLAIN the same at another time", fields);
@@ -491,6 +521,12 @@ impl Screen for LogScreen {
             Action::Act(EXPLAIN) => row().map_or_else(Some, |row| Explain::of(row).is_none().then(nobody)),
             Action::Act(SAME_PERSON) => row().map_or_else(Some, |row| row.people().0.is_none().then(nobody)),
             Action::Act(SAME_DOOR | MARK) => row().err(),
+            Action::Act(GIVE) => shell.level().is_none().then(|| "you manage no Keys of this property".to_owned()),
+            Action::Act(PERSON) => shell.people_hidden.then(|| "people are hidden".to_owned()),
+            Action::Act(KEY) => {
+                let told = self.explain.as_ref().and_then(Explain::key).is_some();
+                (!told).then(|| "no Key is told that decides here".to_owned())
+            }
             Action::Act(ONLY) => {
                 let counted = self.counted(shell);
                 match self.histogram.as_ref().and_then(|open| open.selected(&counted.bars)) {
@@ -641,6 +677,10 @@ impl Screen for LogScreen {
 
     fn marked(&self) -> usize {
         self.past.as_ref().map_or(self.live_marks, |past| past.marked().count())
+    }
+
+    fn saved(&self, shell: &Shell) -> Option<String> {
+        self.explain.as_ref().filter(|explain| !explain.who_shown).map(|explain| export::explanation(explain, shell))
     }
 
     fn copied(&self, shell: &Shell) -> Option<String> {

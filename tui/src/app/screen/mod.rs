@@ -211,6 +211,17 @@ pub trait Screen: fmt::Debug + Send {
     /// Filters it from now on.
     fn filter(&mut self, needle: &str, shell: &mut Shell);
 
+    /// Shows what has this name in its list; says whether it could leave what is open for that.
+    fn find(&mut self, name: &str, shell: &mut Shell) -> bool {
+        self.filter(name, shell);
+        true
+    }
+
+    /// What is shown as JSON, where it has such a form.
+    fn saved(&self, _shell: &Shell) -> Option<String> {
+        None
+    }
+
     /// People were hidden or are shown again: everything that finds people is filtered anew, also what lies under a page.
     fn refilter(&mut self, shell: &mut Shell) {
         let needle = self.filtered().to_owned();

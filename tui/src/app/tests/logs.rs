@@ -1,20 +1,22 @@
 //! What events make of the log, its history, explanations and exports.
 
+use std::time::Duration;
+
 use crossterm::event::KeyCode;
 use keyward_protocol::{
-    entry::Refusal,
-    id::{DoorId, PersonId},
+    entry::{Command, Period, Refusal},
+    id::{DoorId, KeyId, PersonId},
     message::{manage::Request, watch::Search},
 };
 
 use super::client;
 use crate::{
     app::{
-        Effect, Event,
+        Effect, Event, ScreenId,
         jobs::{JobId, Writing},
         testing::{Client, batch, noon},
     },
-    remote::Failure,
+    remote::{Failure, LinkTold, Told},
     theme::Glyphs,
 };
 
@@ -411,4 +413,80 @@ fn a_histogram_says_of_how_many_rows_it_is() {
     client.press("i");
     let drawn = client.drawn();
     assert!(drawn.contains("2 denied, of 4 rows kept; 3 dropped uncounted; denials are not sampled"), "{drawn}");
+}
+
+#[test]
+fn from_an_explanation_one_gives_a_key_and_goes_to_the_person_and_to_the_key_that_decides() {
+    let explained = || {
+        let mut client = client();
+        client.tell(batch());
+        client.chords("4EEx");
+        client
+    };
+    let mut giving = explained();
+    giving.press("g");
+    let drawn = giving.drawn();
+    assert!(drawn.contains("GIVE a Key TO Lee") && drawn.contains("Employee All Access 24/7"), "{drawn}");
+    giving.chords("\t\t\t\t\n");
+    giving.later(1_000);
+    giving.key(KeyCode::Enter);
+    let given = Command::Give { key: KeyId(3), person: PersonId(2), may_share: None, period: Period::default() };
+    assert_eq!(giving.done(), [(&given, true)]);
+
+    let mut looking = explained();
+    looking.press("o");
+    assert_eq!((looking.app.screen_id(), looking.app.screen().filtered()), (ScreenId::People, "Lee"));
+    let mut looking = explained();
+    looking.press("K");
+    assert_eq!((looking.app.screen_id(), looking.app.screen().filtered()), (ScreenId::Keys, "Key B"));
+    // A page that is open there gives way, a draft does not.
+    for (open, filtered) in [("1\n", "Key B"), ("1e", "")] {
+        let mut looking = client();
+        looking.tell(batch());
+        looking.chords(&format!("{open}4EExK"));
+        assert_eq!((looking.app.screen_id(), looking.app.screen().filtered()), (ScreenId::Keys, filtered), "{open}");
+        let warns = looking.drawn().contains("something is open here that would be lost");
+        assert_eq!(warns, filtered.is_empty(), "{}", looking.drawn());
+    }
+    let mut hidden = explained();
+    hidden.press("Po");
+    assert!(hidden.app.screen_id() == ScreenId::Logs && hidden.drawn().contains("people are hidden"));
+    let mut without = explained();
+    (without.level, without.portfolio_manager) = (None, false);
+    without.tell(Event::Told(Told::Link(LinkTold::Down("gone".into(), Duration::from_secs(1)))));
+    without.up();
+    without.press("g");
+    assert!(without.drawn().contains("you manage no Keys of this property"), "{}", without.drawn());
+}
+
+#[test]
+fn an_explanation_is_saved_as_json_and_hidden_people_are_not_named_in_it() {
+    let saved = |chords: &str| {
+        let mut client = client();
+        client.tell(batch());
+        client.chords(chords);
+        client.press("w");
+        let Some(Effect::Save { name, ending, text }) = client.effects.pop() else { panic!("nothing is saved") };
+        (name, ending, text)
+    };
+    let (name, ending, text) = saved("4EEx");
+    assert_eq!((name.as_str(), ending), ("logs", "json"));
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&told["person"], &told["door"], &told["by_code"]),
+        (&"Lee".into(), &"Main entrance".into(), &true.into())
+    );
+    assert_eq!(
+        (&told["recorded"]["result"], &told["recorded"]["reason"]),
+        (&"deny".into(), &"outside_schedule".into())
+    );
+    assert_eq!((&told["then"]["reason"], &told["now"]["result"]), (&"outside_schedule".into(), &"allow".into()));
+    assert_eq!(told["then"]["keys"][0]["schedules"][0], "business hours");
+    assert_eq!(told["then"]["would_have_opened"][0], "Employee All Access 24/7");
+    assert!(told["then"]["keys"][1]["key"].is_null(), "what is not told is null");
+    let (_, _, hidden) = saved("P4EEx");
+    assert!(!hidden.contains("Lee") && hidden.contains("(hidden)"), "{hidden}");
+    // Anything else that is shown is saved as it looks.
+    assert_eq!(saved("4EEx\t").1, "txt");
+    assert_eq!(saved("4").1, "txt");
 }

@@ -518,6 +518,15 @@ impl Screen for Keys {
         self.page.take().is_some()
     }
 
+    fn find(&mut self, name: &str, shell: &mut Shell) -> bool {
+        if self.over.is_some() {
+            return false;
+        }
+        self.page = None;
+        self.filter(name, shell);
+        true
+    }
+
     fn unmark(&mut self) -> bool {
         if let Some(over) = &mut self.over {
             return over.unmark();

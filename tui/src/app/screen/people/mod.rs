@@ -380,6 +380,12 @@ impl Screen for People {
         self.page.take().is_some()
     }
 
+    fn find(&mut self, name: &str, shell: &mut Shell) -> bool {
+        self.page = None;
+        self.filter(name, shell);
+        true
+    }
+
     fn unmark(&mut self) -> bool {
         match &mut self.page {
             None => self.list.unmark(),
