@@ -18,7 +18,7 @@ pub mod log_filter;
 mod log_rows;
 pub mod palette;
 mod rates;
-mod read_only;
+pub mod read_only;
 pub mod remembered;
 pub mod review;
 pub mod rows;

@@ -6,6 +6,9 @@
 use super::{Dialog, ScreenId, Shell};
 use crate::keymap::{self, Action};
 
+/// What a refusal begins with.
+pub const READ_ONLY: &str = "read-only: ";
+
 /// Whether changes are refused, and by whose choice.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum ReadOnly {
@@ -58,7 +61,7 @@ impl Shell {
     }
 
     fn why_read_only(&self) -> String {
-        format!("read-only: {}", self.read_only.left_by().unwrap_or(":read-only leaves that"))
+        format!("{READ_ONLY}{}", self.read_only.left_by().unwrap_or(":read-only leaves that"))
     }
 
     /// Changes nothing from now on, or again; where that was said at the start, says how it ends.

@@ -21,6 +21,7 @@ use crate::{
         form::{Entry, Form, Many, Pick},
         jobs::State,
         palette::Palette,
+        read_only::READ_ONLY,
         review::{Focus, Kind, Line, Phase, Review},
         server::Server,
         token::Token,
@@ -110,18 +111,23 @@ fn help(app: &App, top: usize, band: Band, painter: &mut Painter<'_>) {
     }
     for (bound, line) in bindings.iter().skip(top).zip(0..height) {
         let forbidden = app.forbidden(bound.row.action);
-        let (text, style) = explained(bound.row.help, forbidden.as_deref(), painter.theme);
+        let room = inner.saturating_sub(10);
+        let (text, style) = explained(bound.row.help, forbidden.as_deref(), room, painter);
         painter.put(left + 1, first + line, 8, bound.shown, painter.theme.strong);
-        painter.put(left + 10, first + line, inner.saturating_sub(10), &text, style);
+        painter.put(left + 10, first + line, room, &text, style);
     }
 }
 
-/// What a command does; where it can't be done now, dimmed with the reason.
-fn explained(help: &str, forbidden: Option<&str>, theme: Theme) -> (String, Style) {
-    match forbidden {
-        Some(reason) => (format!("{help} ({reason})"), theme.quiet),
-        None => (help.to_owned(), theme.text),
-    }
+/// What a command does; where it can't be done now, dimmed with the reason. Where both have no room, what it does is cut first,
+/// up to a half.
+fn explained(help: &str, forbidden: Option<&str>, room: u16, painter: &Painter<'_>) -> (String, Style) {
+    let Some(reason) = forbidden else { return (help.to_owned(), painter.theme.text) };
+    // How it is left is said by whoever does it anyway.
+    let brief = if reason.starts_with(READ_ONLY) { READ_ONLY.trim_end_matches([':', ' ']) } else { reason };
+    let reason = format!(" ({brief})");
+    let room = usize::from(room);
+    let left = room.saturating_sub(text::width(&reason, &painter.glyphs)).max(room / 2);
+    (text::fit(help, left, &painter.glyphs) + &reason, painter.theme.quiet)
 }
 
 /// How the server is: the link first, then what it says of itself, then what needs an eye.
@@ -253,8 +259,9 @@ fn palette(palette: &Palette, band: Band, painter: &mut Painter<'_>) {
     for (choice, line) in palette.matching().skip(top).zip(1..height) {
         let y = first + line;
         let end = left + inner.saturating_sub(1);
-        let (text, style) = explained(&choice.text, choice.forbidden.as_deref(), painter.theme);
-        painter.put(left + 1, y, inner.saturating_sub(12), &text, style);
+        let room = inner.saturating_sub(12);
+        let (text, style) = explained(&choice.text, choice.forbidden.as_deref(), room, painter);
+        painter.put(left + 1, y, room, &text, style);
         painter.put_right(end, y, &choice.note, painter.theme.quiet);
         if usize::from(line) == palette.at() + 1 - top {
             painter.put(left, y, 1, painter.glyphs.cursor, painter.theme.strong);

@@ -53,6 +53,8 @@ fn identity(shell: &Shell, painter: &Painter<'_>) -> Vec<Word> {
     if shell.read_only.is_on() {
         // Stays in every width: before the link, which would go first.
         word("[READ-ONLY]", theme.alert, 0);
+    } else if shell.level().is_some() {
+        word("[READ-WRITE]", theme.quiet, 6);
     }
     word(&link, style, 0);
     if let Some(overview) = &shell.overview {

@@ -187,7 +187,7 @@ fn it_is_always_seen_and_help_and_palette_say_why() {
     for chords in ["?", ":give"] {
         let mut client = at("2", ReadOnly::Chosen);
         client.press(chords);
-        let said = "give a Key, or change how one is held (read-only: ";
+        let said = "give a Key, or change how one is held (read-only)";
         assert!(client.drawn().contains(said), "{chords}\n{}", client.drawn());
     }
     // Enter in the palette is refused as the chord is.
