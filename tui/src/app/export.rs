@@ -151,7 +151,7 @@ fn cells(row: &LogRow, zone: &TimeZone, people_hidden: bool) -> [String; 13] {
 }
 
 /// A line of CSV, its end included. What a spreadsheet would work out instead of showing is disarmed by a `'`.
-fn csv_line(cells: &[String]) -> String {
+pub fn csv_line(cells: &[String]) -> String {
     let cell = |text: &String| {
         let armed = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '|', '%']);
         let text = if armed { format!("'{text}") } else { text.clone() };

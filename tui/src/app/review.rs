@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+mod steps;
+
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use keyward_protocol::{
     entry::{Command, Party, Refusal},
@@ -225,6 +227,10 @@ pub struct Review {
     kept: Option<Kept>,
     lines: Vec<Line>,
     scroll: Cursor,
+    /// Which step is chosen, where there are several.
+    at: usize,
+    /// How whom it is about is said, where steps can be left out.
+    naming: Option<steps::Naming>,
     /// The token that is shown when all is done.
     token: Option<(Fresh, For)>,
 }
@@ -261,6 +267,8 @@ impl Review {
             kept: None,
             lines: Vec::new(),
             scroll: Cursor::default(),
+            at: 0,
+            naming: None,
             token: None,
         }
     }
@@ -547,6 +555,8 @@ impl Review {
             (KeyCode::Down, _) => self.scroll(Scroll::Down, height),
             (KeyCode::PageUp, _) => self.scroll(Scroll::PageUp, height),
             (KeyCode::PageDown, _) => self.scroll(Scroll::PageDown, height),
+            (code, focus)
+                if (focus == Focus::Cancel || self.phrase().is_none()) && self.step_key(code, height, shell) => {}
             (KeyCode::Enter, Focus::Cancel) => return self.left(),
             (KeyCode::Enter, Focus::Confirm) if self.is_confirmed() => self.carry_out(shell),
             (KeyCode::Enter, Focus::Confirm) => {

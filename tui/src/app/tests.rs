@@ -12,6 +12,7 @@ mod people;
 mod read_only;
 mod remembered;
 mod since;
+mod steps;
 mod undo;
 
 use crossterm::event::{KeyCode, KeyModifiers};

@@ -95,8 +95,25 @@ pub fn hints(dialog: &Dialog) -> &'static [&'static str] {
         Dialog::Review(review) => match review.phase() {
             Phase::Doing(_) => &["being done ..."],
             Phase::Stopped(_) => &["Esc close"],
-            _ if review.safe_way().is_some() => &["Esc cancel", "Tab confirm", "m move instead", "Up Down scroll"],
-            _ => &["Esc cancel", "Tab confirm or cancel", "Up Down scroll"],
+            _ if review.can_keep() => &[
+                "Esc cancel",
+                "Tab confirm or cancel",
+                "s leave out",
+                "k keep both",
+                "Left Right choose",
+                "x export",
+                "Up Down scroll",
+            ],
+            _ if review.can_leave_out() && review.safe_way().is_some() => {
+                &["Esc cancel", "Tab confirm", "m move instead", "s leave out", "Left Right choose", "x export"]
+            }
+            _ if review.can_leave_out() => {
+                &["Esc cancel", "Tab confirm or cancel", "s leave out", "Left Right choose", "x export"]
+            }
+            _ if review.safe_way().is_some() => {
+                &["Esc cancel", "Tab confirm", "m move instead", "x export", "Up Down scroll"]
+            }
+            _ => &["Esc cancel", "Tab confirm or cancel", "x export", "Up Down scroll"],
         },
     }
 }
@@ -428,6 +445,10 @@ fn review(app: &App, review: &Review, band: Band, painter: &mut Painter<'_>) {
     if matches!(review.phase(), Phase::Reading | Phase::Doing(_)) {
         for (line, row) in lines.iter().skip(top).zip(0..list_rows) {
             effect(app, line, (left + 1, first + begin + row, room), painter);
+        }
+        let chosen = review.chosen_line().and_then(|line| line.checked_sub(top));
+        if let Some(row) = chosen.and_then(|row| u16::try_from(row).ok()).filter(|row| *row < list_rows) {
+            painter.put(left, first + begin + row, 1, painter.glyphs.cursor, theme.strong);
         }
         if lines.is_empty() {
             painter.put_wrapped((left + 1, first + begin), (room, list_rows), review.nothing, theme.quiet);

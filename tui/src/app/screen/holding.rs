@@ -131,11 +131,11 @@ impl Holding {
 
     fn review_revoke(&self, key: &KeyNamed, shell: &mut Shell) {
         let step = |(person, name): &Who| Step::new(name.clone(), Command::Revoke { key: key.id, person: *person });
-        let who = whom(&self.people, shell);
-        let title = format!("REVOKE \"{}\" FROM {who}", key.name);
-        let mut review = Review::new(self.owner, title, self.people.iter().map(step).collect());
+        let title = [format!("REVOKE \"{}\" FROM ", key.name), String::new()];
+        let afterwards = [format!("revoked \"{}\" from ", key.name), String::new()];
+        let mut review = Review::new(self.owner, "", self.people.iter().map(step).collect());
+        review = review.about_people(title, afterwards, shell);
         review.about = NEW_CODES.to_owned();
-        review.afterwards = format!("revoked \"{}\" from {who}", key.name);
         review =
             review.or_rather("move to another Key instead: codes stay where both have the door", self.move_form(shell));
         if let [(person, _)] = self.people.as_slice() {
@@ -262,11 +262,11 @@ fn moved(form: &Form, shell: &mut Shell) -> Result<(), String> {
         let command = Command::Move { person: *person, from: from.id, to: KeyId(to.id), may_share, period };
         Step::new(name.clone(), command)
     };
-    let who = whom(&holding.people, shell);
-    let title = format!("MOVE {who}: \"{}\" -> \"{}\"", from.name, to.name);
-    let mut review = Review::new(form.owner, title, holding.people.iter().map(step).collect());
+    let title = ["MOVE ".to_owned(), format!(": \"{}\" -> \"{}\"", from.name, to.name)];
+    let afterwards = ["moved ".to_owned(), format!(" to \"{}\"", to.name)];
+    let mut review = Review::new(form.owner, "", holding.people.iter().map(step).collect());
+    review = review.about_people(title, afterwards, shell);
     review.about = "Given first, then revoked, in one step: codes stay where both have the door.".to_owned();
-    review.afterwards = format!("moved {who} to \"{}\"", to.name);
     if let [(person, _)] = holding.people.as_slice() {
         review = review.telling_kept(*person, from.id, shell);
     }
