@@ -190,6 +190,7 @@ fn requests() -> Vec<(&'static str, Request)> {
                 part: Part::FIRST,
             },
         ),
+        ("LockActivity", Request::LockActivity(rows())),
     ]
 }
 
@@ -492,6 +493,10 @@ fn answers_to_requests() -> Vec<(&'static str, Answer)> {
         ("Refused", Answer::Refused(Refusal::NotFound("door `Pool`".to_owned()))),
         ("Refused, changed since", Answer::Refused(Refusal::ChangedSince)),
         ("Unreadable", Answer::Unreadable("it is too short".to_owned())),
+        (
+            "LockActivity",
+            Answer::LockActivity(list(LockActivity { lock: LockId(7), last: AT, checks: 12_345, minute: 60 })),
+        ),
     ]
 }
 

@@ -11,8 +11,8 @@ use crate::{
         join::JoinToken,
         manage::{
             AlertRow, Answer, CanOpenRow, DifferenceRow, Digest, Done, DoorDetail, DoorRow, Effects, Explanation,
-            HolderRow, KeyDetail, KeyRow, List, LockRow, Overview, Part, PayloadError, PersonDetail, PersonRow,
-            PropertyDetail, Request, Revealed, Rows, ScheduleRow, WhoCan,
+            HolderRow, KeyDetail, KeyRow, List, LockActivity, LockRow, Overview, Part, PayloadError, PersonDetail,
+            PersonRow, PropertyDetail, Request, Revealed, Rows, ScheduleRow, WhoCan,
         },
         mine::{Mine, MyAccess},
         watch::{History, LiveBatch, Search, Subscribe},
@@ -153,6 +153,11 @@ impl Connection {
     /// Registered locks.
     pub async fn locks(&self, rows: Rows) -> Result<List<LockRow>, ManageError> {
         ask!(self, Request::Locks(rows), Answer::Locks)
+    }
+
+    /// What registered locks have asked since the server started.
+    pub async fn lock_activity(&self, rows: Rows) -> Result<List<LockActivity>, ManageError> {
+        ask!(self, Request::LockActivity(rows), Answer::LockActivity)
     }
 
     /// Why someone can or can't open a door, now, later, or at a past moment by the Keys of that time (U5).

@@ -167,6 +167,8 @@ pub enum Request {
         /// Which rows of the effects to answer with.
         part: Part,
     },
+    /// What registered locks have asked since the server started: [`LockActivity`], by lock. For who may see the locks.
+    LockActivity(Rows),
 }
 
 /// What the server answers.
@@ -226,6 +228,8 @@ pub enum Answer {
     Tokens(List<TokenRow>),
     /// To [`Mine::Access`].
     Mine(MyAccess),
+    /// To [`Request::LockActivity`].
+    LockActivity(List<LockActivity>),
 }
 
 /// Somebody who has other doors at a second moment than at a first: doors that a Key or a share of theirs has, at whatever
@@ -645,6 +649,19 @@ pub struct LockRow {
     pub connected: Option<ConnectedRow>,
 }
 
+/// What a lock has asked since the server started. Of one that asked nothing nothing is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
+pub struct LockActivity {
+    /// Which.
+    pub lock: LockId,
+    /// When it asked last, by the server's clock.
+    pub last: Moment,
+    /// How many checks.
+    pub checks: u64,
+    /// How many in the last whole minute.
+    pub minute: u64,
+}
+
 /// A Key with its name.
 #[derive(Clone, Debug, PartialEq, Eq, rkyv::Archive, rkyv::Serialize, rkyv::Deserialize)]
 pub struct NamedKey {
@@ -907,7 +924,8 @@ impl Request {
             | Request::Schedules(_, list)
             | Request::Locks(list)
             | Request::Identities(list)
-            | Request::Tokens(list) => rows(list.most),
+            | Request::Tokens(list)
+            | Request::LockActivity(list) => rows(list.most),
             Request::Mine(Mine::Share { period, .. }) => moment(&period.from).and_then(|()| moment(&period.until)),
             Request::Mine(_) => Ok(()),
             Request::Preview(command, part) | Request::Do { command, part, .. } => {

@@ -14,7 +14,8 @@ use keyward_protocol::{
 use quinn::{RecvStream, SendStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::{Judge, Limits, Peer, Settled, connection::Stopping, io};
+use super::{Judge, Limits, Peer, Settled, activity::Asked, connection::Stopping, io};
+use crate::clock;
 
 /// A batch that was judged and not answered.
 struct Judged<T> {
@@ -36,9 +37,8 @@ enum Ending {
 
 pub(super) async fn serve<J: Judge>(
     judge: &J,
-    who: &Peer,
-    mut send: SendStream,
-    mut receive: RecvStream,
+    (who, asked): (&Peer, &Asked),
+    (mut send, mut receive): (SendStream, RecvStream),
     stopping: Stopping,
     limits: &Limits,
 ) {
@@ -81,6 +81,7 @@ pub(super) async fn serve<J: Judge>(
                         let mut answers = spare.pop().unwrap_or_else(|| AnswerWriter::new(who.details));
                         let ticket = judge.judge(who, &batch, &mut answers);
                         answers.complete(&batch);
+                        asked.count(batch.item_count(), clock::now());
                         judged.push_back(Judged { ticket, answers });
                     }
                     // A frame's time runs from its first byte; bytes that trickle in don't prolong it.

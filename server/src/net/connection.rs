@@ -18,7 +18,11 @@ use tokio::{
     time::timeout,
 };
 
-use super::{Hooks, Judge, Limits, Peer, check, io, join, manage, watch as live};
+use super::{
+    Hooks, Judge, Limits, Peer,
+    activity::{Activities, Asked},
+    check, io, join, manage, watch as live,
+};
 use crate::{
     clock,
     identity::{PrincipalError, Proof},
@@ -28,6 +32,8 @@ use crate::{
 pub(super) struct Connections {
     open: Mutex<HashMap<usize, (Connected, Connection)>>,
     joins: Arc<Semaphore>,
+    /// What each key has asked.
+    pub(super) activities: Activities,
 }
 
 /// An open connection.
@@ -43,7 +49,11 @@ pub struct Connected {
 
 impl Connections {
     pub(super) fn new(limits: &Limits) -> Connections {
-        Connections { open: Mutex::default(), joins: Arc::new(Semaphore::new(limits.joins_max)) }
+        Connections {
+            open: Mutex::default(),
+            joins: Arc::new(Semaphore::new(limits.joins_max)),
+            activities: Activities::default(),
+        }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut HashMap<usize, (Connected, Connection)>) -> T) -> T {
@@ -132,7 +142,8 @@ pub(super) async fn serve<J: Judge>(
         Ok(peer) => {
             let peer = Peer { address: Some(address), ..peer };
             tracing::debug!(%principal, %address, "connected");
-            serve_streams(&connection, peer, hooks, server_stopping, limits).await;
+            let asked = connections.activities.of(proof.key);
+            serve_streams(&connection, (peer, asked), hooks, server_stopping, limits).await;
             tracing::debug!(%principal, %address, reason = ?connection.close_reason(), "disconnected");
         }
         Err(why) => {
@@ -156,7 +167,7 @@ fn proof(connection: &Connection) -> Option<Result<Proof, PrincipalError>> {
 
 async fn serve_streams<J: Judge>(
     connection: &Connection,
-    peer: Peer,
+    (peer, asked): (Peer, Arc<Asked>),
     hooks: Arc<Hooks<J>>,
     server_stopping: Stopping,
     limits: Limits,
@@ -175,7 +186,8 @@ async fn serve_streams<J: Judge>(
             accepted = connection.accept_bi() => match accepted {
                 Ok((send, receive)) => {
                     let (hooks, stopping) = (hooks.clone(), Stopping::new(stopping.clone()));
-                    let stream = Stream { send, receive, stopping, requests: requests.clone() };
+                    let (requests, asked) = (requests.clone(), asked.clone());
+                    let stream = Stream { send, receive, stopping, requests, asked };
                     streams.spawn(async move { stream.serve(&hooks, &peer, &limits).await });
                 }
                 Err(_) => break false,
@@ -200,6 +212,7 @@ struct Stream {
     receive: RecvStream,
     stopping: Stopping,
     requests: Arc<Semaphore>,
+    asked: Arc<Asked>,
 }
 
 impl Stream {
@@ -212,7 +225,8 @@ impl Stream {
         let [kind] = kind;
         match StreamKind::from_u8(kind) {
             Some(StreamKind::Check) => {
-                check::serve(&hooks.judge, who, self.send, self.receive, self.stopping, limits).await;
+                let Stream { send, receive, stopping, asked, .. } = self;
+                check::serve(&hooks.judge, (who, &asked), (send, receive), stopping, limits).await;
             }
             Some(kind @ (StreamKind::Manage | StreamKind::Watch)) => self.request(kind, hooks, who, limits).await,
             // Later versions may know it; the connection and its other streams go on.

@@ -1,14 +1,14 @@
 //! The endpoint: listening, taking connections up, shutting down in order.
 
 use core::net::SocketAddr;
-use std::{io, sync::Arc};
+use std::{collections::HashMap, io, sync::Arc};
 
-use keyward_protocol::codec::close;
+use keyward_protocol::{codec::close, entry::Sha256, time::Moment};
 use quinn::{Endpoint, IdleTimeout, Incoming, ServerConfig, TransportConfig, VarInt, crypto::rustls::QuicServerConfig};
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use super::{
-    Config, Hooks, Judge, Limits,
+    Activity, Config, Hooks, Judge, Limits,
     connection::{self, Connected, Connections, Stopping},
 };
 use crate::identity::Proof;
@@ -74,6 +74,11 @@ impl Handle {
     /// The connections that there are.
     pub fn connected(&self) -> Vec<Connected> {
         self.connections.all()
+    }
+
+    /// What each key that was connected has asked since the server started.
+    pub fn activities(&self, now: Moment) -> HashMap<Sha256, Activity> {
+        self.connections.activities.told(now)
     }
 
     /// Has handshakes that begin from now on speak with these settings. Connections that stand go on.

@@ -6,6 +6,7 @@
 //!
 //! Every wait has an end: handshakes, frames and requests that were begun, answers that nobody takes, shutting down.
 
+mod activity;
 mod check;
 mod connection;
 mod endpoint;
@@ -17,6 +18,7 @@ mod watch;
 use core::{net::SocketAddr, pin::Pin, time::Duration};
 use std::sync::Arc;
 
+pub use activity::Activity;
 pub use connection::Connected;
 pub use endpoint::{BindError, Handle, Listener};
 pub use join::Join;

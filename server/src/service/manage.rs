@@ -11,7 +11,7 @@ use std::{
 
 use keyward_protocol::{
     decision::{Decision, Reason},
-    entry::{Command, LockScope, Opening, Party, Refusal, ScheduleRef},
+    entry::{Command, LockScope, Opening, Party, Refusal, ScheduleRef, Sha256},
     id::*,
     message::{
         manage::*,
@@ -48,7 +48,7 @@ use crate::{
     },
     engine::{self, Asker, Engine, Shown},
     identity::Principal,
-    net::{self, Handle, Later, Peer},
+    net::{self, Activity, Handle, Later, Peer},
 };
 
 /// Answers operators. Clones are handles of the same one.
@@ -240,7 +240,11 @@ impl Manage {
         // Asked only where they are shown: with thousands of locks they are a long list.
         let shown = matches!(request, Request::Identities(_) | Request::Locks(_));
         let open = Open::of(if shown { connections.connected() } else { Vec::new() });
-        let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets, open };
+        let asked = match request {
+            Request::LockActivity(_) => connections.activities(now),
+            _ => HashMap::new(),
+        };
+        let viewer = Viewer { portfolio, then, until, sight, met: met.by(who), door_codes, budgets, open, asked };
         let answer = viewer.answer(request, now).unwrap_or_else(Answer::Refused);
         if let Answer::Found(person) = &answer {
             met.note(who, person.id);
@@ -317,7 +321,7 @@ fn attempt(engine: &Engine, portfolio: PortfolioId, request: &Request) -> impl F
         Request::Explain { door, .. } => Some((Some(Made::Door(*door)), "why somebody can or can't open a door")),
         Request::People(id, _) => Some((id.map(Made::Property), "people")),
         Request::FindPerson(_) => Some((None, "somebody by their email")),
-        Request::Locks(_) => Some((None, "locks")),
+        Request::Locks(_) | Request::LockActivity(_) => Some((None, "locks")),
         Request::Search(_) => Some((None, "the access log")),
         Request::Audit(_) => Some((None, "the audit trail")),
         Request::Alerts => Some((None, "alerts")),
@@ -419,6 +423,8 @@ struct Viewer<'a> {
     budgets: Option<&'a Budgets>,
     /// The open connections, where they are shown.
     open: Open,
+    /// What each key has asked, where that is.
+    asked: HashMap<Sha256, Activity>,
 }
 
 impl<'a> Viewer<'a> {
@@ -438,6 +444,7 @@ impl<'a> Viewer<'a> {
             Request::Door(door) => Answer::Door(self.door(door)?),
             Request::Schedules(property, rows) => Answer::Schedules(self.schedules(property, &rows)?),
             Request::Locks(rows) => Answer::Locks(self.locks(&rows)?),
+            Request::LockActivity(rows) => Answer::LockActivity(self.lock_activity(&rows)?),
             Request::Identities(rows) => Answer::Identities(identities::identities(&self.sight, &self.open, &rows)),
             Request::Tokens(rows) => Answer::Tokens(identities::tokens(&self.sight, &rows, now)),
             Request::Preview(command, part) => Answer::Preview(self.preview(&command, None, part, now)?),
@@ -825,6 +832,24 @@ impl<'a> Viewer<'a> {
             disabled: lock.disabled,
             identity: joined.get(&Party::Lock(lock.id)).map(|known| known.id),
             connected: joined.get(&Party::Lock(lock.id)).and_then(|known| self.open.by(&known.key)),
+        }))
+    }
+
+    /// Those of the locks that asked anything. A lock that joined anew has another key, and begins at nothing.
+    fn lock_activity(&self, rows: &Rows) -> Result<List<LockActivity>, Refusal> {
+        self.sight.portfolio_manager()?;
+        let mut of_locks: HashMap<LockId, Activity> = HashMap::new();
+        for known in self.portfolio.admissions.identities.values() {
+            let (Party::Lock(lock), Some(asked)) = (known.party, self.asked.get(&known.key)) else { continue };
+            let newest = of_locks.entry(lock).or_insert(*asked);
+            *newest = if newest.last < asked.last { *asked } else { *newest };
+        }
+        let chosen = Chosen::of(of_locks.into_iter().collect(), rows, |(lock, _)| lock.0, |_| Vec::new());
+        Ok(chosen.list(self.portfolio, |(lock, asked)| LockActivity {
+            lock: *lock,
+            last: asked.last,
+            checks: asked.checks,
+            minute: asked.minute,
         }))
     }
 

@@ -206,6 +206,36 @@ async fn a_lock_asks_about_its_own_doors_only() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_each_lock_asked_is_counted_over_its_connections_until_the_server_ends() {
+    let (_, server) = fresh().await;
+    let operator = server.operator().await;
+    let told = async || {
+        let list = operator.lock_activity(Rows::all()).await.unwrap();
+        assert_eq!((list.total, list.next), (list.rows.len() as u64, None));
+        list.rows.iter().map(|row| (row.lock, row.checks, row.last)).collect::<Vec<_>>()
+    };
+    let (first, lock) = server.lock("Front", LockScope::Property(PropertyId(1))).await;
+    let (second, identity) = server.lock_identity("Back", LockScope::Doors(vec![DoorId(2)]));
+    let (_, _silent) = server.lock("Attic", LockScope::Doors(vec![DoorId(2)])).await;
+    assert_eq!(told().await, [], "connecting is not asking");
+    let tracy = server.mobile(TRACY);
+    let begun = clock::now();
+    for _ in 0..3 {
+        assert_eq!(ask(&lock, 1, tracy.clone()).await, Outcome::Granted);
+    }
+    for _ in 0..2 {
+        // A connection of its own each time; what is denied was asked as well.
+        let lock = connect(&server, &identity).await;
+        assert_eq!(ask(&lock, 1, tracy.clone()).await, Outcome::Denied);
+    }
+    let rows = told().await;
+    assert_eq!(rows.iter().map(|(lock, checks, _)| (*lock, *checks)).collect::<Vec<_>>(), [(first, 3), (second, 2)]);
+    assert!(rows.iter().all(|(_, _, last)| *last >= begun && *last <= clock::now()), "{rows:?}");
+    assert_eq!(operator.lock_activity(Rows { after: first.0, ..Rows::all() }).await.unwrap().rows.len(), 1);
+    server.stop().await;
+}
+
 // U3
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_disabled_lock_gets_nothing() {

@@ -14,6 +14,7 @@ pub mod histogram;
 pub mod history;
 pub mod jobs;
 pub mod list;
+pub mod lock_activity;
 pub mod log_filter;
 mod log_rows;
 pub mod palette;

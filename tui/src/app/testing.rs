@@ -276,6 +276,12 @@ impl Client {
                 Answer::Identities(page(self.poisoned(identities(), |row| &mut row.label), rows))
             }
             Request::Locks(rows) => Answer::Locks(page(self.poisoned(locks(), |row| &mut row.name), rows)),
+            Request::LockActivity(rows) => Answer::LockActivity(Page {
+                revision: 18_204,
+                rows: activities().into_iter().filter(|row| row.lock.0 > rows.after).collect(),
+                total: 2,
+                next: None,
+            }),
             Request::Tokens(rows) => Answer::Tokens(page(self.poisoned(tokens(), |row| &mut row.name), rows)),
             Request::Audit(search) => Answer::Audit(self.trail(search)),
             Request::Alerts => Answer::Alerts(self.poisoned(vec![alert()], |row| &mut row.name)),
@@ -702,6 +708,17 @@ fn locks() -> Vec<LockRow> {
         row(3, "Roof", LockScope::Doors(vec![DoorId(1)]), false, false, false),
         row(4, "Old gateway", some, true, true, false),
     ]
+}
+
+/// The one that is connected asks, and one asked that is not any more.
+fn activities() -> Vec<LockActivity> {
+    let row = |lock, back: i64, checks, minute| LockActivity {
+        lock: LockId(lock),
+        last: noon().plus_seconds(-back),
+        checks,
+        minute,
+    };
+    vec![row(1, 2, 1_204_331, 84), row(2, 5_400, 17, 0)]
 }
 
 fn tokens() -> Vec<keyward_protocol::message::admission::TokenRow> {

@@ -175,6 +175,8 @@ impl Scrub for Answer {
             Answer::Door(found) => found.scrub(),
             Answer::Schedules(found) => found.scrub(),
             Answer::Locks(found) => found.scrub(),
+            // Numbers alone.
+            Answer::LockActivity(_) => {}
             Answer::Preview(found) => found.scrub(),
             Answer::Done(found) => found.scrub(),
             Answer::Refused(found) => found.scrub(),

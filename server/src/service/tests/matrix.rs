@@ -248,6 +248,7 @@ pub(super) fn acts(at: Place) -> Vec<(&'static str, Request)> {
         command("suspend", Command::Suspend(at.holder, true)),
         command("make person with card", Command::MakePerson(card)),
         ("list locks", Request::Locks(rows())),
+        ("what locks asked", Request::LockActivity(rows())),
         command("token for a lock", token(Party::Lock(LockId(1)))),
         command("token for an operator", token(Party::Operator(at.holder))),
         command("revoke token", Command::RevokeToken(TokenId(1))),
@@ -327,6 +328,7 @@ const TABLE: &str = "
     suspend             yyynnn  yyynnn  yyynnn
     make person with card yyynnn yyynnn yyynnn
     list locks          yyynnn  yyynnn  yyynnn
+    what locks asked    yyynnn  yyynnn  yyynnn
     token for a lock    yyynnn  yyynnn  yyynnn
     token for an operator yyynnn yyynnn yyynnn
     revoke token        yyy---  yyy---  yyy---

@@ -110,6 +110,7 @@ fn looks(portfolio: &Portfolio, at: Moment) -> Vec<Request> {
     let mut all = vec![
         Request::People(None, rows()),
         Request::Locks(rows()),
+        Request::LockActivity(rows()),
         Request::Search(Search::newest(1_000)),
         Request::Search(Search { newest_first: false, ..Search::newest(2) }),
         Request::Audit(AuditSearch::newest(1_000)),

@@ -17,6 +17,7 @@ use crate::{
         explain::Asked,
         form::{Field, Form, Pickable},
         list::List,
+        lock_activity::Activities,
         remembered::Kept,
         review::{Review, Step as ReviewStep},
         token::{For, LENGTHS},
@@ -97,12 +98,14 @@ pub struct Locks {
     needle: String,
     me: Asked<Box<PersonDetail>>,
     choosing: Option<Box<Choosing>>,
+    activities: Activities,
 }
 
 impl Default for Locks {
     fn default() -> Locks {
         let (locks, tokens) = (List::default(), List::eager());
-        Locks { part: Part::Locks, locks, tokens, needle: String::new(), me: Asked::Not, choosing: None }
+        let (needle, activities) = (String::new(), Activities::default());
+        Locks { part: Part::Locks, locks, tokens, needle, me: Asked::Not, choosing: None, activities }
     }
 }
 
@@ -115,6 +118,11 @@ impl Locks {
     /// The locks.
     pub fn locks(&self) -> &List<LockRow> {
         &self.locks
+    }
+
+    /// What the locks ask.
+    pub fn activities(&self) -> &Activities {
+        &self.activities
     }
 
     /// The tokens that were not used.
@@ -289,6 +297,10 @@ impl Screen for Locks {
         {
             self.locks.asked(ticket);
         }
+        if self.is_portfolio_manager() == Some(true) && shell.is_up() {
+            let now = shell.now;
+            self.activities.ask(now, |request| shell.ask(ScreenId::Locks, request));
+        }
         if let Some(rows) = self.tokens.wanted(height)
             && let Some(ticket) = shell.ask(ScreenId::Locks, Request::Tokens(rows))
         {
@@ -304,6 +316,9 @@ impl Screen for Locks {
 
     fn answered(&mut self, ticket: Ticket, answer: Result<Answer, Failure>, shell: &mut Shell) {
         let height = height(shell);
+        if self.activities.expects(ticket) {
+            return self.activities.take(&answer);
+        }
         match answer {
             Ok(Answer::Person(found)) if self.me.expects(ticket) => {
                 if !found.row.portfolio_manager {

@@ -109,3 +109,23 @@ fn who_is_no_portfolio_manager_asks_for_no_locks_and_is_told_why() {
     client.press("n");
     assert!(client.app.dialog().is_none() && client.drawn().contains("only Portfolio Managers"), "{}", client.drawn());
 }
+
+#[test]
+fn what_locks_ask_is_asked_for_every_ten_seconds_and_no_more_where_that_is_not_known() {
+    let asked = |client: &Client| client.asked.iter().filter(|asked| matches!(asked, Request::LockActivity(_))).count();
+    let mut client = client();
+    client.press("6");
+    assert_eq!(asked(&client), 1);
+    let drawn = client.drawn();
+    assert!(drawn.contains("3s") && drawn.contains("1,204,331 in all since the server started"), "{drawn}");
+    (0..9).for_each(|_| client.later(1_000));
+    assert_eq!(asked(&client), 1);
+    client.later(1_000);
+    assert_eq!(asked(&client), 2);
+    // One that asked nothing since the start, and nothing at all where nobody counts.
+    client.press("jj");
+    assert!(client.drawn().contains("nothing since the server started"), "{}", client.drawn());
+    client.press("1");
+    client.later(60_000);
+    assert_eq!(asked(&client), 2, "nobody looks");
+}

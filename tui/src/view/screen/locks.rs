@@ -12,17 +12,20 @@ use ratatui::style::Style;
 use crate::{
     app::{
         Shell,
-        screen::locks::{Choosing, Locks, Part, whose},
+        screen::{
+            UNTOLD,
+            locks::{Choosing, Locks, Part, whose},
+        },
     },
     view::{
         columns::{Listed, Table},
         facts::{self, Fact},
-        head::date,
+        head::{age, ago, date},
         layout::{Band, Layout},
         log,
         painter::Painter,
         table::{self, NONE, column},
-        text::counted,
+        text::{counted, grouped},
     },
 };
 
@@ -40,7 +43,9 @@ pub fn render(screen: &Locks, shell: &Shell, layout: &Layout, painter: &mut Pain
     }
     let row = screen.locks().selected().filter(|_| screen.part() == Part::Locks && screen.choosing().is_none());
     match row {
-        Some(row) => facts::panel(&format!("LOCK {}", row.name), lock_facts(row, shell), layout.detail, painter),
+        Some(row) => {
+            facts::panel(&format!("LOCK {}", row.name), lock_facts(row, screen, shell), layout.detail, painter)
+        }
         None => facts::panel("", Vec::new(), layout.detail, painter),
     }
     log::strip(shell, layout.strip, painter);
@@ -52,6 +57,8 @@ enum LockField {
     Scope,
     State,
     Connected,
+    LastSeen,
+    Minute,
     Certificate,
 }
 
@@ -59,9 +66,11 @@ const LOCK_COLUMNS: Table<'static, LockField> = Table::named(
     "locks",
     &[
         column(LockField::Name, "NAME", 14, 36, 0),
-        column(LockField::Scope, "ASKS ABOUT", 12, 32, 2),
+        column(LockField::Scope, "ASKS ABOUT", 12, 32, 3),
         column(LockField::State, "STATE", 12, 12, 1),
-        column(LockField::Connected, "CONNECTED", 9, 40, 3),
+        column(LockField::LastSeen, "LAST SEEN", 9, 9, 2),
+        column(LockField::Minute, "A MINUTE", 8, 9, 3),
+        column(LockField::Connected, "CONNECTED", 9, 40, 5),
         column(LockField::Certificate, "CERTIFICATE UNTIL", 17, 17, 4),
     ],
 );
@@ -78,6 +87,8 @@ fn locks(screen: &Locks, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
                 let open = row.connected.as_ref();
                 (open.map_or_else(|| NONE.to_owned(), |open| format!("since {}", date(shell, open.since))), style)
             }
+            LockField::LastSeen => (last_seen(row, screen, shell), style),
+            LockField::Minute => (a_minute(row, screen), style),
             LockField::Certificate => {
                 let open = row.connected.as_ref();
                 (open.map_or_else(|| NONE.to_owned(), |open| date(shell, open.certificate_until)), style)
@@ -85,6 +96,22 @@ fn locks(screen: &Locks, shell: &Shell, band: Band, painter: &mut Painter<'_>) {
         }
     };
     table::list(screen.locks(), &LOCK_COLUMNS, &screen.none(shell), band, cell, painter);
+}
+
+/// How long ago it asked; `--` where it did not since the server started, `...` where that is not told yet.
+fn last_seen(row: &LockRow, screen: &Locks, shell: &Shell) -> String {
+    let asked = screen.activities().of(row.id);
+    asked.map_or_else(|| unknown(screen).to_owned(), |asked| age(shell, asked.last))
+}
+
+/// Its checks of the last whole minute.
+fn a_minute(row: &LockRow, screen: &Locks) -> String {
+    let asked = screen.activities().of(row.id);
+    asked.map_or_else(|| unknown(screen).to_owned(), |asked| grouped(asked.minute))
+}
+
+fn unknown(screen: &Locks) -> &'static str {
+    if screen.activities().is_whole() { NONE } else { UNTOLD }
 }
 
 /// In a word how a lock is: what needs an eye first.
@@ -109,7 +136,12 @@ fn scope(scope: &LockScope, shell: &Shell) -> String {
     }
 }
 
-fn lock_facts(row: &LockRow, shell: &Shell) -> Vec<Fact> {
+fn lock_facts(row: &LockRow, screen: &Locks, shell: &Shell) -> Vec<Fact> {
+    let asked = match screen.activities().of(row.id) {
+        Some(asked) => format!("{}, {} in all since the server started", ago(shell, asked.last), grouped(asked.checks)),
+        None if screen.activities().is_whole() => "nothing since the server started".to_owned(),
+        None => UNTOLD.to_owned(),
+    };
     let from = row.connected.as_ref().map_or_else(|| NONE.to_owned(), |open| open.address.clone());
     let since = row.connected.as_ref().map_or_else(|| NONE.to_owned(), |open| date(shell, open.since));
     let until = row.connected.as_ref().map_or_else(|| NONE.to_owned(), |open| date(shell, open.certificate_until));
@@ -121,6 +153,7 @@ fn lock_facts(row: &LockRow, shell: &Shell) -> Vec<Fact> {
         ("Since", since),
         ("Cert. to", until),
         ("Asks", scope(&row.scope, shell)),
+        ("Asked", asked),
     ]
 }
 
