@@ -147,6 +147,13 @@ impl Client {
         }
     }
 
+    /// Answers the first that was asked in silence; the rest waits on.
+    pub fn answer_first_waiting(&mut self) {
+        let (ticket, request) = self.waiting.remove(0);
+        let answer = self.answer(&request);
+        self.tell(Event::Told(Told::Answer(ticket, Box::new(answer))));
+    }
+
     /// Fails what was asked in silence.
     pub fn fail_waiting(&mut self, failure: &Failure) {
         self.silent = false;

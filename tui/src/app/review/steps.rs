@@ -41,11 +41,16 @@ impl Review {
         (self.title, self.afterwards) = (around(title), around(afterwards));
     }
 
+    /// Which step is chosen: of those that are left, once some were done.
+    fn chosen(&self) -> usize {
+        self.at.min(self.steps.len().saturating_sub(1))
+    }
+
     /// The line of the step that is chosen, where there are several.
     pub fn chosen_line(&self) -> Option<usize> {
         let several = self.steps.len() > 1 && self.phase == Phase::Reading;
         let steps = self.lines.iter().enumerate().filter(|(_, line)| line.kind == Kind::Step);
-        steps.map(|(place, _)| place).nth(self.at).filter(|_| several)
+        steps.map(|(place, _)| place).nth(self.chosen()).filter(|_| several)
     }
 
     /// Whether the chosen step may be left out: one has to stay.
@@ -56,15 +61,15 @@ impl Review {
     /// Whether whom the chosen step moves may keep the Key that they have: one has to be moved still.
     pub fn can_keep(&self) -> bool {
         let moves = self.steps.iter().filter(|step| matches!(step.command, Command::Move { .. })).count();
-        moves > 1 && self.steps.get(self.at).is_some_and(|step| matches!(step.command, Command::Move { .. }))
+        moves > 1 && self.steps.get(self.chosen()).is_some_and(|step| matches!(step.command, Command::Move { .. }))
     }
 
     /// Takes a key that is none of the confirmation's; says whether it was one for this.
     pub(super) fn step_key(&mut self, code: KeyCode, height: usize, shell: &mut Shell) -> bool {
         match code {
             KeyCode::Char('x') => self.export(shell),
-            KeyCode::Left if self.can_leave_out() => self.choose(self.at.saturating_sub(1), height),
-            KeyCode::Right if self.can_leave_out() => self.choose((self.at + 1).min(self.steps.len() - 1), height),
+            KeyCode::Left if self.can_leave_out() => self.choose(self.chosen().saturating_sub(1), height),
+            KeyCode::Right if self.can_leave_out() => self.choose(self.chosen() + 1, height),
             KeyCode::Char('s') if self.can_leave_out() => self.leave_out(shell),
             KeyCode::Char('k') if self.can_keep() => self.keep(shell),
             _ => return false,
@@ -73,7 +78,7 @@ impl Review {
     }
 
     fn choose(&mut self, at: usize, height: usize) {
-        self.at = at;
+        self.at = at.min(self.steps.len().saturating_sub(1));
         let Some(line) = self.chosen_line() else { return };
         // Up or down until it is seen.
         for _ in 0..self.lines.len() {
@@ -86,7 +91,7 @@ impl Review {
     }
 
     fn leave_out(&mut self, shell: &mut Shell) {
-        let step = self.steps.remove(self.at);
+        let step = self.steps.remove(self.chosen());
         self.changed(shell);
         let who = if shell.people_hidden { "one".to_owned() } else { step.what };
         shell.say(format!("{who} is left out: nothing changes for them"));
@@ -94,7 +99,8 @@ impl Review {
     }
 
     fn keep(&mut self, shell: &mut Shell) {
-        let Some(step) = self.steps.get_mut(self.at) else { return };
+        let at = self.chosen();
+        let Some(step) = self.steps.get_mut(at) else { return };
         let Command::Move { person, to, may_share, period, .. } = step.command else { return };
         *step = Step::new(step.what.clone(), Command::Give { key: to, person, may_share, period });
         let who = if shell.people_hidden { "one".to_owned() } else { step.what.clone() };
@@ -107,7 +113,7 @@ impl Review {
 
     /// Steps are others now: what was typed is about those of before, and so is what was offered instead.
     fn changed(&mut self, shell: &Shell) {
-        self.at = self.at.min(self.steps.len().saturating_sub(1));
+        self.at = self.chosen();
         self.safe_way = None;
         self.input.reset();
         self.name_people(shell);

@@ -3,6 +3,7 @@
 use keyward_protocol::entry::Period;
 
 use super::*;
+use crate::app::testing::moved_on;
 
 /// Three people of Key A are to be moved to Key B: their review.
 fn moving() -> Client {
@@ -123,4 +124,23 @@ fn the_list_goes_into_a_file_and_hidden_people_do_not() {
     client.later(1_000);
     client.press("Dx");
     assert!(!client.effects.iter().any(|effect| matches!(effect, Effect::Save { .. })), "{:?}", client.effects);
+}
+
+#[test]
+fn the_last_of_those_that_are_left_is_chosen_where_some_were_done_before_the_data_moved_on() {
+    let mut client = moving();
+    client.chords(">>");
+    client.silent = true;
+    client.key(KeyCode::Enter);
+    client.answer_first_waiting();
+    client.refusals.push(moved_on());
+    client.answer_waiting();
+    client.later(1_000);
+    let drawn = client.drawn();
+    assert!(drawn.contains("The data moved on") && !drawn.contains("Tracy"), "{drawn}");
+    client.press("s");
+    assert!(client.drawn().contains("Ana is left out"), "{}", client.drawn());
+    client.later(1_000);
+    client.key(KeyCode::Enter);
+    assert_eq!(commands(&client), [move_of(1), move_of(2), move_of(2)], "the second was refused once");
 }
