@@ -461,6 +461,8 @@ impl Review {
         self.phase = Phase::Reading;
         self.opened_at = shell.now;
         self.input.reset();
+        // As the list, it is read from the beginning.
+        self.at = 0;
         // Where nobody loses anything Enter alone does it.
         self.focus = if self.phrase().is_none() { Focus::Confirm } else { Focus::Cancel };
         self.list();

@@ -140,8 +140,9 @@ fn place(app: &App, y: u16, painter: &mut Painter<'_>) {
     let crumbs = crumbs.join(" > ");
     let summary = app.screen().summary(shell);
     let fits = |text: &&String| painter.columns(text) + painter.columns(&crumbs) + 4 <= end;
-    let right = summary.iter().find(fits).or(summary.last()).map_or("", String::as_str).to_owned();
-    let right = if painter.columns(&right) * 2 > end { String::new() } else { right };
+    // The shortest has its room before the crumbs, but no more than half of it.
+    let shortest = summary.last().filter(|text| painter.columns(text) * 2 <= end);
+    let right = summary.iter().find(fits).or(shortest).cloned().unwrap_or_default();
     let room = end.saturating_sub(painter.columns(&right) + 3);
     painter.put(1, y, room, &crumbs, painter.theme.text);
     painter.put_right(end, y, &right, painter.theme.quiet);

@@ -70,7 +70,7 @@ impl Review {
             KeyCode::Char('x') => self.export(shell),
             KeyCode::Left if self.can_leave_out() => self.choose(self.chosen().saturating_sub(1), height),
             KeyCode::Right if self.can_leave_out() => self.choose(self.chosen() + 1, height),
-            KeyCode::Char('s') if self.can_leave_out() => self.leave_out(shell),
+            KeyCode::Char('s') if self.can_leave_out() => self.leave_out(height, shell),
             KeyCode::Char('k') if self.can_keep() => self.keep(shell),
             _ => return false,
         }
@@ -90,12 +90,15 @@ impl Review {
         }
     }
 
-    fn leave_out(&mut self, shell: &mut Shell) {
+    fn leave_out(&mut self, height: usize, shell: &mut Shell) {
+        let at = self.chosen();
         let step = self.steps.remove(self.chosen());
         self.changed(shell);
         let who = if shell.people_hidden { "one".to_owned() } else { step.what };
         shell.say(format!("{who} is left out: nothing changes for them"));
         self.open(shell);
+        // The next one is chosen, and seen.
+        self.choose(at, height);
     }
 
     fn keep(&mut self, shell: &mut Shell) {
